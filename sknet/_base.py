@@ -240,7 +240,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
     @property
     def _features(self) -> Features:
         """The columns of the training table, against which X is checked."""
-        return Features(self, self._model.reader)
+        return Features(self, self._fitted_model.reader)
 
     def _predict(self, X: Any, function: Callable[[np.ndarray], tuple]) -> tuple:
         """Return arrays with a row for each row of X, computed from the raw predictions.

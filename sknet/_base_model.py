@@ -26,6 +26,8 @@ from sknet.nn.state import TrainingResult
 
 #: The largest number of bytes of encoded rows that are kept; more are encoded batch by batch.
 ENCODED_BYTES = 32 * 2**20
+#: The largest number of rows by which the distribution of y is estimated.
+CALIBRATION_ROWS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,8 @@ class Model(ABC):
         All parameters of the network.
     provenance : Provenance
         The training that the parameters come from.
+    calibration : ndarray of shape (n_outputs, n_numbers) or None
+        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.
@@ -63,6 +67,7 @@ class Model(ABC):
     network: Network
     params: np.ndarray
     provenance: Provenance = Provenance()
+    calibration: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds the fields alone, without the work arrays of predictions.
@@ -183,11 +188,16 @@ class Model(ABC):
         ending, certainty = result.ending.value, result.certainty
         known = {"ending": ending, "certainty": certainty}
         known |= {"n_refit": result.n_refit, "n_unvisited": result.n_unvisited}
-        return self.with_params(result.params, **known)
+        return replace(self.with_params(result.params, **known), calibration=result.calibration)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:
         """Return the model with the parameters of a pass of ``partial_fit`` over rows."""
-        return replace(self, params=result.params, provenance=self.provenance.passed(n_rows))
+        provenance, calibration = self.provenance.passed(n_rows), result.calibration
+        if calibration is not None and self.calibration is not None:
+            share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
+            calibration = self.calibration + share * (calibration - self.calibration)
+        passed = replace(self, params=result.params, provenance=provenance)
+        return replace(passed, calibration=calibration)
 
     # What depends on the kind of y.
 

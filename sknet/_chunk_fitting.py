@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._base import BaseNN, conclude, fitted, observe, scored
+from sknet._base_model import CALIBRATION_ROWS
 from sknet._fitting import augmentation, encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
 from sknet._model import Model, row_weights, weigh
@@ -61,12 +62,13 @@ def fit_on_chunks(
         run.expect_rows(found.n_training, identify)
         model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
         observer = observe(estimator, features, model, run, identify, Batch(chunks))
+        n_drawn = CALIBRATION_ROWS if model.loss.has_dispersion else PROBE_ROWS
         batches = ChunkBatches(
             partial(_epoch, found, model, chunks, run, window),
             found.n_training,
             model.settings.batch_size,
             partial(encoded_chunk, model, found.mean_weight(model)),
-            found.drawn_rows(PROBE_ROWS),
+            found.drawn_rows(n_drawn),
             augmentation(model, run.streams["augmentation"]),
             run.n_batches_done,
             _listener(progress, observer, run),

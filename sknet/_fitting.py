@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._auto import MANY_ROWS
-from sknet._model import Model, row_weights
+from sknet._base_model import CALIBRATION_ROWS
+from sknet._model import Model, RegressionModel, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
@@ -18,6 +19,7 @@ from sknet.data.splits import Given
 from sknet.nn.budget import Budget
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
+from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, fit_factor
 from sknet.nn.schedules import Constant
 from sknet.nn.soundness import DIVERGED_FACTOR
@@ -108,17 +110,18 @@ def fit_network(
     """
     settings, return_to_best = model.settings, None
     if not settings.solver.stochastic:
+        all_rows = model.batches(data, model.training_targets(data.y))
         result = train_lbfgs(
             model.objective,
             model.params.copy(),
-            model.batches(data, model.training_targets(data.y)),
+            all_rows,
             settings.stopping,
             cast(LBFGS, settings.solver),
             evaluate=None if held is None else Validation(model, held),
             report=reporter(settings.verbose, observe),
             budget=budget,
         )
-        return _with_temperature(model, result, held)
+        return calibrated(model, result, held, all_rows)
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     cools_down = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
     if cools_down and held is not None and held.of_training:
@@ -170,7 +173,19 @@ def fit_batches(
             budget=budget,
             **threads,
         )
-        return _with_temperature(model, result, held)
+        return calibrated(model, result, held, batches)
+
+
+def calibrated(
+    model: Model, result: TrainingResult, held: HeldOut | None, batches: BatchIterable
+) -> TrainingResult:
+    """Return the result with the temperature, and with the calibration of the distribution.
+
+    They are those of rows that were held out. Without these there are none, except for a
+    dispersion: it is that of some training rows, and too small if the network has memorised
+    them.
+    """
+    return _with_distribution(model, _with_temperature(model, result, held), held, batches)
 
 
 def _with_temperature(
@@ -184,11 +199,31 @@ def _with_temperature(
     """
     if held is None or not model.loss.has_temperature:
         return result
-    scored = result.params if result.scored_params is None else result.scored_params
-    factor = fit_factor(model.loss, *held_out_predictions(model.with_params(scored), held))
-    params = result.params.copy()
-    model.network.rescale_outputs(params, *model.loss.link.with_certainty(factor, model.n_raw))
-    return replace(result, params=params, certainty=factor)
+    rows = held_out_predictions(model.with_params(result.unseeing_params), held)
+    factor = fit_factor(model.loss, *rows)
+    change = model.loss.link.with_certainty(factor, model.n_raw)
+    vectors = [result.params.copy(), result.unseeing_params.copy()]
+    for params in vectors:
+        model.network.rescale_outputs(params, *change)
+    return replace(result, params=vectors[0], scored_params=vectors[1], certainty=factor)
+
+
+def _with_distribution(
+    model: Model, result: TrainingResult, held: HeldOut | None, batches: BatchIterable
+) -> TrainingResult:
+    """Return the result with what rows tell of the distribution of y, if the loss needs it."""
+    if not (model.loss.predicts_distribution if held else model.loss.has_dispersion):
+        return result
+    if held is not None:
+        rows = held_out_predictions(model.with_params(result.params), held)
+        _, unseen, *_ = held_out_predictions(model.with_params(result.unseeing_params), held)
+    else:
+        batch = batches.sample(CALIBRATION_ROWS)
+        workspace = Workspace(model.network, len(batch.y), model.params.dtype)
+        unseen = raw = model.network.forward(result.params, batch.X, workspace)
+        rows = model.members, raw, batch.y, batch.sample_weight
+    found = cast(RegressionModel, model).calibration_of(*rows, unseen)
+    return replace(result, calibration=found)
 
 
 def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:
@@ -203,11 +238,12 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
     if run.state is None or not run.state.suits(rule.optimizer, model.params):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
+    batches = mini_batches(model, data, run.streams)
     with training_threads() as threads:
         result = train(
             model.objective,
             model.params.copy(),
-            mini_batches(model, data, run.streams),
+            batches,
             rule,
             Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
             state,
@@ -216,6 +252,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
             poor=DIVERGED_FACTOR,
             **threads,
         )
+        result = calibrated(model, result, None, batches)
     # The estimator keeps the record of this pass, so the run need not.
     run.state = state.next_training()
     return result

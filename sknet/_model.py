@@ -19,7 +19,9 @@ from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
+from sknet.nn.distributions import Distribution
 from sknet.nn.losses import Loss
+from sknet.nn.objective import Members
 
 
 class ClassificationModel(Model):
@@ -204,11 +206,57 @@ class RegressionModel(Model):
         check_precision(self.target, self.settings, X.dtype)
         return super().predict(X, function)
 
-    def predictions(self, raw: np.ndarray, with_std: bool) -> Arrays:
+    def calibration_of(
+        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, unseen: np.ndarray
+    ) -> np.ndarray | None:
+        """Return what rows tell of the distribution of y around its predictions.
+
+        Parameters
+        ----------
+        members : Members
+        raw : ndarray of shape (n_rows, members.n * n_raw)
+            Raw predictions.
+        Y : ndarray of shape (n_rows, n_outputs)
+            The encoded targets.
+        weight : ndarray of shape (n_rows,) or None
+        unseen : ndarray of shape (n_rows, members.n * n_raw)
+            Raw predictions of parameters that were not trained on the rows. Errors are theirs.
+        """
+        with_std = self.loss.link.predicts_std
+        known, new = (
+            self.predictions(one.astype(np.float64), with_std, members) for one in (raw, unseen)
+        )
+        change = known[0] - new[0]
+        if self.loss.predicts_quantiles:
+            change = change.mean(axis=1, keepdims=True)
+        y = self.target.inverse_transform(Y) + change
+        return self.loss.distribution(*known).calibration(y[..., np.newaxis], weight)
+
+    def distribution(self, X: Any) -> Distribution:
+        """Return the distribution of y in each row of X, in the units of y.
+
+        Raises
+        ------
+        ValueError
+            If the loss has a dispersion, which is not estimated yet.
+        """
+        if self.loss.has_dispersion and self.calibration is None:
+            raise ValueError(
+                f"{type(self.loss).__name__} has a dispersion, which is estimated at the end "
+                "of a fit, and this model is one of an epoch. Fit to the end first."
+            )
+        with_std = self.loss.link.predicts_std
+        found = self.predict(X, lambda raw: self.predictions(raw, with_std))
+        plain = self.loss.distribution(*(one.astype(np.float64) for one in found))
+        return plain if self.calibration is None else plain.calibrated(self.calibration)
+
+    def predictions(
+        self, raw: np.ndarray, with_std: bool, members: Members | None = None
+    ) -> Arrays:
         """Return the members' mean prediction, and the standard deviation if wanted.
 
         It is that of y if the loss predicts it, else that of the members' predictions, which
-        are cut at the magnitude ``LARGEST``.
+        are cut at the magnitude ``LARGEST``. ``members`` are those of the network by default.
         """
         link = self.loss.link
 
@@ -220,7 +268,7 @@ class RegressionModel(Model):
             return np.minimum(self.target.scaled(link.std(members)), LARGEST)
 
         of_y = deviation if link.predicts_std else None
-        return self.members.predictions(raw, predict, with_std, of_y)
+        return (members or self.members).predictions(raw, predict, with_std, of_y)
 
 
 def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:

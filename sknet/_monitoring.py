@@ -13,20 +13,20 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
-from sknet._model import Model
+from sknet._base_model import CALIBRATION_ROWS
+from sknet._model import Model, RegressionModel
 from sknet._requirements import callbacks_of
 from sknet.data import frames
-from sknet.data.batches import Dataset, stack_rows
+from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.draws import same_rows
 from sknet.data.row_blocks import RowBlocks, as_row_blocks
 from sknet.data.weights import repetitions
+from sknet.metrics import as_scorer
 from sknet.nn.network import Workspace
 from sknet.nn.objective import Members
 from sknet.nn.state import append, score_of_learning
 from sknet.nn.training import Report
 
-#: The largest number of held-out rows by which probabilities are calibrated.
-CALIBRATION_ROWS = 10_000
 #: The width of the columns of the line of an epoch.
 COLUMN_WIDTH = 34
 
@@ -91,7 +91,7 @@ class Validation:
         """
         data, scoring = held_out.data, self._model.settings.scoring
         make_estimator = cast(Callable[[Model], BaseEstimator], held_out.make_estimator)
-        scorer = check_scoring(make_estimator(self._model), scoring=scoring)
+        scorer = check_scoring(make_estimator(self._model), scoring=as_scorer(scoring))
         rows = _take_rows(held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
         self._scorer = lambda model: scorer(make_estimator(model), rows, data.y, **weights)
@@ -113,7 +113,13 @@ class Validation:
         return {"validation_loss": loss, "validation_score": score}
 
     def _score(self, params: np.ndarray) -> float:
-        score = float(self._scorer(self._model.with_params(params)))
+        model = self._model.with_params(params)
+        if model.loss.has_dispersion:
+            rows, raw = self._batches.data, raw_predictions(model, self._batches)
+            model = cast(RegressionModel, model)
+            found = model.calibration_of(model.members, raw, rows.y, rows.sample_weight, raw)
+            model = replace(model, calibration=found)
+        score = float(self._scorer(model))
         if not math.isfinite(score):
             raise ValueError(
                 f"scoring={self._model.settings.scoring!r} returned {score} on the validation "
@@ -153,9 +159,7 @@ def held_out_predictions(
     data = by_member.with_row_weights()
     # Each row is needed once, so that no encoded rows are kept.
     batches = model.validation_blocks(data, encoded_bytes=0)
-    workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
-    blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
-    (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
+    raw = raw_predictions(model, batches)
     members = model.members
     if by_member.is_cross_fitted:
         own = cast(np.ndarray, by_member.sample_weight).argmax(axis=1)
@@ -163,6 +167,14 @@ def held_out_predictions(
     counts = repetitions(data.sample_weight)
     weight = batches.data.sample_weight if counts is None else counts
     return members, raw, batches.data.y, weight
+
+
+def raw_predictions(model: Model, batches: Batches) -> np.ndarray:
+    """Return the raw predictions of the members for all rows of the batches."""
+    workspace = Workspace(model.network, batches.batch_size, model.params.dtype)
+    blocks = ((model.network.forward(model.params, one.X, workspace),) for one in batches)
+    (raw,) = stack_rows(blocks, batches.n_rows, model.params.dtype)
+    return raw
 
 
 @dataclass(eq=False)

@@ -312,6 +312,11 @@ def _as_number(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
+def loss_of(estimator: Any) -> Loss:
+    """Return the loss of an estimator's parameters, which need not have been checked."""
+    return _rule(estimator.loss, LOSSES, estimator.get_params(deep=False))
+
+
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:
     """Return a rule that is given as an object or None, or by its name in the registry.
 

@@ -20,6 +20,7 @@ from sknet._attributes import FittedAttributes
 from sknet._parameters import AUTO, FLAT_LIST, SPLITTER, Class, Off, with_parameters
 from sknet._requirements import Options
 from sknet.data.splits import SPLITS
+from sknet.metrics import SCORERS
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.layers import NORMALIZATIONS
@@ -37,6 +38,7 @@ from sknet.nn.rules import (
 from sknet.nn.schedules import SCHEDULES, Schedule
 
 INFINITY = Options(Real, {np.inf})
+SCORES = {"loss", *get_scorer_names(), *SCORERS}
 
 
 @with_parameters
@@ -114,8 +116,8 @@ class SharedParameters:
         Whether training ends with epochs on all rows, those held out too, if the learning rate
         falls to zero by schedule. Tables of more than {many_rows} rows ignore it.
     scoring : str, callable or None, default="loss"
-        The score of the validation rows, higher is better: "loss" (the negative loss), a scorer
-        of scikit-learn by name, a callable, or None for ``score``.
+        The score of the validation rows, higher is better: "loss" (the negative loss), a name
+        of scikit-learn or ``sknet.metrics``, a callable, or None for ``score``.
     n_iter_no_change : int, inf or "auto", default="auto"
         The number of epochs without improvement that stops the training. A schedule that falls
         to zero does so within a few more epochs, and without early stopping runs to its end.
@@ -192,9 +194,7 @@ class SharedParameters:
     early_stopping: Annotated[bool | str, AUTO, "boolean"] = "auto"
     validation_fraction: Annotated[Any, {"auto", *SPLITS}, FRACTION, SPLITTER] = "auto"
     refit: Annotated[bool, "boolean"] = True
-    scoring: Annotated[str | Callable | None, {"loss", *get_scorer_names()}, callable, None] = (
-        "loss"
-    )
+    scoring: Annotated[str | Callable | None, SCORES, callable, None] = "loss"
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     tol: Annotated[float, NOT_NEGATIVE] = 1e-4
     time_limit: Annotated[float | None, POSITIVE_OR_INFINITE, None] = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY
 from typing import Annotated, Any, Self, cast
 
@@ -10,18 +10,37 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._hints import hinting
 from sknet._model import Model, RegressionModel
 from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
-from sknet._requirements import fit_context
+from sknet._requirements import check_count, fit_context
+from sknet._settings import loss_of
 from sknet._shared_parameters import shared_documentation
+from sknet.metrics import DISTRIBUTION_LOSSES
+from sknet.nn.distributions import Distribution
 from sknet.nn.losses import LOSSES, QUANTILES, TWEEDIE_POWERS, Loss
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, POSITIVE
 
 LOSS_NAMES = {name for name, loss in LOSSES.items() if loss.task == "regression"}
+
+
+def predicts_distribution(estimator: Any) -> bool:
+    """Return True if the loss estimates a distribution, for ``available_if``.
+
+    Raises
+    ------
+    AttributeError
+        If it does not. After a fit, it is the loss of the fit.
+    """
+    model = vars(estimator).get("_model")
+    loss = loss_of(estimator) if model is None else model.loss
+    if not loss.predicts_distribution:
+        raise AttributeError(f"This needs {DISTRIBUTION_LOSSES}, got {loss!r}.")
+    return True
 
 
 @shared_documentation
@@ -58,10 +77,6 @@ class NNRegressor(RegressorMixin, BaseNN):
     Attributes
     ----------
     {attributes}
-
-    See Also
-    --------
-    NNClassifier : Neural network for classification.
 
     Examples
     --------
@@ -119,12 +134,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         ------
         ValueError
             If parameters or data are invalid, or if training diverges. The estimator then stays
-            as it was.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If predictions of the rows are still far worse than a constant.
+            as it was. Predictions far worse than a constant give a ConvergenceWarning.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -139,7 +149,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             The rows to predict for.
         return_std : bool, default=False
             Whether to return a standard deviation as well. It needs ``loss="normal"`` or more
-            than one member.
+            than one member; otherwise a ValueError is raised.
 
         Returns
         -------
@@ -147,15 +157,8 @@ class NNRegressor(RegressorMixin, BaseNN):
             The predictions in the units of y, with a column for each of several quantiles. The
             dtype is float32 for float32 X, else float64.
         std : ndarray of the same shape
-            With ``return_std=True`` and ``loss="normal"``, the standard deviation of y in the
-            row: members add the variance of their means to the mean of their variances. With
-            another loss, how far the members disagree, not how much y varies.
-
-        Raises
-        ------
-        ValueError
-            If ``return_std`` is True without the loss "normal" or a second member, or if
-            float32 cannot hold the predictions.
+            With ``loss="normal"``, the standard deviation of y in the row, by all members.
+            With another loss, how far the members disagree, not how much y varies.
         """
         model = cast(RegressionModel, self._fitted_model)
         model.check_std(return_std)
@@ -163,6 +166,82 @@ class NNRegressor(RegressorMixin, BaseNN):
         if model.target.n_outputs == 1 and not model.loss.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
+
+    @available_if(predicts_distribution)
+    def predict_quantiles(self, X: Any, levels: ArrayLike) -> np.ndarray:
+        """Predict quantiles of y at any levels, calibrated by rows that were held out.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+        levels : array-like of shape (n_levels,)
+            Numbers in (0, 1).
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_levels) or (n_samples, n_outputs, n_levels)
+            In the units of y.
+        """
+        at = np.asarray(levels, np.float64)
+        if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
+            raise ValueError(f"levels must be a list of numbers in (0, 1), got {levels!r}.")
+        of_y, shaped = self._distribution(X)
+        return shaped(of_y.quantiles(at))
+
+    @available_if(predicts_distribution)
+    def predict_cdf(self, X: Any, y: ArrayLike) -> np.ndarray:
+        """Predict the probability of at most y, calibrated as ``predict_quantiles``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+        y : array-like of shape (n_samples,), (n_samples, k) or (1, k)
+            A number or k numbers for each row, or k for all rows; several outputs are axis 1.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, k), or with the axis of several outputs
+            Probabilities.
+        """
+        of_y, shaped = self._distribution(X)
+        numbers, single = numbers_of_rows(y, len(of_y), self.n_outputs_)
+        found = shaped(of_y.cdf(numbers))
+        return found[..., 0] if single else found
+
+    @available_if(predicts_distribution)
+    def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
+        """Draw samples of y, distributed as ``predict_quantiles`` says.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
+            The rows to draw for.
+        n_samples : int, default=1
+            The number of independent samples of each row.
+        random_state : int, RandomState instance or None, default=None
+            The seed.
+
+        Returns
+        -------
+        ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
+            In the units of y.
+        """
+        check_count("n_samples", n_samples)
+        rng = check_random_state(random_state)
+        of_y, shaped = self._distribution(X)
+        return shaped(of_y.sample(n_samples, rng))
+
+    def _distribution(self, X: Any) -> tuple[Distribution, Callable[[np.ndarray], np.ndarray]]:
+        """Return the distributions, and what gives results the form of predictions."""
+        model, rows = cast(RegressionModel, self._fitted_model), self._features.read(X)
+
+        def shaped(found: np.ndarray) -> np.ndarray:
+            found = found[:, 0] if model.target.n_outputs == 1 else found
+            return found.astype(rows.dtype, copy=False)
+
+        return model.distribution(rows), shaped
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R2, or D2 of the pinball loss if the loss is one of quantiles.
@@ -188,6 +267,28 @@ class NNRegressor(RegressorMixin, BaseNN):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def numbers_of_rows(y: ArrayLike, n_rows: int, n_outputs: int) -> tuple[np.ndarray, bool]:
+    """Return y in the form (rows, outputs, numbers), and whether it is a number for each row.
+
+    Raises
+    ------
+    ValueError
+        If y has neither the shape of a prediction nor a further axis, or if it has NaN.
+    """
+    numbers = np.asarray(y, np.float64)
+    outputs = () if n_outputs == 1 else (n_outputs,)
+    single = numbers.shape == (n_rows, *outputs)
+    several = numbers.ndim == 2 + len(outputs) and numbers.shape[1:-1] == outputs
+    if not (single or (several and len(numbers) in (1, n_rows))) or np.isnan(numbers).any():
+        shape = ", ".join(map(str, (n_rows, *outputs)))
+        raise ValueError(
+            f"y must be numbers of shape ({shape}), or have a further axis for several of "
+            "them, and then a first axis of length 1 for the same numbers in all rows; got "
+            f"{'NaN' if np.isnan(numbers).any() else f'shape {numbers.shape}'}."
+        )
+    return numbers.reshape(len(numbers), n_outputs, -1), single
 
 
 def score_predictions(

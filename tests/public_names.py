@@ -15,7 +15,7 @@ FILE = Path(__file__).with_suffix(".txt")
 #: All of their names without an underscore are public.
 MODULES = [
     "sknet", "sknet.callbacks", "sknet.distributed", "sknet.exceptions", "sknet.export",
-    "sknet.inspection", "sknet.search", "sknet.streaming",
+    "sknet.inspection", "sknet.metrics", "sknet.search", "sknet.streaming",
 ]  # fmt: skip
 #: Base classes of rules, and what the examples of docs/extending.md define. Other names of
 #: ``sknet.nn`` may change.
@@ -77,7 +77,8 @@ def values(path, cls):
         options = {text for one in constraints for text in getattr(one, "options", ())}
         options = {text for text in options if isinstance(text, str)}
         # The other names of scores are those of the installed scikit-learn.
-        options = {"loss"} if parameter == "scoring" else options
+        own = {"loss", "neg_crps", "neg_interval_score"}
+        options = options & own if parameter == "scoring" else options
         yield from (f"{path}({parameter}: {text!r})" for text in options)
 
 

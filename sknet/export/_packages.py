@@ -19,6 +19,7 @@ from sknet.export import _onnx
 from sknet.export._columns import check_n_columns, dtype_and_width
 from sknet.export._encoding import FEATURES, Table
 from sknet.export._graph import Graph, Port, Tensor, onnx_type
+from sknet.metrics import CRPSScorer, IntervalScorer
 from sknet.nn.network import Network
 from sknet.nn.rules import Rule
 from sknet.nn.state import TrainingState
@@ -148,6 +149,8 @@ _CLASSES = [
     Network, *_rules(Rule),
     # The state with which partial_fit continues.
     Run, TrainingState,
+    # What may be given as scoring.
+    CRPSScorer, IntervalScorer,
     # Containers of Python in which parameters may be given, and that skops does not know.
     frozenset, range,
 ]  # fmt: skip
@@ -155,7 +158,7 @@ _CLASSES = [
 #: The names of the types that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, the
-#: state with which ``partial_fit`` continues, and two containers of Python. Loading an object
-#: of these types runs no code from the file. A user must decide whether to trust classes of
-#: their own.
+#: state with which ``partial_fit`` continues, scorers, and two containers of Python. Loading an
+#: object of these types runs no code from the file. A user must decide whether to trust classes
+#: of their own.
 SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sknet.nn import links
 from sknet.nn.activations import logistic
 from sknet.nn.cumulative import CUMULATIVE_LINK, CUMULATIVE_LINKS, DISTINCT
+from sknet.nn.distributions import Distribution, Gamma, PiecewiseNormal, Poisson, Tweedie
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
 from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, Rule
@@ -40,6 +41,9 @@ class Loss(Rule):
     #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
     #: only ever becomes less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
+    #: Whether the distribution of y has a dispersion, which is estimated after training: of
+    #: training rows, if none are held out.
+    has_dispersion: ClassVar[bool] = False
 
     @property
     def link(self) -> Link:
@@ -68,6 +72,28 @@ class Loss(Rule):
     def predicts_quantiles(self) -> bool:
         """Whether a prediction has a column for each of ``quantiles``."""
         return False
+
+    @property
+    def predicts_distribution(self) -> bool:
+        """Whether :meth:`distribution` turns predictions into distributions of y."""
+        return False
+
+    def distribution(self, prediction: Array, *std: Array) -> Distribution:
+        """Return the distribution of y in each row, if ``predicts_distribution``.
+
+        Parameters
+        ----------
+        prediction : ndarray of shape (n_rows, n_columns)
+            Predictions in the units of y.
+        std : ndarray of shape (n_rows, n_outputs)
+            Their standard deviations, if the link predicts these.
+
+        Returns
+        -------
+        Distribution
+            Before it is calibrated. A dispersion is one.
+        """
+        raise NotImplementedError(f"{type(self).__name__} estimates no distribution.")
 
     def binary(self) -> "Loss":
         """Return the loss that replaces this one for two classes and for multi-label targets.
@@ -287,6 +313,13 @@ class Pinball(Loss):
         noun = "quantiles" if self.predicts_quantiles else "quantile"
         return f"the {noun} {', '.join(map(str, self.quantiles))} of y"
 
+    @property
+    def predicts_distribution(self) -> bool:
+        return len(self.quantiles) > 1
+
+    def distribution(self, prediction: Array, *std: Array) -> Distribution:
+        return PiecewiseNormal.through(np.array(self.quantiles), prediction[:, np.newaxis])
+
     def constant(self, y: Array) -> Array:
         found = np.quantile(y, self.quantile, axis=0, method="inverted_cdf")
         return self.link.link(found[..., 0]) if self.predicts_quantiles else found
@@ -306,11 +339,23 @@ class PositiveMean(Loss):
     link: ClassVar[Link] = links.Log()
     estimates = "the mean of y"
     shifts_y = False
+    predicts_distribution = True
+
+    @property
+    def variance_power(self) -> float:
+        """The power of the mean to which the variance of y is proportional."""
+        raise NotImplementedError
 
     @property
     def allows_zero(self) -> bool:
         """Whether y may be zero."""
-        return True
+        return self.variance_power < 2
+
+    def distribution(self, prediction: Array, *std: Array) -> Distribution:
+        mean = np.maximum(prediction, np.finfo(float).tiny)[..., np.newaxis]
+        if self.variance_power == 1:
+            return Poisson(mean)
+        return Gamma(mean) if self.variance_power == 2 else Tweedie(mean, self.variance_power)
 
     @property
     def domain(self) -> str:
@@ -323,6 +368,8 @@ class PositiveMean(Loss):
 class HalfPoisson(PositiveMean):
     """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
 
+    variance_power = 1.0
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(raw, out=gradient_out)
         value = (gradient_out - y * raw).sum(axis=1)
@@ -333,7 +380,8 @@ class HalfPoisson(PositiveMean):
 class HalfGamma(PositiveMean):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
-    allows_zero = False
+    variance_power = 2.0
+    has_dispersion = True
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
@@ -362,11 +410,13 @@ class HalfTweedie(PositiveMean):
         and y > 0 for p = 2.
     """
 
+    has_dispersion = True
+
     power: Annotated[float, TWEEDIE_POWERS] = 1.5
 
     @property
-    def allows_zero(self) -> bool:
-        return self.power < 2
+    def variance_power(self) -> float:
+        return float(self.power)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         power = float(self.power)  # A scalar of NumPy would make float64 of float32.
@@ -411,6 +461,7 @@ class NormalLikelihood(Loss):
     estimates = "the mean of y"
     has_temperature = True
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 2.0)
+    predicts_distribution = True
 
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5
@@ -422,6 +473,10 @@ class NormalLikelihood(Loss):
         """
         log_std = np.log(np.where(std > 0, std, 1.0))
         return np.zeros(2 * mean.size), side_by_side(mean, log_std)
+
+    def distribution(self, prediction: Array, *std: Array) -> Distribution:
+        columns = (one[..., np.newaxis] for one in (prediction, *std))
+        return PiecewiseNormal(np.zeros(1), *columns)
 
     def constant(self, y: Array) -> Array:
         log_std = np.log(np.hypot(y.std(axis=0), float(self.noise)))

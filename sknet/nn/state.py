@@ -263,7 +263,7 @@ class TrainingState:
     begun: Begun | None = None
 
     @property
-    def counted(self) -> dict[str, int]:
+    def counted(self) -> dict[str, Any]:
         """The numbers of epochs and rows that the result of this training has, by name."""
         return {"n_refit": self.n_refit, "n_unvisited": self.n_unvisited}
 
@@ -318,6 +318,8 @@ class TrainingResult:
     certainty : float or None
         The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
         fitted to validation rows, and which ``params`` include; None if none was fitted.
+    calibration : ndarray of shape (n_outputs, n_numbers) or None
+        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`.
     """
 
     params: Array
@@ -327,6 +329,12 @@ class TrainingResult:
     n_refit: int = 0
     n_unvisited: int = 0
     certainty: float | None = None
+    calibration: Array | None = None
+
+    @property
+    def unseeing_params(self) -> Array:
+        """The parameters that were not trained on validation rows, if there are any."""
+        return self.params if self.scored_params is None else self.scored_params
 
 
 def append(history: History, record: dict[str, float]) -> None:

@@ -1223,3 +1223,15 @@ def test_text_that_is_numbers_or_dates(client):
         for X in (given, meant)
     ]
     assert_array_equal(fitted[0].predict(given), fitted[1].predict(meant))
+
+
+@pytest.mark.parametrize("n_shards", [1, 2])
+def test_the_dispersion_is_that_of_the_rows_of_all_shards(client, n_shards):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (1000, 2))
+    y = rng.gamma(2, np.exp(X[:, 0]))
+    network = DaskNNRegressor(loss="gamma", **{**SHORT, "n_shards": n_shards})
+    local = network.fit(*chunked(X, y)).to_local()
+    expected = np.mean((y / local.predict(X) - 1) ** 2)
+    assert local._model.calibration.item() == pytest.approx(expected, rel=1e-5)
+    assert_allclose(local.predict_cdf(X, local.predict_quantiles(X, [0.1])), 0.1)

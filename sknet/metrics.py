@@ -1,0 +1,227 @@
+"""Scores of predicted distributions and intervals: functions, and scorers for scikit-learn.
+
+``crps_scorer`` and ``interval_scorer`` serve as ``scoring`` of cross-validation and of grid
+searches. The ``scoring`` of sknet's estimators also takes their names: "neg_crps" and
+"neg_interval_score".
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
+from sklearn.utils.metadata_routing import UNUSED
+
+from sknet.nn.distributions import PiecewiseNormal
+from sknet.nn.kernels import Array
+from sknet.nn.rules import OPEN_UNIT_INTERVAL, QUANTILES
+
+__all__ = ["CRPSScorer", "IntervalScorer", "crps", "interval_score"]
+
+#: The losses that estimate a distribution of y, for messages.
+DISTRIBUTION_LOSSES = (
+    "a loss that estimates a distribution of y: 'normal', 'poisson', 'gamma', 'tweedie', or "
+    "'quantile' with at least two quantiles"
+)
+
+
+def crps(
+    y_true: ArrayLike,
+    quantiles: ArrayLike,
+    levels: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return the mean continuous ranked probability score (CRPS) of predicted quantiles.
+
+    The CRPS is the absolute error, generalised to distributions: it is in the units of y, and
+    lower is better (Gneiting and Raftery, 2007, equation 20). Here the distributions are those
+    of ``NNRegressor(loss="quantile")``, whose pieces are normal, and the score is exact. Two
+    quantiles make it that of a normal distribution. With many levels it approaches twice the
+    mean pinball loss.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        The true targets.
+    quantiles : array-like of shape (n_samples, n_levels)
+        The predicted quantiles, which do not fall from one level to the next.
+    levels : array-like of shape (n_levels,)
+        At least two levels in (0, 1), in increasing order.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the rows.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from sknet.metrics import crps
+    >>> round(crps([0.0, 3.0], [[-1.0, 0.0, 1.0]] * 2, [0.1, 0.5, 0.9]), 4)
+    1.3711
+    """
+    y, values = np.asarray(y_true, float), np.asarray(quantiles, float)
+    at = np.asarray(levels, float)
+    if at.size < 2 or not QUANTILES.allows(at):
+        raise ValueError(f"levels must be at least two rising numbers in (0, 1), got {at}.")
+    if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
+        raise ValueError(
+            f"quantiles must have the shape (n_samples, n_levels), here {(*y.shape, at.size)}, "
+            f"and must not fall from one level to the next; got shape {values.shape}."
+        )
+    distribution = PiecewiseNormal.through(at, values[:, np.newaxis])
+    return _average(distribution.crps(y[:, np.newaxis, np.newaxis]), sample_weight)
+
+
+def interval_score(
+    y_true: ArrayLike,
+    low: ArrayLike,
+    high: ArrayLike,
+    *,
+    coverage: float = 0.9,
+    sample_weight: ArrayLike | None = None,
+) -> float:
+    """Return the mean interval score, also called Winkler score; lower is better.
+
+    It is the width of the interval, plus 2 / (1 - coverage) times the distance of y from it
+    (Gneiting and Raftery, 2007, equation 43). The true quantiles have the least expected score.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The true targets.
+    low, high : array-like of the same shape
+        The ends of central intervals, such as the quantiles 0.05 and 0.95.
+    coverage : float in (0, 1), default=0.9
+        The probability that y is in the interval.
+    sample_weight : array-like of shape (n_samples,), default=None
+        The weights of the rows.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> from sknet.metrics import interval_score
+    >>> round(interval_score([1.0, 5.0], [0.0, 0.0], [4.0, 4.0], coverage=0.8), 6)
+    9.0
+    """
+    OPEN_UNIT_INTERVAL.check("interval_score", "coverage", coverage)
+    y, below, above = (np.asarray(one, float) for one in (y_true, low, high))
+    if not y.shape == below.shape == above.shape or (below > above).any():
+        raise ValueError(
+            "y_true, low and high must have the same shape, and low must not be above high; "
+            f"got the shapes {y.shape}, {below.shape} and {above.shape}."
+        )
+    outside = np.maximum(below - y, 0) + np.maximum(y - above, 0)
+    return _average(above - below + 2 / (1 - coverage) * outside, sample_weight)
+
+
+def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
+    """Return the mean of the rows' scores, each of which is the mean over its outputs."""
+    rows = scores.reshape(len(scores), -1).mean(axis=1)
+    check_consistent_length(rows, sample_weight)
+    weight = None if sample_weight is None else np.asarray(sample_weight, float)
+    return float(np.average(rows, weights=weight))
+
+
+def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
+    """Return the regressor in a pipeline or a fitted search, and its input.
+
+    Raises
+    ------
+    ValueError
+        If it does not predict a distribution.
+    """
+    if hasattr(estimator, "best_estimator_"):
+        return _final(estimator.best_estimator_, X)
+    if isinstance(estimator, Pipeline):
+        before, last = estimator[:-1], estimator.steps[-1][1]
+        return _final(last, before.transform(X) if before.steps else X)
+    if not hasattr(estimator, "predict_quantiles"):
+        raise ValueError(
+            f"The score of a distribution needs an NNRegressor with {DISTRIBUTION_LOSSES}, "
+            f"alone, in a pipeline or in a fitted search; got {estimator!r}."
+        )
+    return estimator, X
+
+
+class CRPSScorer(BaseEstimator):
+    """Minus the mean CRPS of the distributions that an NNRegressor predicts (see :func:`crps`).
+
+    The score is exact for each loss. The NNRegressor may be the last step of a pipeline. With
+    metadata routing, ``set_score_request(sample_weight=True)`` asks for the weights.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from sknet import NNRegressor
+    >>> from sknet.metrics import CRPSScorer
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.uniform(-1, 1, size=(200, 1))
+    >>> y = X[:, 0] + rng.normal(scale=0.1, size=200)
+    >>> network = NNRegressor(loss="normal", max_iter=10, random_state=0)
+    >>> search = GridSearchCV(network, {"alpha": [1e-4, 1e-2]}, scoring=CRPSScorer(), cv=2)
+    >>> bool(search.fit(X, y).best_score_ < 0)
+    True
+    """
+
+    # scikit-learn reads the arguments that can be routed from ``score``.
+    __metadata_request__score = {"estimator": UNUSED}
+
+    def __call__(
+        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return the score, as scikit-learn asks a scorer for it."""
+        return self.score(estimator, X, y, sample_weight)
+
+    def score(
+        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return minus the mean score of the rows; the mean over several outputs."""
+        network, X = _final(estimator, X)
+        numbers = np.asarray(y, float)
+        of_y, _ = network._distribution(X)
+        return -_average(of_y.crps(numbers.reshape(len(numbers), -1, 1)), sample_weight)
+
+
+class IntervalScorer(CRPSScorer):
+    """Minus the mean interval score of central intervals that an NNRegressor predicts.
+
+    The intervals are between the quantiles (1 - coverage) / 2 and (1 + coverage) / 2 (see
+    :func:`interval_score`). Otherwise it is like :class:`CRPSScorer`.
+
+    Parameters
+    ----------
+    coverage : float in (0, 1), default=0.9
+        The probability of the intervals.
+    """
+
+    def __init__(self, coverage: float = 0.9) -> None:
+        self.coverage = coverage
+
+    def score(
+        self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> float:
+        """Return minus the mean score of the rows; the mean over several outputs."""
+        OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
+        network, X = _final(estimator, X)
+        levels = [(1 - self.coverage) / 2, (1 + self.coverage) / 2]
+        low, high = np.moveaxis(network.predict_quantiles(X, levels), -1, 0)
+        return -interval_score(
+            y, low, high, coverage=self.coverage, sample_weight=sample_weight
+        )
+
+
+#: The scorers by the names that ``scoring`` of the estimators takes.
+SCORERS = {"neg_crps": CRPSScorer(), "neg_interval_score": IntervalScorer()}
+
+
+def as_scorer(scoring: Any) -> Any:
+    """Return the scorer of a name of ``SCORERS``, and any other value as it is."""
+    return SCORERS.get(scoring, scoring) if isinstance(scoring, str) else scoring

@@ -1,0 +1,437 @@
+"""Distributions of y: probabilities, quantiles, samples and scores.
+
+To add one, derive a class from :class:`Distribution`, and return it from ``distribution`` of
+the loss that it is for.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import interpolate, special
+
+from sknet.nn.kernels import Array
+
+#: The levels at which distributions are calibrated.
+CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
+#: The largest z that counts in a calibration, which is for all rows: in rows whose quantiles
+#: are nearly equal, as those of integers can be, it has no limit.
+FARTHEST = 30.0
+#: A calibration counts as many rows as these that need none.
+PRIOR_ROWS = 50
+#: Counts above this one have no exact float64.
+LARGEST_COUNT = 2.0**53
+#: The least dispersion, that of rows which are predicted exactly.
+LEAST_DISPERSION = 1e-12
+#: The mean number of jumps from which a sum of jumps is close to a shifted gamma distribution:
+#: its probabilities differ by less than 2e-4.
+MANY_JUMPS = 300.0
+#: The largest number of means at which quantiles are computed; of more, they are interpolated.
+N_NODES = 150
+#: Smaller mean numbers of jumps, and smaller excesses of them, count as this one.
+LEAST = 1e-13
+
+
+class Distribution(ABC):
+    """The distribution of y in each row and each output.
+
+    The parameters are arrays of shape (n_rows, n_outputs, 1), with further entries in the last
+    axis if a subclass says so. Arguments and results have an axis of any length there. All
+    numbers are float64, and in the units of y.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Return the number of rows."""
+
+    @abstractmethod
+    def cdf(self, y: Array) -> Array:
+        """Return the probabilities of at most y."""
+
+    @abstractmethod
+    def quantiles(self, levels: Array) -> Array:
+        """Return the smallest numbers whose probabilities of at most them reach the levels."""
+
+    @abstractmethod
+    def crps(self, y: Array) -> Array:
+        """Return the continuous ranked probability score of y, shape (n_rows, n_outputs, 1).
+
+        It is the integral over x of the square of cdf(x) - (y <= x), or
+        E|Y - y| - E|Y - Y'| / 2 with independent Y and Y': Gneiting and Raftery, "Strictly
+        Proper Scoring Rules, Prediction, and Estimation" (2007), equations 20 and 21. The
+        closed forms are in Jordan, Krueger and Lerch, "Evaluating Probabilistic Forecasts with
+        scoringRules" (2019), appendix A.
+        """
+
+    @abstractmethod
+    def sample(self, n_samples: int, rng: Any) -> Array:
+        """Return independent samples; ``rng`` is a generator or RandomState of NumPy."""
+
+    def calibration(self, y: Array, sample_weight: Array | None) -> Array | None:
+        """Return what rows tell of the distributions of others, or None if they tell nothing.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_rows, n_outputs, 1)
+        sample_weight : ndarray of shape (n_rows,) or None
+
+        Returns
+        -------
+        ndarray of shape (n_outputs, n_numbers), or None
+        """
+        return None
+
+    def calibrated(self, calibration: Array) -> "Distribution":
+        """Return the distributions with a calibration that others have told."""
+        return self
+
+
+@dataclass(frozen=True, eq=False)
+class PiecewiseNormal(Distribution):
+    """y = value_j + slope_j (z - start_j) from start_j to start_(j + 1), for a normal z.
+
+    The first piece begins at minus infinity and the last one does not end: the tails are those
+    of normal distributions. A single piece is a normal distribution.
+
+    Parameters
+    ----------
+    starts : ndarray of shape (n_pieces,)
+    values, slopes : ndarray of shape (n_rows, n_outputs, n_pieces)
+        The values rise, and the slopes are positive.
+    """
+
+    starts: Array
+    values: Array
+    slopes: Array
+
+    @classmethod
+    def through(cls, levels: Array, quantiles: Array) -> Self:
+        """Return the distributions that have two or more quantiles, given in the last axis."""
+        z = special.ndtri(levels)
+        slopes = np.diff(quantiles) / np.diff(z)
+        # Rounding may have made neighbours equal.
+        return cls(z[:-1], quantiles[..., :-1], np.maximum(slopes, np.finfo(float).tiny))
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def cdf(self, y: Array) -> Array:
+        return special.ndtr(self._z(y))
+
+    def calibration(self, y: Array, sample_weight: Array | None) -> Array:
+        """Return the normal z at which the distributions of the rows have ``CALIBRATED``.
+
+        With few rows, they are near those of distributions that are right as they are.
+        """
+        z = np.clip(self._z(y)[..., 0], -FARTHEST, FARTHEST)
+        found = np.quantile(z, CALIBRATED, 0, weights=sample_weight, method="inverted_cdf")
+        expected = special.ndtri(CALIBRATED)
+        n_rows = len(y) if sample_weight is None else sample_weight.sum()
+        return expected + n_rows / (n_rows + PRIOR_ROWS) * (found.T - expected)
+
+    def calibrated(self, calibration: Array) -> Self:
+        """Return the distributions whose quantiles ``CALIBRATED`` are where it says.
+
+        Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep Learning Using Calibrated
+        Regression" (2018), with a function of normal z in the place of probabilities.
+        """
+        return self.through(CALIBRATED, self._at(calibration))
+
+    def quantiles(self, levels: Array) -> Array:
+        return self._at(special.ndtri(levels))
+
+    def _at(self, z: Array) -> Array:
+        """Return the y of normal z."""
+        piece = np.searchsorted(self.starts[1:], z, side="right")
+        value, slope = self._of_pieces(piece)
+        return value + slope * (z - self.starts[piece])
+
+    def sample(self, n_samples: int, rng: Any) -> Array:
+        levels = rng.uniform(2.0**-54, 1, (*self.values.shape[:-1], n_samples))
+        return self.quantiles(levels)
+
+    def crps(self, y: Array) -> Array:
+        """Return 2 times the integral of (Q(z) - y) ((Q(z) > y) - cdf(z)) over a normal z."""
+        low, high = np.append(-np.inf, self.starts[1:]), np.append(self.starts[1:], np.inf)
+        constant = self.values - self.slopes * self.starts - y
+        above = np.clip(self._z(y), low, high)
+        pieces = 2 * (self._mean_below(high, constant) - self._mean_below(above, constant))
+        pieces -= self._ranked_below(high, constant) - self._ranked_below(low, constant)
+        return pieces.sum(axis=-1, keepdims=True)
+
+    def _mean_below(self, z: Array, constant: Array) -> Array:
+        """Return the integral of constant + slope z over a normal z up to a limit."""
+        return constant * special.ndtr(z) - self.slopes * _density(z)
+
+    def _ranked_below(self, z: Array, constant: Array) -> Array:
+        """Return the same integral with 2 cdf(z) as a further factor."""
+        rank = special.ndtr(z)
+        spread = special.ndtr(math.sqrt(2) * z) / math.sqrt(math.pi) - 2 * _density(z) * rank
+        return constant * rank**2 + self.slopes * spread
+
+    def _z(self, y: Array) -> Array:
+        """Return the numbers whose standard normal probability is that of at most y."""
+        piece = (y[..., np.newaxis] >= self.values[..., np.newaxis, 1:]).sum(axis=-1)
+        value, slope = self._of_pieces(piece)
+        return self.starts[piece] + (y - value) / slope
+
+    def _of_pieces(self, piece: NDArray[np.intp]) -> tuple[Array, ...]:
+        """Return the values and the slopes of chosen pieces."""
+        one_each = self.values[..., :1].shape
+        piece = np.broadcast_to(piece, np.broadcast_shapes(piece.shape, one_each))
+        arrays = self.values, self.slopes
+        return tuple(np.take_along_axis(one, piece, axis=-1) for one in arrays)
+
+
+def _density(z: Array) -> Array:
+    """Return the density of a standard normal number."""
+    return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class Poisson(Distribution):
+    """The probability of k = 0, 1, 2, ... is exp(-mean) mean^k / k!.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_rows, n_outputs, 1)
+    """
+
+    mean: Array
+
+    def __post_init__(self) -> None:
+        if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
+            raise ValueError(
+                f"A Poisson distribution is one of counts, but a mean is {largest:.3g}. Choose "
+                "loss='gamma' or 'tweedie' for amounts."
+            )
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def cdf(self, y: Array) -> Array:
+        return np.where(y >= 0, special.pdtr(np.floor(np.maximum(y, 0)), self.mean), 0.0)
+
+    def quantiles(self, levels: Array) -> Array:
+        above = np.ceil(special.pdtrik(levels, self.mean))
+        # Rounding may have led to the next integer.
+        below = np.maximum(above - 1, 0)
+        return np.where(special.pdtr(below, self.mean) >= levels, below, above)
+
+    def sample(self, n_samples: int, rng: Any) -> Array:
+        return rng.poisson(self.mean, (*self.mean.shape[:-1], n_samples)).astype(float)
+
+    def crps(self, y: Array) -> Array:
+        mean, k = self.mean, np.floor(y)
+        at_k = self.cdf(y) - self.cdf(k - 1)
+        half_difference = mean * (special.ive(0, 2 * mean) + special.ive(1, 2 * mean))
+        return (y - mean) * (2 * self.cdf(y) - 1) + 2 * mean * at_k - half_difference
+
+
+@dataclass(frozen=True, eq=False)
+class Dispersed(Distribution):
+    """A distribution of amounts, whose variance is dispersion mean^power.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_rows, n_outputs, 1)
+    power : float
+    dispersion : ndarray of shape (n_outputs, 1), default=1.0
+    """
+
+    mean: Array
+    power: float
+    dispersion: Array | float = 1.0
+
+    def __len__(self) -> int:
+        return len(self.mean)
+
+    def calibration(self, y: Array, sample_weight: Array | None) -> Array:
+        """Return the dispersion by Pearson's estimate: the mean of (y - mean)^2 / mean^power.
+
+        McCullagh and Nelder, "Generalized Linear Models" (1989), section 8.3.6.
+        """
+        square = np.square((y - self.mean) / self.mean ** (self.power / 2))
+        return np.maximum(np.average(square, 0, sample_weight), LEAST_DISPERSION)
+
+    def calibrated(self, calibration: Array) -> Self:
+        """Return the distributions with another dispersion."""
+        return replace(self, dispersion=calibration)
+
+
+@dataclass(frozen=True, eq=False)
+class Gamma(Dispersed):
+    """A gamma distribution: that of power 2."""
+
+    power: float = 2.0
+
+    @cached_property
+    def shape(self) -> Array:
+        """The exponent of y in the density, plus one."""
+        return 1 / np.asarray(self.dispersion)
+
+    @cached_property
+    def scale(self) -> Array:
+        """The number that divides y in the density."""
+        return self.dispersion * self.mean
+
+    def cdf(self, y: Array) -> Array:
+        return special.gammainc(self.shape, np.maximum(y, 0) / self.scale)
+
+    def quantiles(self, levels: Array) -> Array:
+        return special.gammaincinv(self.shape, levels) * self.scale
+
+    def sample(self, n_samples: int, rng: Any) -> Array:
+        shape = np.broadcast_to(self.shape, (*self.mean.shape[:-1], n_samples))
+        return rng.standard_gamma(shape) * self.scale
+
+    def crps(self, y: Array) -> Array:
+        next_cdf = special.gammainc(self.shape + 1, np.maximum(y, 0) / self.scale)
+        half_difference = self.scale / special.beta(0.5, self.shape)
+        return y * (2 * self.cdf(y) - 1) - self.mean * (2 * next_cdf - 1) - half_difference
+
+
+@dataclass(frozen=True, eq=False)
+class Tweedie(Dispersed):
+    """The sum of a random number of gamma-distributed jumps; its variance is dispersion mean^p.
+
+    The number has a Poisson distribution, and the sum of no jumps is zero. It is the Tweedie
+    distribution of power 1 < p < 2: Dunn and Smyth, "Series evaluation of Tweedie exponential
+    dispersion model densities" (2005), section 2. Probabilities are sums over the number of
+    jumps. From ``MANY_JUMPS`` on, it is a shifted gamma distribution that has the same mean,
+    variance and skewness.
+    """
+
+    @property
+    def shape(self) -> float:
+        """The shape of a jump."""
+        return (2 - self.power) / (self.power - 1)
+
+    @cached_property
+    def scale(self) -> Array:
+        """The scale of a jump."""
+        return self.dispersion * (self.power - 1) * self.mean ** (self.power - 1)
+
+    @cached_property
+    def jumps(self) -> Array:
+        """The mean number of jumps."""
+        return self.mean ** (2 - self.power) / (self.dispersion * (2 - self.power))
+
+    @cached_property
+    def _few(self) -> NDArray[np.bool_]:
+        return self.jumps <= MANY_JUMPS
+
+    @cached_property
+    def _shift(self) -> Array:
+        return self.mean * (1 - 2 / self.power)
+
+    @cached_property
+    def _limit(self) -> Gamma:
+        """What is added to the shift with many jumps."""
+        cv_squared = self.dispersion * self.mean ** (self.power - 2)
+        return Gamma(2 / self.power * self.mean, dispersion=self.power**2 / 4 * cv_squared)
+
+    def cdf(self, y: Array) -> Array:
+        x = np.maximum(y, 0) / self.scale
+        sums = _sum_over_jumps(self._few_jumps, lambda n: special.gammainc(n * self.shape, x))
+        below = np.exp(-self._few_jumps) + sums
+        below = np.where(self._few, below, self._limit.cdf(y - self._shift))
+        return np.where(y >= 0, below, 0.0)
+
+    def quantiles(self, levels: Array) -> Array:
+        found = np.maximum(self._limit.quantiles(levels) + self._shift, 0)
+        few = self._few[..., 0]
+        jumps, scale = self.jumps[few][:, 0], self.scale[few]
+        columns = [_quantiles_of_sums(jumps, self.shape, level) for level in levels.tolist()]
+        found[few] = scale * np.reshape(columns, (levels.size, jumps.size)).T
+        return found
+
+    def sample(self, n_samples: int, rng: Any) -> Array:
+        n_jumps = rng.poisson(self._few_jumps, (*self.mean.shape[:-1], n_samples))
+        few = rng.standard_gamma(n_jumps * self.shape) * self.scale
+        return np.where(self._few, few, self._limit.sample(n_samples, rng) + self._shift)
+
+    def crps(self, y: Array) -> Array:
+        x = np.maximum(y, 0) / self.scale
+        below = _sum_over_jumps(
+            self._few_jumps,
+            lambda n: n * self.shape * special.gammainc(n * self.shape + 1, x),
+        )
+        distance = y * (2 * self.cdf(y) - 1) + self.mean - 2 * self.scale * below
+        log_jumps = np.log(np.clip(self._few_jumps, LEAST, None))
+        half = _interpolated(lambda at: _log_half_differences(at, self.shape), log_jumps)
+        few = distance - self.scale * np.exp(half)
+        return np.where(self._few, few, self._limit.crps(y - self._shift))
+
+    @cached_property
+    def _few_jumps(self) -> Array:
+        return np.minimum(self.jumps, MANY_JUMPS)
+
+
+def _probabilities(n: Array | int, mean: Array) -> Array:
+    """Return the probabilities of n jumps, given their mean number."""
+    return np.exp(special.xlogy(n, mean) - mean - special.gammaln(n + 1))
+
+
+def _numbers(mean: Array) -> range:
+    """Return the numbers of jumps, from 1, that have any weight, given mean numbers."""
+    most = float(np.max(mean, initial=0))
+    return range(1, int(most + 9 * math.sqrt(most)) + 30)
+
+
+def _sum_over_jumps(mean: Array, term: Callable[[int], Array]) -> Array:
+    """Return the sum of ``term(n)`` times the probability of n jumps, for n from 1."""
+    terms = (_probabilities(n, mean) * term(n) for n in _numbers(mean))
+    return sum(terms, np.zeros(()))
+
+
+def _quantiles_of_sums(jumps: Array, shape: float, level: float) -> Array:
+    """Return a quantile of sums of jumps of scale one, given the mean numbers of jumps."""
+    found = np.zeros_like(jumps)
+    # Where this is not positive, zero alone has at least the probability ``level``.
+    excess = jumps + math.log(level)
+    some = excess > 0
+    at = np.log(np.maximum(excess[some], LEAST))
+    # As functions of the log of the excess, quantiles have no kink.
+    found[some] = np.exp(_interpolated(lambda at: _log_quantiles(at, shape, level), at))
+    return found
+
+
+def _log_quantiles(log_excess: Array, shape: float, level: float) -> Array:
+    """Return the logarithms of positive quantiles of sums of jumps, by bisection."""
+    excess = np.exp(log_excess)
+    jumps = excess - math.log(level)
+    n = np.array(_numbers(jumps))[:, np.newaxis]
+    probabilities, wanted = _probabilities(n, jumps), -level * np.expm1(-excess)
+    low = np.full_like(jumps, -700)
+    high = np.log(100 + jumps * shape + 50 * np.sqrt(jumps * shape * (shape + 1)))
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        reached = (probabilities * special.gammainc(n * shape, np.exp(middle))).sum(axis=0)
+        low, high = np.where(reached < wanted, (middle, high), (low, middle))
+    return high
+
+
+def _log_half_differences(log_jumps: Array, shape: float) -> Array:
+    """Return log E|X - X'| / 2 for sums X of jumps of scale one: the integral of F (1 - F)."""
+    jumps, step = np.exp(log_jumps), 0.02
+    most = float(jumps.max()) * shape
+    log_x = np.arange(-30, math.log(100 + most + 50 * math.sqrt(most * (shape + 1))), step)
+    x, n = np.exp(log_x), np.array(_numbers(jumps))[:, np.newaxis]
+    cdf = np.exp(-jumps)[:, np.newaxis]
+    cdf = cdf + _probabilities(n, jumps).T @ special.gammainc(n * shape, x)
+    return np.log(step * ((cdf * (1 - cdf)) @ x))
+
+
+def _interpolated(function: Callable[[Array], Array], at: Array) -> Array:
+    """Return a smooth function at some numbers; if they are many, by a spline."""
+    known, places = np.unique(at, return_inverse=True)
+    if known.size > N_NODES:
+        nodes = np.linspace(known[0], known[-1], N_NODES)
+        return interpolate.CubicSpline(nodes, function(nodes))(at)
+    return function(known)[places].reshape(at.shape) if known.size else at
