@@ -96,8 +96,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         The first call fixes the classes and the scaling of the inputs. Layers, encodings and
         constraints must stay. A schedule that ends at zero becomes a constant learning rate.
-        ``max_iter`` and the parameters of stopping have no effect, ``random_state`` only in the
-        first call.
+        ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
+        ``refit``, ``scoring`` and ``validation_fraction`` have no effect, ``random_state`` only
+        in the first call.
 
         Parameters
         ----------

@@ -113,8 +113,9 @@ class NNRegressor(RegressorMixin, BaseNN):
         The first call fixes the scaling of the inputs. Each call updates the mean and the
         standard deviation of y without a change of the predictions. Layers, encodings and
         constraints must stay. A schedule that ends at zero becomes a constant learning rate.
-        ``max_iter`` and the parameters of stopping have no effect, ``random_state`` only in the
-        first call.
+        ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
+        ``refit``, ``scoring`` and ``validation_fraction`` have no effect, ``random_state`` only
+        in the first call.
 
         Parameters
         ----------
