@@ -161,8 +161,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         if before is None:
             return start_model(self, features, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        if not model.numeric_y:
-            model.target.check_all_labels(data.y)
+        model.check_all_labels(data.y)
         # The rows of a checkpoint are those that it began with.
         return model.with_late_scales(data) if before is self else model
 

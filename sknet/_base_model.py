@@ -15,10 +15,11 @@ from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.draws import Augmentation, same_rows
-from sknet.data.effects import MOST_NUMBERS
+from sknet.data.effects import MOST_NUMBERS, without_gaps
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
+from sknet.nn.links import Change
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
 from sknet.nn.objective import Members, Objective
@@ -108,7 +109,10 @@ class Model(ABC):
         network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
-        return cls(settings, survey.reader, encoder, target, loss, network, params)
+        model = cls(settings, survey.reader, encoder, target, loss, network, params)
+        if (change := model.initial_change()) is not None:
+            network.rescale_outputs(params, *change)
+        return model
 
     @classmethod
     def _learn_encoding(
@@ -124,7 +128,7 @@ class Model(ABC):
             if settings.finds_codes or encoder.embedded_:
                 most_rows = max(1, MOST_NUMBERS // target.n_outputs)
                 sample = same_rows(cast(Dataset, survey.sample), most_rows)
-                Y = target.transform(sample.y, np.float64)
+                Y = without_gaps(target.transform(sample.y, np.float64))
                 encoder.learn_from_target(
                     sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
                 )
@@ -230,6 +234,22 @@ class Model(ABC):
         ValueError
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
+
+    def check_all_labels(self, y: Any) -> None:  # noqa: B027
+        """Check that each class that was learned occurs in y. Numbers have no classes.
+
+        Raises
+        ------
+        ValueError
+            If y lacks a class.
+        """
+
+    def initial_change(self) -> Change | None:
+        """Return how to change the initial raw predictions; None, the default, for not at all.
+
+        The loss may choose where they start, given the distribution of y.
+        """
+        return None
 
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets to train on."""

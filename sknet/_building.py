@@ -25,7 +25,7 @@ from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
 from sknet.nn.links import Link
 from sknet.nn.monotone import Order
 from sknet.nn.network import Network
-from sknet.nn.sets import MonotoneWeights, Stacked
+from sknet.nn.sets import MonotoneWeights, ParameterSet, Stacked, ZeroColumns
 
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8
@@ -196,15 +196,28 @@ def _output_layer(
     """Return the layer that maps the last hidden layer to the raw predictions."""
     n_members, is_hidden = settings.n_members, bool(settings.hidden_layer_sizes)
     n_raw = link.n_raw(n_outputs)
-    unpromised = link.unpromised(n_raw)
+    unpromised, constant = link.unpromised(n_raw), link.constant(n_raw)
     if settings.pairwise and is_hidden and groups is not None and len(groups) > 1:
         if order is not None:
             return order.pairs(n_raw, n_members, N_FACTORS, unpromised)
         return PairwiseHead(n_raw, n_members, n_groups=len(groups), n_factors=N_FACTORS)
     if n_members > 1 and (is_hidden or settings.n_separate > 1):
-        return EnsembleHead(n_raw, n_members, order and order.output(unpromised))
-    unpromised = tuple(n_raw * member + i for member in range(n_members) for i in unpromised)
-    return Dense(n_members * n_raw, Identity(), order and order.output(unpromised))
+        return EnsembleHead(n_raw, n_members, _output_set(order, unpromised, constant))
+    unpromised, constant = (
+        tuple(n_raw * member + i for member in range(n_members) for i in one)
+        for one in (unpromised, constant)
+    )
+    within = _output_set(order, unpromised, constant)
+    return Dense(n_members * n_raw, Identity(), within)
+
+
+def _output_set(
+    order: Order | None, unpromised: tuple[int, ...], constant: tuple[int, ...]
+) -> ParameterSet | None:
+    """Return the set of the weights of the output layer; None if they are free."""
+    if order is not None:
+        return order.output(unpromised)
+    return ZeroColumns(constant) if constant else None
 
 
 def group_size(size: int, n_groups: int) -> int:

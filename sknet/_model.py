@@ -18,6 +18,7 @@ from sknet.data.batches import Batch, Dataset
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
+from sknet.nn.links import Change
 from sknet.nn.losses import Loss
 
 
@@ -71,6 +72,10 @@ class ClassificationModel(Model):
         """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
 
+    def check_all_labels(self, y: Any) -> None:
+        """Check that each class occurs in y."""
+        self.target.check_all_labels(y)
+
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
         Y, amount = super().training_targets(y), self.settings.label_smoothing
@@ -109,17 +114,9 @@ class RegressionModel(Model):
     )
     target: RegressionTarget
 
-    @classmethod
-    def start(cls, *args: Any, **options: Any) -> Self:
-        """Return a model with initial parameters, as every model does.
-
-        The loss may choose where its raw predictions start, given the distribution of y.
-        """
-        model = super().start(*args, **options)
-        change = model.loss.initial_outputs(*model.target.standardized_moments())
-        if change is not None:
-            model.network.rescale_outputs(model.params, *change)
-        return model
+    def initial_change(self) -> Change | None:
+        """Return where the loss wants its raw predictions to start, given y's distribution."""
+        return self.loss.initial_outputs(*self.target.standardized_moments())
 
     @staticmethod
     def learn_target(
@@ -278,8 +275,3 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
             f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
             "dtype='float64' or standardize=True, or train on y in other units."
         )
-
-
-def model_class(numeric_y: bool) -> type[Model]:
-    """Return the class of models for a y of numbers, or for a y of labels."""
-    return RegressionModel if numeric_y else ClassificationModel

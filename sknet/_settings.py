@@ -19,7 +19,7 @@ from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
-from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.losses import LOSSES
 from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -111,11 +111,13 @@ class Provenance:
         )
 
 
+#: Values of ``targets`` that leave the loss to the kind of the target.
+TASKS = ("regression", "classification")
 #: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.
 RESOLVED = {
     *("hidden_layer_sizes", "activation", "dropout", "numeric_embedding"),
     *("interaction_cst", "monotonic_cst", "categorical_features"),
-    *("loss", "quantile", "solver", "learning_rate", "random_state", "warm_start"),
+    *("loss", "targets", "quantile", "solver", "learning_rate", "random_state", "warm_start"),
 }
 
 
@@ -139,6 +141,8 @@ class Settings:
     solver, penalty : Solver, ElasticNet
         A solver with a decoupled decay of weights has taken over its part of the penalty, which
         stands for ``alpha`` and ``l1_ratio``.
+    loss : Loss, or dict of str to Loss
+        Several targets have a dict, which may lack some of them.
     level_penalty : float
         The strength of the penalty of the vectors of levels, for each row that the prior of
         their effect is worth.
@@ -159,7 +163,7 @@ class Settings:
     numeric_embedding: NumericEmbedding | None
     n_bins: int
     categorical_features: Any
-    loss: Loss
+    loss: Any
     penalty: ElasticNet
     level_penalty: float
     solver: Solver
@@ -275,7 +279,7 @@ def resolve(
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         categorical_features=plain(known["categorical_features"]),
-        loss=_rule(known["loss"], LOSSES, known),
+        loss=_loss(known),
         penalty=penalty,
         level_penalty=level_penalty(known, facts),
         solver=solver,
@@ -291,6 +295,14 @@ def _as_number(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)
+
+
+def _loss(known: Mapping[str, Any]) -> Any:
+    """Return the loss, or those that several targets have by name."""
+    if "targets" not in known:
+        return _rule(known["loss"], LOSSES, known)
+    given = (known["targets"] or {}).items()
+    return {k: _rule(v, LOSSES, known) for k, v in given if v not in TASKS}
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:

@@ -171,10 +171,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         model = cast(ClassificationModel, self._fitted_model)
         model.check_std(return_std)
         proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
-        # The log loss can be infinite at 0 and 1, which rounded probabilities may be.
-        limits = np.finfo(proba.dtype)
-        proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)
-        return (proba, *std) if return_std else proba
+        results = [model.target.by_target(one) for one in (clipped(proba), *std)]
+        return tuple(results) if return_std else results[0]
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Predict the logarithm of the probability of each class.
@@ -189,7 +187,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples, n_classes)
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
-        proba = cast(np.ndarray, self.predict_proba(X))
+        proba: Any = self.predict_proba(X)
+        if isinstance(proba, list):
+            return list(map(np.log, proba))
         return np.log(proba, out=proba)
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -208,7 +208,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
-        return decision[:, 0] if model.target.kind == "binary" else decision
+        return model.target.by_target(decision)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy: the share of rows whose labels are all right.
@@ -225,9 +225,22 @@ class NNClassifier(ClassifierMixin, BaseNN):
         float
             The weighted share, from 0 to 1.
         """
-        return super().score(X, y, sample_weight)
+        if self._fitted_model.target.kind != "multioutput":
+            return super().score(X, y, sample_weight)
+        right = (self.predict(X) == np.asarray(y)).all(axis=1)
+        return float(np.average(right, weights=cast(Any, sample_weight)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
         return tags
+
+
+def clipped(proba: np.ndarray) -> np.ndarray:
+    """Return probabilities, changed in place so that none is 0 or 1.
+
+    The log loss can be infinite there, and rounded probabilities may be 0 or 1.
+    """
+    limits = np.finfo(proba.dtype)
+    return proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)

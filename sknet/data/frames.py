@@ -11,6 +11,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from importlib import import_module
 from numbers import Number
 from types import MappingProxyType
 from typing import Any
@@ -499,6 +500,19 @@ def declared_levels(column: Any) -> NDArray[Any] | None:
 
 
 # Rows of the data of the user.
+
+
+def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None) -> Any:
+    """Return a frame of a library with these columns, and the index of ``like`` if it has one.
+
+    Raises
+    ------
+    ImportError
+        If the library is not installed.
+    """
+    make = import_module(library).DataFrame
+    index = {"index": like.index} if library == "pandas" and hasattr(like, "iloc") else {}
+    return make(dict(columns), **index)
 
 
 def take_rows(data: Any, rows: Any) -> Any:

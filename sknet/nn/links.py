@@ -53,6 +53,13 @@ class Link(ABC):
         """
         return ()
 
+    def constant(self, n_raw: int) -> tuple[int, ...]:
+        """Return the positions of raw predictions that are the same for all rows.
+
+        ``inverse`` does not read them. By default there are none.
+        """
+        return ()
+
     @abstractmethod
     def inverse(self, raw: Array) -> Array:
         """Return predictions of y, such as means or probabilities, for raw predictions."""

@@ -214,6 +214,25 @@ class MonotoneWeights(ParameterSet):
         array[..., list(self.unpromised)] = drawn
 
 
+@dataclass(frozen=True)
+class ZeroColumns(ParameterSet):
+    """Weight matrices of a layer with outputs that read no input: those are the biases alone.
+
+    Parameters
+    ----------
+    columns : tuple of int
+        The positions of these outputs.
+    """
+
+    columns: Annotated[tuple[int, ...], POSITIONS]
+
+    def bounds(self, shape: tuple[int, ...]) -> Bounds:
+        """Return zero as both bounds of the weights of these outputs."""
+        high = np.full(shape, np.inf)
+        high[..., list(self.columns)] = 0
+        return Bounds(-high, high)
+
+
 MONOTONE = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
 WEIGHT_SETS = TupleOf(
     "a tuple of instances of MonotoneWeights, not empty", instance_of(MonotoneWeights), least=1
