@@ -95,27 +95,35 @@ class JointModel(Model):
             float(by_name.get(name, 1)) / share
             for name, share in zip(target.names, target.shares, strict=True)
         )
-        return JointLoss(losses, target.sizes, weights, learned=given == LEARNED)
+        of_targets = tuple(zip(losses, target.sizes, strict=True))
+        return JointLoss(of_targets, weights, learned=given == LEARNED)
 
     # The models of single targets.
 
     def alone(self, number: int) -> Any:
         """Return the model of one target, whose raw predictions are some of this model's."""
-        target, loss = self.target.targets[number], self.loss.losses[number]
+        target, (loss, _) = self.target.targets[number], self.loss.losses[number]
+        certainty = self.provenance.certainty
+        own = certainty[number] if isinstance(certainty, tuple) else certainty
         known = {one.name: getattr(self, one.name) for one in fields(self)}
         known |= {"settings": replace(self.settings, loss=loss), "target": target, "loss": loss}
+        known |= {"provenance": replace(self.provenance, certainty=own)}
         return _kind_of(target)(**known)
 
     def separated(self, number: int) -> Any:
         """Return the model of one target with a network of its own, which has all layers."""
         columns = self.loss.link.columns[number]
         network, params = self.network.with_outputs(self.params, columns, self.n_raw)
-        certainty = self.provenance.certainty
-        own = certainty[number] if isinstance(certainty, tuple) else certainty
-        provenance = replace(self.provenance, certainty=own)
-        return replace(
-            self.alone(number), network=network, params=params, provenance=provenance
-        )
+        return replace(self.alone(number), network=network, params=params)
+
+    @property
+    def target_weights(self) -> list[float]:
+        """The weight of the mean loss of each target; learned ones are means over members."""
+        weights = np.array(self.loss.weights) * self.target.shares
+        if self.loss.learned:
+            bias = self.network.views(self.params)[-1].bias.reshape(-1, self.n_raw)
+            weights *= np.exp(-bias[:, -weights.size :].mean(axis=0, dtype=np.float64))
+        return weights.tolist()
 
     @cached_property
     def models(self) -> list[Any]:
@@ -143,9 +151,8 @@ class JointModel(Model):
         """Return encoded targets with label smoothing."""
         Y = super().training_targets(y)
         if amount := self.settings.values.get("label_smoothing"):
-            for target, columns in zip(
-                self.target.targets, stretches(self.target.sizes), strict=True
-            ):
+            places = stretches(self.target.sizes)
+            for target, columns in zip(self.target.targets, places, strict=True):
                 Y[:, columns] = target.smooth(Y[:, columns], amount)
         return Y
 

@@ -174,7 +174,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         results = [model.target.by_target(one) for one in (clipped(proba), *std)]
         return tuple(results) if return_std else results[0]
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithm of the probability of each class.
 
         Parameters
@@ -187,10 +187,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples, n_classes)
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
-        proba: Any = self.predict_proba(X)
-        if isinstance(proba, list):
-            return list(map(np.log, proba))
-        return np.log(proba, out=proba)
+        proba = self.predict_proba(X)
+        return [*map(np.log, proba)] if isinstance(proba, list) else np.log(proba)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits of the classes.

@@ -54,6 +54,8 @@ class NNMultiTarget(BaseNN):
         The classes of each target that has labels.
     estimators_ : dict of str to estimator
         For each target, a fitted NNRegressor or NNClassifier that predicts the same.
+    target_weights_ : dict of str to float
+        The weight of the mean loss of each target; a learned one is exp(-s_k).
     {attributes}
 
     See Also
@@ -98,6 +100,11 @@ class NNMultiTarget(BaseNN):
         target = self._joint.target
         named = zip(target.names, target.targets, strict=True)
         return {name: one.classes_ for name, one in named if hasattr(one, "classes_")}
+
+    @property
+    def target_weights_(self) -> dict[str, float]:
+        """The weight of the mean loss of each target: given, or learned."""
+        return dict(zip(self._joint.target.names, self._joint.target_weights, strict=True))
 
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
