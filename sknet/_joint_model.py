@@ -13,6 +13,7 @@ from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
 from sknet.data.joint import LIBRARY, JointTarget, KnownTargets, columns_of, is_multioutput
+from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget
 from sknet.nn.joint import JointLoss, stretches
 from sknet.nn.links import Change
@@ -39,7 +40,8 @@ class JointModel(Model):
             own = data.choose(known)._replace(y=values)
             kind = RegressionModel if numeric else ClassificationModel
             own_settings = _settings_of(settings, name, numeric)
-            parts[name] = kind.measure_target(own_settings, own) if known.any() else None
+            with naming(f"Target {name!r}"):
+                parts[name] = kind.measure_target(own_settings, own) if known.any() else None
             forms.append(f"{name!r} ({'numbers' if numeric else 'labels'})")
         library = (data.y.dtype.metadata or {}).get(LIBRARY)
         weights_of_all = np.array([*weights, float(weight.sum())])
@@ -91,6 +93,10 @@ class JointModel(Model):
         given = settings.values.get("target_weights")
         _check_losses(settings, losses, given == LEARNED)
         by_name = given if isinstance(given, dict) else {}
+        if unknown := [name for name in by_name if name not in target.names]:
+            raise ValueError(
+                f"target_weights has {unknown}, but the targets are {list(target.names)}."
+            )
         weights = tuple(
             float(by_name.get(name, 1)) / share
             for name, share in zip(target.names, target.shares, strict=True)

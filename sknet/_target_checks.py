@@ -92,16 +92,15 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[str, Any], str | None]:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     if names := getattr(getattr(y, "dtype", None), "names", None):
         return {key: y[key] for key in names}, (y.dtype.metadata or {}).get(LIBRARY)
-    library = frames.library(y)
-    if np.ndim(y) == 1:
-        return {str(getattr(y, "name", None) or "y"): y}, None
     table = frames.wrapped(y, name)
+    if len(table.shape) == 1:
+        return {str(getattr(y, "name", None) or "y"): table.data}, None
     if len(table.shape) != 2 or 0 in table.shape:
         raise ValueError(f"{name} must have rows and a column for each target.")
     names = table.names or [f"y{i}" for i in range(table.shape[1])]
     if len(set(names)) < len(names):
         raise ValueError(f"{name} has several columns of one name: {names}.")
-    return {key: table.column(i) for i, key in enumerate(names)}, library
+    return {key: table.column(i) for i, key in enumerate(names)}, frames.library(y)
 
 
 def _is_numeric(wanted: Any, column: Any) -> bool:
@@ -114,7 +113,7 @@ def _is_numeric(wanted: Any, column: Any) -> bool:
         return False
     values = np.asarray(column)
     if values.dtype == object:
-        values = np.array(values[known_rows(values)].tolist())
+        values = np.array(values[known_rows(values)].tolist() or "")
     return values.dtype.kind in "iuf"
 
 

@@ -26,6 +26,21 @@ from sknet.nn.rules import POSITIVE
 from sknet.regressor import NNRegressor, score_predictions
 
 
+def _has_labels(estimator: Any) -> bool:
+    """Return True if the estimator is fitted to a target with labels, for ``available_if``.
+
+    Raises
+    ------
+    AttributeError
+        If it is not.
+    """
+    if not (estimator.__sklearn_is_fitted__() and estimator.classes_):
+        raise AttributeError(
+            "predict_proba needs a fitted network that has labels to predict."
+        )
+    return True
+
+
 @shared_documentation
 @with_parameters
 class NNMultiTarget(BaseNN):
@@ -172,6 +187,7 @@ class NNMultiTarget(BaseNN):
         dtype = np.result_type(*arrays) if of_numbers else object
         return np.column_stack([one.astype(dtype) for one in arrays])
 
+    @available_if(_has_labels)
     def predict_proba(self, X: Any) -> dict[str, np.ndarray]:
         """Predict the probability of each class of the targets that have labels.
 
@@ -185,11 +201,9 @@ class NNMultiTarget(BaseNN):
         dict of str to ndarray of shape (n_samples, n_classes)
             By target, in the order of ``classes_``, and never 0 or 1.
         """
-        joint, classes = self._joint, self.classes_
-        if not classes:
-            return {}
+        joint = self._joint
         (proba,) = self._predict(X, lambda raw: joint.probabilities(raw, False))
-        return dict(zip(classes, joint.target.by_target(clipped(proba)), strict=True))
+        return dict(zip(self.classes_, joint.target.by_target(clipped(proba)), strict=True))
 
     def target_scores(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
