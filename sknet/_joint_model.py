@@ -90,8 +90,8 @@ class JointModel(Model):
             kind.choose_loss(_settings_of(settings, name, kind.numeric_y), one)
             for name, kind, one in pairs
         )
+        _check_losses(settings, losses)
         given = settings.values.get("target_weights")
-        _check_losses(settings, losses, given == LEARNED)
         by_name = given if isinstance(given, dict) else {}
         if unknown := [name for name in by_name if name not in target.names]:
             raise ValueError(
@@ -101,8 +101,9 @@ class JointModel(Model):
             float(by_name.get(name, 1)) / share
             for name, share in zip(target.names, target.shares, strict=True)
         )
-        of_targets = tuple(zip(losses, target.sizes, strict=True))
-        return JointLoss(of_targets, weights, learned=given == LEARNED)
+        # The weight of a single target changes nothing. The head of pairs has no constants.
+        learned = given == LEARNED and len(losses) > 1 and not settings.pairwise
+        return JointLoss(tuple(zip(losses, target.sizes, strict=True)), weights, learned)
 
     # The models of single targets.
 
@@ -128,7 +129,9 @@ class JointModel(Model):
         weights = np.array(self.loss.weights) * self.target.shares
         if self.loss.learned:
             bias = self.network.views(self.params)[-1].bias.reshape(-1, self.n_raw)
-            weights *= np.exp(-bias[:, -weights.size :].mean(axis=0, dtype=np.float64))
+            logs = bias[:, -weights.size :].mean(axis=0, dtype=np.float64)
+            are_learned = [loss.not_negative for loss, _ in self.loss.losses]
+            weights *= np.exp(np.where(are_learned, -logs, 0.0))
         return weights.tolist()
 
     @cached_property
@@ -219,26 +222,18 @@ def _settings_of(settings: Settings, name: Any, numeric: bool) -> Settings:
     return replace(settings, loss=loss)
 
 
-def _check_losses(settings: Settings, losses: tuple[Loss, ...], learned: bool) -> None:
+def _check_losses(settings: Settings, losses: tuple[Loss, ...]) -> None:
     """Refuse what several targets cannot have.
 
     Raises
     ------
     ValueError
-        If there are monotonic constraints, if a target has several quantiles, or if weights
-        are to be learned of a loss that can be negative, or with products of pairs.
+        If there are monotonic constraints, or if a target has several quantiles.
     """
     if settings.promise is not None:
         raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
     if several := [one for one in losses if one.predicts_quantiles]:
         raise ValueError(f"A target has one column of predictions, but {several[0]!r} several.")
-    if learned and (negative := [one for one in losses if not one.not_negative]):
-        raise ValueError(
-            "target_weights='learned' needs losses that are never negative, got "
-            f"{negative[0]!r}."
-        )
-    if learned and settings.pairwise:
-        raise ValueError("target_weights='learned' cannot be used with 'pairwise'.")
 
 
 def model_class(numeric_y: bool, y: Any) -> type[Model]:

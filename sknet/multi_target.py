@@ -35,9 +35,7 @@ def _has_labels(estimator: Any) -> bool:
         If it is not.
     """
     if not (estimator.__sklearn_is_fitted__() and estimator.classes_):
-        raise AttributeError(
-            "predict_proba needs a fitted network that has labels to predict."
-        )
+        raise AttributeError("predict_proba needs a fitted network that has labels to predict.")
     return True
 
 
@@ -58,10 +56,12 @@ class NNMultiTarget(BaseNN):
         ``NNRegressor`` or ``NNClassifier`` by its name or as an object. Other columns are
         numbers if their dtype is one of numbers, else labels. The columns of an array are
         called "y0", "y1" and so on.
-    target_weights : dict of str to float, "learned" or None, default=None
-        The weight of the loss of each target, 1 for those that are not named. "learned" weighs
-        targets by their uncertainty (Kendall, Gal and Cipolla, 2018): the loss of target k
-        becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
+    target_weights : dict of str to float, "learned" or None, default="learned"
+        The weight of the loss of each target, 1 for those that are not named, or for all with
+        None. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla, 2018):
+        the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k. The
+        losses "normal", "poisson", "gamma" and "tweedie", and all with
+        ``interaction_cst="pairwise"``, keep a weight of 1.
 
     Attributes
     ----------
@@ -94,7 +94,7 @@ class NNMultiTarget(BaseNN):
 
     _: KW_ONLY
     targets: Annotated[dict[str, str | Loss] | None, dict, None] = None
-    target_weights: Annotated[dict[str, float] | str | None, {"learned"}, dict, None] = None
+    target_weights: Annotated[dict[str, float] | str | None, {LEARNED}, dict, None] = LEARNED
 
     def _validate_params(self) -> None:
         super()._validate_params()

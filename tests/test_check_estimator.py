@@ -11,12 +11,12 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet.nn.optimizers import OPTIMIZERS
 
 pytestmark = pytest.mark.no_cover
 
-ESTIMATORS = [NNClassifier, NNRegressor]
+ESTIMATORS = [NNClassifier, NNRegressor, NNMultiTarget]
 #: A small network that takes little time. In more epochs rounding errors of weighted and of
 #: repeated rows grow along rmsprop's rough path.
 QUICK = {"hidden_layer_sizes": (16,), "n_members": 1, "max_iter": 30}

@@ -134,7 +134,8 @@ class JointLoss(Loss):
     are parameters of the network: Kendall, Gal and Cipolla, "Multi-Task Learning Using
     Uncertainty to Weigh Losses for Scene Geometry and Semantics" (2018), equations 7 and 10,
     with s_k = log sigma_k^2. The best s_k is log(2 l_k), so that a target with a large mean
-    loss, which is mostly noise, has a small weight.
+    loss, which is mostly noise, has a small weight. A loss that may be negative, for which
+    there would be no best s_k, stays as it is.
 
     Parameters
     ----------
@@ -180,7 +181,7 @@ class JointLoss(Loss):
             own, weight = np.ascontiguousarray(raw[known, columns]), float(self.weights[k])
             gradient = np.empty_like(own)
             own_value = loss.pointwise(own_y, own, gradient)
-            if self.learned:
+            if self.learned and loss.not_negative:
                 log = np.clip(raw[known, first_log + k], *LOG_STD_LIMITS)
                 precision = np.exp(-log)
                 own_value *= precision

@@ -29,7 +29,9 @@ from sknet.nn.activations import (
 from sknet.nn.columns import DIRECTIONS, EDGES, NUMBERS, PARTS, SCATTERED
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
 from sknet.nn.groups import COUNTS, GROUPS
+from sknet.nn.joint import OF_LINKS, OF_LOSSES, WEIGHTS
 from sknet.nn.lbfgs import SOLVERS
+from sknet.nn.links import Logit, Softmax
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.monotone import ACTIVATIONS_OF_UNITS
 from sknet.nn.optimizers import SGD, Adam
@@ -88,6 +90,9 @@ BAD = {
     SIGNS: [None, 1, [1, 0], (2,), (1, -2), (0.0,), (True,), ("1",)],
     POSITIONS: [None, 1, [1], (-1,), (0.0,), (True,), ("1",)],
     ANY_INT: [None, 0.5, "0", (0,)],
+    OF_LINKS: [None, (), Logit(), [(Logit(), 1)], ((Logit(), 0),), ((Logit, 1),), ((Logit(),),)],
+    OF_LOSSES: [None, (), Pinball(), [(Pinball(), 1)], ((Pinball(), 0),), (("huber", 1),)],
+    WEIGHTS: [None, (), 1.0, [1.0], (0.0,), (-1.0,), (INF,), (NAN,), ("1",), (True,)],
 }
 
 
@@ -141,6 +146,9 @@ def inside(constraint):
             MONOTONE: [None, MonotoneWeights((1, 0), 2)],
             WEIGHT_SETS: [(MonotoneWeights((1, 0)), MonotoneWeights(()))],
             POSITIONS: [(), (0, 3), (np.int64(1),)],
+            OF_LINKS: [((Logit(), 1),), ((Softmax(), 3), (Logit(), 2))],
+            OF_LOSSES: [((Pinball(), 1),), ((Pinball(), 2), (Pinball(), 1))],
+            WEIGHTS: [(1.0,), (0.5, 2)],
         }.get(constraint, [])
     low, high = constraint.low, constraint.high
     if Integral in constraint.kinds:
