@@ -95,7 +95,7 @@ def test_predictions_have_the_form_of_y(table, library):
         {"hidden_layer_sizes": ()},
         {"hidden_layer_sizes": (), "n_members": 3},
         {"interaction_cst": "pairwise"},
-        {"target_weights": "learned", "n_members": 2},
+        {"target_weights": {"size": 2}, "n_members": 2},
         {"targets": {"price": NormalLikelihood(), **TARGETS}},
     ],
     ids=str,
@@ -149,7 +149,7 @@ def test_a_weight_of_two_equals_a_repeated_row(table, weights):
 
 def test_each_target_is_standardised_by_its_own_rows_and_has_the_same_say(table):
     X, _, gaps = table
-    fitted = network().fit(X, gaps)
+    fitted = network(target_weights=None).fit(X, gaps)
     scale = fitted._model.target.targets[0]
     assert_allclose(
         [scale.mean_[0], scale.scale_[0]], [gaps["price"].mean(), gaps["price"].std(ddof=0)]
@@ -163,12 +163,22 @@ def test_learned_weights_are_smaller_for_a_target_of_noise(table):
     X, whole, _ = table
     noise = np.random.default_rng(0).normal(size=len(X))
     y = whole[["price"]].assign(noise=noise)
-    fitted = NNMultiTarget((32,), max_iter=100, target_weights="learned", random_state=0).fit(
-        X, y
-    )
+    fitted = NNMultiTarget((32,), max_iter=60, random_state=0).fit(X, y)
     weights = fitted.target_weights_
     assert weights["price"] > 3 * weights["noise"]
     assert fitted.target_scores(X, y)["price"] > 0.95
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"targets": {"price": "gamma", **TARGETS}}, {"interaction_cst": "pairwise"}],
+    ids=str,
+)
+def test_losses_without_a_best_weight_keep_a_weight_of_one(table, options):
+    X, whole, _ = table
+    weights = network(**options).fit(X, whole).target_weights_
+    assert weights["price"] == 1
+    assert (weights["colour"] == 1) == ("interaction_cst" in options)
 
 
 # Ways to fit.
@@ -188,7 +198,7 @@ def test_chunks_one_of_which_lacks_a_target(table):
     gaps = gaps.copy()
     gaps.loc[:99, "price"] = np.nan
     gaps.loc[100:199, "colour"] = None
-    fitted = fit_chunks(network(max_iter=40), Chunks(X, gaps))
+    fitted = fit_chunks(network(max_iter=30), Chunks(X, gaps))
     assert min(fitted.target_scores(X, whole).values()) > 0.8
     with pytest.raises(ValueError, match=r"No row of y has the target\(s\) \['price'\]"):
         fit_chunks(network(), Chunks(X, gaps.assign(price=np.nan)))
@@ -199,7 +209,7 @@ def test_partial_fit(table):
     fitted = network()
     with pytest.raises(ValueError, match=r"classes of each target .* lacks \['size'\]"):
         fitted.partial_fit(X, gaps, classes={"colour": ["blue", "red"]})
-    for _ in range(20):
+    for _ in range(15):
         for rows, y in Chunks(X, gaps):
             fitted.partial_fit(rows, y, classes=CLASSES)
     assert min(fitted.target_scores(X, whole).values()) > 0.8

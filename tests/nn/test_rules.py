@@ -90,7 +90,7 @@ BAD = {
     SIGNS: [None, 1, [1, 0], (2,), (1, -2), (0.0,), (True,), ("1",)],
     POSITIONS: [None, 1, [1], (-1,), (0.0,), (True,), ("1",)],
     ANY_INT: [None, 0.5, "0", (0,)],
-    OF_LINKS: [None, (), Logit(), [(Logit(), 1)], ((Logit(), 0),), ((Logit, 1),), ((Logit(),),)],
+    OF_LINKS: [None, (), Logit(), [(Logit(), 1)], ((Logit(), 0),), ((Logit, 1),)],
     OF_LOSSES: [None, (), Pinball(), [(Pinball(), 1)], ((Pinball(), 0),), (("huber", 1),)],
     WEIGHTS: [None, (), 1.0, [1.0], (0.0,), (-1.0,), (INF,), (NAN,), ("1",), (True,)],
 }
