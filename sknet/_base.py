@@ -362,9 +362,10 @@ def _weigh_and_split(
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
     """Yield what the user can hardly have meant."""
     yield from without_effect(estimator)
-    classes = [] if model.numeric_y else model.target.classes_.tolist()
-    if len(classes) == 1:
-        yield f"y has a single class, {classes[0]!r}, which is predicted for all rows."
+    known: Any = getattr(model.target, "classes_", [])
+    for classes in known if isinstance(known, list) else [known]:
+        if len(classes) == 1:
+            yield f"y has a single class, {classes.item()!r}, which is predicted for all rows."
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
         yield (
             f"Early stopping has {held_out.n_rows} validation rows, too few to find the best "

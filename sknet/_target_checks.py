@@ -95,11 +95,11 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[str, Any], str | None]:
     table = frames.wrapped(y, name)
     if len(table.shape) == 1:
         return {str(getattr(y, "name", None) or "y"): table.data}, None
-    if len(table.shape) != 2 or 0 in table.shape:
-        raise ValueError(f"{name} must have rows and a column for each target.")
+    if len(table.shape) != 2 or 0 in table.shape or table.is_sparse:
+        raise ValueError(f"{name} must be dense, with rows and a column for each target.")
     names = table.names or [f"y{i}" for i in range(table.shape[1])]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{name} has several columns of one name: {names}.")
+    if len({*names} - {""}) < len(names):
+        raise ValueError(f"The columns of {name} need different names, got {names}.")
     return {key: table.column(i) for i, key in enumerate(names)}, frames.library(y)
 
 

@@ -226,7 +226,7 @@ class NNMultiTarget(BaseNN):
             pinball loss.
         """
         joint, read = self._joint, self._read_y(y)
-        joint.check_target(read, "y")
+        joint.target.check_columns(read, "y")
         if sample_weight is not None:
             sample_weight = check_weight(sample_weight, read, "sample_weight")
         predicted = self._columns(X)

@@ -181,6 +181,18 @@ def test_losses_without_a_best_weight_keep_a_weight_of_one(table, options):
     assert (weights["colour"] == 1) == ("interaction_cst" in options)
 
 
+def test_a_target_of_a_few_rows(table):
+    """Validation rows, batches and blocks may lack it."""
+    X, whole, _ = table
+    few = np.arange(len(X)) % 60 == 0
+    y = whole.assign(colour=whole["colour"].where(few), size=whole["size"].where(few))
+    fitted = network(max_iter=40).fit(X, y)
+    assert np.isfinite(fitted._model.params).all()
+    assert fitted.target_scores(X, whole)["price"] > 0.8
+    assert np.isnan(fitted.target_scores(X[1:3], y[1:3])["colour"])
+    assert fitted.target_scores(X, whole.assign(colour="unknown"))["colour"] == 0
+
+
 # Ways to fit.
 
 

@@ -11,7 +11,6 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from importlib import import_module
 from numbers import Number
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import check_array
 
+from sknet._requirements import require
 from sknet.data.row_blocks import RowBlocks, as_row_blocks
 
 #: Names of the polars dtypes whose columns are categories.
@@ -510,7 +510,7 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
     ImportError
         If the library is not installed.
     """
-    make = import_module(library).DataFrame
+    make = require(library).DataFrame
     index = {"index": like.index} if library == "pandas" and hasattr(like, "iloc") else {}
     return make(dict(columns), **index)
 

@@ -323,8 +323,10 @@ def _calibrations(
     """Yield the arguments of :func:`fit_factor` for each target; None without a temperature."""
     by_member = members.split(raw)
     for part in loss.parts(y):
+        if not (part.loss.has_temperature and len(part.y)):
+            yield None
+            continue
         own = replace(members, link=part.loss.link)
         own_raw = by_member[part.known, :, part.columns].reshape(len(part.y), -1)
         weight = None if sample_weight is None else sample_weight[part.known]
-        fits = part.loss.has_temperature and len(part.y) > 0
-        yield (part.loss, own, own_raw, part.y, weight) if fits else None
+        yield part.loss, own, own_raw, part.y, weight
