@@ -130,7 +130,7 @@ def _check_column(column: Any, numeric: bool, name: str) -> NDArray[Any]:
     if not known.any():
         return found
     values = check_y(frames.take_rows(column, np.flatnonzero(known)), numeric, name)
-    if not numeric and known.all() and values.dtype.kind not in "fO":
+    if not numeric and known.all() and values.dtype.kind not in "Of":
         return values
     if values.dtype.kind in "mM":
         raise ValueError(f"{name} has missing dates. Turn the dates into text.")

@@ -510,9 +510,9 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
     ImportError
         If the library is not installed.
     """
-    make = require(library).DataFrame
+    module = require("pandas") if library == "pandas" else require("polars")
     index = {"index": like.index} if library == "pandas" and hasattr(like, "iloc") else {}
-    return make(dict(columns), **index)
+    return module.DataFrame(dict(columns), **index)
 
 
 def take_rows(data: Any, rows: Any) -> Any:
