@@ -267,6 +267,16 @@ class Model(ABC):
         """
         return self
 
+    def rescaled(self, target: Any, change: Change, others: Iterable[np.ndarray]) -> Self:
+        """Return the model with another target, for which raw predictions change.
+
+        The parameter vectors ``others`` are changed in place in the same way.
+        """
+        params = self.params.copy()
+        for vector in (params, *others):
+            self.network.rescale_outputs(vector, *change)
+        return replace(self, target=target, params=params)
+
     # The rows of training.
 
     def encode(self, X: Any) -> Any:

@@ -1,6 +1,6 @@
 """The model of several targets: a model of labels or of numbers for each, with one network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
 from functools import cached_property
 from typing import Any, Self
@@ -180,6 +180,17 @@ class JointModel(Model):
         if self.choose_loss(settings, self.target).losses != self.loss.losses:
             raise ValueError("The losses of the targets have changed since the last fit.")
         return super().continued(settings)
+
+    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
+        """Return the model whose mean and scale of each target include further rows."""
+        found = []
+        for model, (target, column) in zip(self.models, self.target.each(data.y), strict=True):
+            own = data.choose(column.known)._replace(y=column.values)
+            grows = column.numeric and column.known.any()
+            found.append(model.absorbed(own) if grows else (target, None))
+        targets, changes = zip(*found, strict=True)
+        change = self.loss.link.joined(changes)
+        return self.rescaled(replace(self.target, targets=targets), change, others)
 
     # Predictions.
 

@@ -141,8 +141,8 @@ class NNMultiTarget(BaseNN):
     ) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call fixes the classes, the scaling of the inputs, and the scale of numbers
-        in y. Otherwise it is as that of :class:`NNRegressor`.
+        The first call, which needs rows of each target, fixes the classes and the scaling of
+        the inputs. Otherwise it is as that of :class:`NNRegressor`.
 
         Parameters
         ----------

@@ -225,6 +225,9 @@ def test_partial_fit(table):
         for rows, y in Chunks(X, gaps):
             fitted.partial_fit(rows, y, classes=CLASSES)
     assert min(fitted.target_scores(X, whole).values()) > 0.8
+    scale = fitted._model.target.targets[0]
+    assert_allclose(scale.mean_, gaps["price"].mean(), rtol=1e-9)
+    assert_allclose(scale.scale_, gaps["price"].std(ddof=0), rtol=1e-9)
     with pytest.raises(
         ValueError, match=r"y must have the targets \['price', 'colour', 'size'\]"
     ):
