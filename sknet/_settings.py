@@ -44,9 +44,10 @@ class Provenance:
     ending : str or None
         What ended that fit: a value of :class:`sknet.nn.soundness.Ending`. None while it is not
         over.
-    certainty : float or None
+    certainty : float, tuple of float or None
         The factor of the certainty of predictions that was fitted to the validation rows (see
-        :func:`sknet.nn.objective.fit_factor`); None if there was none.
+        :func:`sknet.nn.objective.fit_factor`), of each of several targets; None if there was
+        none.
     n_refit : int
         The number of epochs in which that fit was trained on the validation rows, too: the last
         ones.
@@ -65,7 +66,7 @@ class Provenance:
     n_rows: int | None = None
     n_validation: int | None = None
     ending: str | None = None
-    certainty: float | None = None
+    certainty: float | tuple[float, ...] | None = None
     n_refit: int = 0
     n_passes: int = 0
     n_pass_rows: int = 0

@@ -23,7 +23,7 @@ from sknet.nn.rules import FRACTION
 @shared_documentation
 @with_parameters
 class NNClassifier(ClassifierMixin, BaseNN):
-    """Neural network for classification: binary, multiclass and multi-label.
+    """Neural network for classification: binary, multiclass, multi-label, multioutput.
 
     A drop-in replacement for :class:`sklearn.neural_network.MLPClassifier`. The first five
     parameters matter most. ``auto_params_`` shows what a fit chose for those that are "auto".
@@ -41,8 +41,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
-        The class labels. For a multi-label target, the indices of its columns.
+    classes_ : ndarray of shape (n_classes,), or list of these
+        The class labels, of each column of classes. For a multi-label target, the indices of
+        its columns.
     {attributes}
 
     See Also
@@ -70,7 +71,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The class labels. For a multi-label target, the indices of its columns."""
+        """The class labels; a list for several columns of classes."""
         return self._fitted_model.target.classes_
 
     @available_if(available_with_stochastic_solver)
@@ -159,7 +160,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``, and never 0 or 1. They are float32 for float32 X.
+            In the order of ``classes_``, never 0 or 1, and float32 for float32 X. Several
+            columns of classes have a list of arrays, also of logits.
         std : ndarray of shape (n_samples, n_classes)
             The standard deviation, with ``return_std=True``.
 

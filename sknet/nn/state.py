@@ -294,7 +294,7 @@ class TrainingResult:
         unknown rows; None without early stopping.
     n_refit : int
         The number of epochs of a cool-down on all rows; 0 if there was none.
-    certainty : float or None
+    certainty : float, tuple of float or None
         The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
         fitted to validation rows, and which ``params`` include; None if none was fitted.
     """
@@ -304,7 +304,7 @@ class TrainingResult:
     ending: Ending
     scored_params: Array | None = None
     n_refit: int = 0
-    certainty: float | None = None
+    certainty: float | tuple[float, ...] | None = None
 
 
 def append(history: History, record: dict[str, float]) -> None:
