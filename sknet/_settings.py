@@ -66,7 +66,7 @@ class Provenance:
     n_rows: int | None = None
     n_validation: int | None = None
     ending: str | None = None
-    certainty: float | tuple[float, ...] | None = None
+    certainty: Any = None
     n_refit: int = 0
     n_passes: int = 0
     n_pass_rows: int = 0

@@ -41,9 +41,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,), or list of these
-        The class labels, of each column of classes. For a multi-label target, the indices of
-        its columns.
+    classes_ : ndarray of shape (n_classes,), or a list of these for several columns of classes
+        The class labels. For a multi-label target, the indices of its columns.
     {attributes}
 
     See Also
@@ -159,9 +158,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes)
-            In the order of ``classes_``, never 0 or 1, and float32 for float32 X. Several
-            columns of classes have a list of arrays, also of logits.
+        proba : ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
+            In the order of ``classes_``, and never 0 or 1. They are float32 for float32 X.
         std : ndarray of shape (n_samples, n_classes)
             The standard deviation, with ``return_std=True``.
 
