@@ -35,8 +35,9 @@ class JointModel(Model):
         """Return what is known of each target in the rows that have it."""
         parts, forms = {}, []
         weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
-        weights = [float(weight[one.known].sum()) for one in columns_of(data.y)]
-        for name, numeric, known, values in columns_of(data.y):
+        columns = list(columns_of(data.y))
+        weights = [float(weight[one.known].sum()) for one in columns]
+        for name, numeric, known, values in columns:
             own = data.choose(known)._replace(y=values)
             kind = RegressionModel if numeric else ClassificationModel
             own_settings = _settings_of(settings, name, numeric)

@@ -113,8 +113,15 @@ def _is_numeric(wanted: Any, column: Any) -> bool:
         return False
     values = np.asarray(column)
     if values.dtype == object:
-        values = np.array(values[known_rows(values)].tolist() or "")
+        values = np.array(values[_known(values)].tolist() or "")
     return values.dtype.kind in "iuf"
+
+
+def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values of a user's column are not missing."""
+    if values.dtype != object:
+        return known_rows(values)
+    return np.array([not frames.is_missing(one) for one in values.tolist()], bool)
 
 
 def _check_column(column: Any, numeric: bool, name: str) -> NDArray[Any]:
@@ -125,7 +132,7 @@ def _check_column(column: Any, numeric: bool, name: str) -> NDArray[Any]:
     ValueError
         If :func:`check_y` raises it for the rows that have the target, or if dates are missing.
     """
-    known = known_rows(np.asarray(column))
+    known = _known(np.asarray(column))
     found = np.full(known.size, np.nan) if numeric else np.full(known.size, None, object)
     if not known.any():
         return found

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 
-from sknet.data import frames
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import Floats, LabelCounts
 
@@ -31,10 +30,10 @@ class Column(NamedTuple):
 
 
 def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values of a column are not missing."""
+    """Return which values of a column of a checked y are not missing: NaN, NaT or None."""
     if values.dtype == object:
-        return np.array([not frames.is_missing(one) for one in values.tolist()], bool)
-    return values == values  # False for NaN and NaT.
+        return np.not_equal(values, np.array(None, object)).astype(bool)
+    return values == values
 
 
 def columns_of(y: NDArray[Any]) -> Iterator[Column]:
