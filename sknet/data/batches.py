@@ -165,6 +165,8 @@ class Dataset(NamedTuple):
         ValueError
             If no row has one.
         """
+        if self.y.dtype.names is None:
+            return self
         keep = rows_with_targets(self.y)
         if not keep.any():
             raise ValueError(f"No row of {name} has a target.")

@@ -54,10 +54,8 @@ def is_multioutput(y: Any) -> bool:
 
 
 def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which rows have at least one target, which only rows of several may lack."""
-    if y.dtype.names is None:
-        return np.ones(y.shape[0], bool)
-    return np.any([known_rows(y[name]) for name in y.dtype.names], axis=0)
+    """Return which rows of a structured array have at least one target."""
+    return np.any([known_rows(y[name]) for name in y.dtype.names or ()], axis=0)
 
 
 @dataclass
