@@ -6,6 +6,7 @@ import sklearn  # noqa: F401
 
 from sknet._version import __version__
 from sknet.classifier import NNClassifier
+from sknet.multi_target import NNMultiTarget
 from sknet.regressor import NNRegressor
 
-__all__ = ["NNClassifier", "NNRegressor", "__version__"]
+__all__ = ["NNClassifier", "NNMultiTarget", "NNRegressor", "__version__"]

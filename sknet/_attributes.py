@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._input import shown_names
+from sknet._joint_model import JointModel
 from sknet._model import ClassificationModel, Model
 from sknet._settings import Provenance
 from sknet.data.columns.categories import Levels
@@ -213,6 +214,12 @@ def card_lines(estimator: FittedAttributes, model: Model) -> Lines:
 
 def _predictions(model: Model) -> Lines:
     """Yield lines on what the model predicts, and how it learned to."""
+    if isinstance(model, JointModel):
+        yield "targets", list(map(str, model.target.names))
+        for number, name in enumerate(model.target.names):
+            lines = _predictions(model.alone(number))
+            yield from ((f"{name}: {line}", value) for line, value in lines)
+        return
     if model.loss.estimates:
         yield "predicts", model.loss.estimates
     if isinstance(model, ClassificationModel):

@@ -169,8 +169,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         if before is None:
             return start_model(self, features, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        if not model.numeric_y:
-            model.target.check_all_labels(data.y)
+        model.check_all_labels(data.y)
         # The rows of a checkpoint are those that it began with.
         return model.with_late_scales(data) if before is self else model
 
@@ -389,9 +388,10 @@ def _weigh_and_split(
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
     """Yield what the user can hardly have meant."""
     yield from without_effect(estimator)
-    classes = [] if model.numeric_y else model.target.classes_.tolist()
-    if len(classes) == 1:
-        yield f"y has a single class, {classes[0]!r}, which is predicted for all rows."
+    known: Any = getattr(model.target, "classes_", [])
+    for classes in known if isinstance(known, list) else [known]:
+        if len(classes) == 1:
+            yield f"y has a single class, {classes.item()!r}, which is predicted for all rows."
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
         yield (
             f"Early stopping has {held_out.n_rows} validation rows, too few to find the best "

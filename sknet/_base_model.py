@@ -15,10 +15,11 @@ from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
 from sknet.data.batches import Batches, Dataset, stack_rows
 from sknet.data.draws import Augmentation, same_rows
-from sknet.data.effects import MOST_NUMBERS
+from sknet.data.effects import MOST_NUMBERS, without_gaps
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
+from sknet.nn.links import Change
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network
 from sknet.nn.objective import Members, Objective
@@ -115,10 +116,10 @@ class Model(ABC):
         network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
-        change = loss.initial_outputs(*target.standardized_moments())
-        if change is not None:
+        model = cls(settings, survey.reader, encoder, target, loss, network, params)
+        if (change := model.initial_change()) is not None:
             network.rescale_outputs(params, *change)
-        return cls(settings, survey.reader, encoder, target, loss, network, params)
+        return model
 
     @classmethod
     def _learn_encoding(
@@ -134,7 +135,7 @@ class Model(ABC):
             if settings.finds_codes or encoder.embedded_:
                 most_rows = max(1, MOST_NUMBERS // target.n_outputs)
                 sample = same_rows(cast(Dataset, survey.sample), most_rows)
-                Y = target.transform(sample.y, np.float64)
+                Y = without_gaps(target.transform(sample.y, np.float64))
                 encoder.learn_from_target(
                     sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
                 )
@@ -247,6 +248,22 @@ class Model(ABC):
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
 
+    def check_all_labels(self, y: Any) -> None:  # noqa: B027
+        """Check that each class that was learned occurs in y. Numbers have no classes.
+
+        Raises
+        ------
+        ValueError
+            If y lacks a class.
+        """
+
+    def initial_change(self) -> Change | None:
+        """Return how to change the initial raw predictions; None for not at all.
+
+        The loss may choose where they start, given the distribution of y.
+        """
+        return self.loss.initial_outputs(*self.target.standardized_moments())
+
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets to train on."""
         return self.target.transform(y, self.params.dtype)
@@ -262,6 +279,16 @@ class Model(ABC):
         the same. The parameter vectors ``others`` are changed in place in the same way.
         """
         return self
+
+    def rescaled(self, target: Any, change: Change, others: Iterable[np.ndarray]) -> Self:
+        """Return the model with another target, for which raw predictions change.
+
+        The parameter vectors ``others`` are changed in place in the same way.
+        """
+        params = self.params.copy()
+        for vector in (params, *others):
+            self.network.rescale_outputs(vector, *change)
+        return replace(self, target=target, params=params)
 
     # The rows of training.
 

@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import check_consistent_length
 from sklearn.utils.validation import validate_data
 
-from sknet._target_checks import check_groups, check_weight, check_y
+from sknet._target_checks import check_groups, check_targets, check_weight, check_y
 from sknet.data.batches import Batch, Dataset
 from sknet.data.choices import categorical_columns, column_signs
 from sknet.data.columns.numbers import check_columns, check_objects, is_plain
@@ -124,8 +124,24 @@ class Features:
 
     @property
     def numeric_y(self) -> bool:
-        """Whether y holds numbers; otherwise it holds labels."""
-        return is_regressor(self.estimator)
+        """Whether y holds numbers; otherwise it holds labels. Of several targets, some may."""
+        return is_regressor(self.estimator) or self._several_targets
+
+    @property
+    def _several_targets(self) -> bool:
+        return hasattr(self.estimator, "targets")
+
+    def read_target(self, y: Any, name: str) -> Any:
+        """Return y as a checked array; ``name`` is the name of the argument in messages.
+
+        Raises
+        ------
+        ValueError
+            If y is not a valid target of the estimator.
+        """
+        if self._several_targets:
+            return check_targets(y, self.estimator.targets or {}, name)
+        return check_y(y, self.numeric_y, name)
 
     @property
     def shown_names(self) -> list[str]:
@@ -282,12 +298,13 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
 def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows as :func:`read_rows` does, given an X that was read."""
     X, y, sample_weight = given
-    y, order = check_y(y, features.numeric_y, f"y{suffix}"), declared_order(y)
+    y, order = features.read_target(y, f"y{suffix}"), declared_order(y)
     check_consistent_length(X, y)
-    if sample_weight is None:
-        return Dataset(X, y, order=order)
-    sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
-    return Dataset(X, y, sample_weight, order=order).of_positive_weight()
+    data = Dataset(X, y, order=order)
+    if sample_weight is not None:
+        sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
+        data = data._replace(sample_weight=sample_weight).of_positive_weight()
+    return data.with_targets(f"y{suffix}")
 
 
 def with_groups(data: Dataset, groups: Any) -> Dataset:

@@ -5,7 +5,6 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 
 from collections.abc import Callable, Iterable
 from copy import copy
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
+from sknet.nn.links import Change
 from sknet.nn.losses import Loss
 from sknet.nn.objective import Members
 
@@ -79,6 +79,10 @@ class ClassificationModel(Model):
     def check_target(self, y: Any, name: str) -> None:
         """Refuse labels that are not among the classes."""
         self.target.check_labels(y, name)
+
+    def check_all_labels(self, y: Any) -> None:
+        """Check that each class occurs in y."""
+        self.target.check_all_labels(y)
 
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
@@ -179,21 +183,21 @@ class RegressionModel(Model):
         return super().continued(settings)
 
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
-        """Return the model whose mean and scale of y include further rows.
+        """Return the model whose mean and scale of y include further rows."""
+        target, change = self.absorbed(data)
+        return self if change is None else self.rescaled(target, change, others)
 
-        The model is returned unchanged if no change of the output layer for the new scale
-        would keep the predictions the same.
+    def absorbed(self, data: Dataset) -> tuple[RegressionTarget, Change | None]:
+        """Return the target with further rows, and the change of raw predictions for it.
+
+        They are the target as it is and None if no change of the output layer for the new
+        scale would keep the predictions the same.
         """
         before, after = self.target, copy(self.target)
         after.merge(self.measure_target(self.settings, data))
         shift = (before.mean_ - after.mean_) / after.scale_
-        rescaling = self.loss.link.rescaling(before.scale_, after.scale_, shift)
-        if rescaling is None:
-            return self
-        params = self.params.copy()
-        for vector in (params, *others):
-            self.network.rescale_outputs(vector, *rescaling)
-        return replace(self, target=after, params=params)
+        change = self.loss.link.rescaling(before.scale_, after.scale_, shift)
+        return (before, None) if change is None else (after, change)
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, as every model does.
@@ -343,8 +347,3 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
             f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
             "dtype='float64' or standardize=True, or train on y in other units."
         )
-
-
-def model_class(numeric_y: bool) -> type[Model]:
-    """Return the class of models for a y of numbers, or for a y of labels."""
-    return RegressionModel if numeric_y else ClassificationModel

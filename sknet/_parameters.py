@@ -216,7 +216,7 @@ def check_together(estimator: Any, task: str) -> None:
         If one of the three functions that follow raises it.
     """
     parameters = estimator.get_params(deep=False)
-    check_loss_task(type(estimator).__name__, parameters["loss"], task)
+    check_loss_task(type(estimator).__name__, parameters.get("loss"), task)
     check_layers(parameters)
     check_solver_options(estimator)
 
@@ -238,7 +238,7 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
 
 def without_effect(estimator: Any) -> Iterator[str]:
     """Yield a warning of each option of another loss, such as ``quantile`` without its loss."""
-    loss, neutral = estimator.loss, defaults(type(estimator))
+    loss, neutral = getattr(estimator, "loss", None), defaults(type(estimator))
     options = {key: {one.name for one in fields(cls)} for key, cls in LOSSES.items()}
     for name in sorted(neutral.keys() & set().union(*options.values())):
         value = getattr(estimator, name)

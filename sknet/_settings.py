@@ -20,7 +20,7 @@ from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
-from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.losses import LOSSES
 from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
@@ -45,9 +45,10 @@ class Provenance:
     ending : str or None
         What ended that fit: a value of :class:`sknet.nn.soundness.Ending`. None while it is not
         over.
-    certainty : float or None
+    certainty : float, tuple of float or None
         The factor of the certainty of predictions that was fitted to the validation rows (see
-        :func:`sknet.nn.objective.fit_factor`); None if there was none.
+        :func:`sknet.nn.objective.fit_factor`), of each of several targets; None if there was
+        none.
     n_refit : int
         The number of epochs in which that fit was trained on the validation rows, too: the last
         ones.
@@ -69,7 +70,7 @@ class Provenance:
     n_rows: int | None = None
     n_validation: int | None = None
     ending: str | None = None
-    certainty: float | None = None
+    certainty: Any = None
     n_refit: int = 0
     n_unvisited: int = 0
     n_passes: int = 0
@@ -116,11 +117,13 @@ class Provenance:
         )
 
 
+#: Values of ``targets`` that leave the loss to the kind of the target.
+TASKS = ("regression", "classification")
 #: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.
 RESOLVED = {
     *("hidden_layer_sizes", "activation", "dropout", "numeric_embedding"),
     *("interaction_cst", "monotonic_cst", "categorical_features"),
-    *("loss", "quantile", "solver", "learning_rate", "random_state", "warm_start"),
+    *("loss", "targets", "quantile", "solver", "learning_rate", "random_state", "warm_start"),
     "validation_fraction",
 }
 
@@ -145,6 +148,8 @@ class Settings:
     solver, penalty : Solver, ElasticNet
         A solver with a decoupled decay of weights has taken over its part of the penalty, which
         stands for ``alpha`` and ``l1_ratio``.
+    loss : Loss, or dict of str to Loss
+        Several targets have a dict, which may lack some of them.
     level_penalty : float
         The strength of the penalty of the vectors of levels, for each row that the prior of
         their effect is worth.
@@ -167,7 +172,7 @@ class Settings:
     numeric_embedding: NumericEmbedding | None
     n_bins: int
     categorical_features: Any
-    loss: Loss
+    loss: Any
     penalty: ElasticNet
     level_penalty: float
     solver: Solver
@@ -284,7 +289,7 @@ def resolve(
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         categorical_features=plain(known["categorical_features"]),
-        loss=_rule(known["loss"], LOSSES, known),
+        loss=_loss(known),
         penalty=penalty,
         level_penalty=level_penalty(known, facts),
         solver=solver,
@@ -312,9 +317,17 @@ def _as_number(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def loss_of(estimator: Any) -> Loss:
-    """Return the loss of an estimator's parameters, which need not have been checked."""
-    return _rule(estimator.loss, LOSSES, estimator.get_params(deep=False))
+def loss_of(estimator: Any) -> Any:
+    """Return the loss of parameters that need not have been checked, as :func:`_loss` does."""
+    return _loss(estimator.get_params(deep=False))
+
+
+def _loss(known: Mapping[str, Any]) -> Any:
+    """Return the loss, or those that several targets have by name."""
+    if "targets" not in known:
+        return _rule(known["loss"], LOSSES, known)
+    given = (known["targets"] or {}).items()
+    return {k: _rule(v, LOSSES, known) for k, v in given if v not in TASKS}
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:

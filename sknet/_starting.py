@@ -19,13 +19,14 @@ from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._input import Features
-from sknet._model import Model, model_class, weigh
+from sknet._joint_model import model_class
+from sknet._model import Model, weigh
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
-from sknet.data.targets import ClassTarget, KnownTarget, RegressionTarget, merge_targets
+from sknet.data.targets import merge_targets
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.losses import uses_order
 from sknet.nn.monotone import Promise
@@ -46,7 +47,8 @@ def facts_of(
     n_columns, numeric_y = features.n_features, features.numeric_y
     n_levels = [len(levels) for levels in features.reader.levels_]
     n_dates = len(features.reader.of_kind(DateColumn))
-    ordered = uses_order(features.estimator.loss)
+    # Several targets have a loss each.
+    ordered = uses_order(getattr(features.estimator, "loss", None))
     return Facts(
         n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier, ordered
     )
@@ -156,7 +158,7 @@ def start_model(
     X, n_rows = data.X, data.n_rows
     facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
     settings = settle(estimator, facts, features.promise)
-    kind = model_class(features.numeric_y)
+    kind = model_class(features.numeric_y, data.y)
     known = kind.measure_target(settings, data)
     settings, target = kind.learn_target(settings, known, X.dtype, classes)
     # The encodings are those of the weights that training uses.
@@ -210,12 +212,15 @@ class Look(NamedTuple):
     ----------
     survey : Survey
         The survey of its X, without a sample.
-    target : LabelCounts or RegressionTarget
-        The weighted counts of the labels in its y, or the scale of its y.
+    kind : type of Model
+        The class of models for its y.
+    target : LabelCounts, RegressionTarget or KnownTargets
+        The weighted counts of the labels in its y, the scale of its y, or both by target.
     """
 
     survey: Survey
-    target: KnownTarget
+    kind: type[Model]
+    target: Any
 
 
 def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> Look:
@@ -240,7 +245,8 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     survey = survey_rows(data, features.reader, features.names, part=part)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(features.estimator, facts)
-    return Look(survey, model_class(features.numeric_y).measure_target(settings, weighted))
+    kind = model_class(features.numeric_y, data.y)
+    return Look(survey, kind, kind.measure_target(settings, weighted))
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:
@@ -252,7 +258,8 @@ def merge_looks(looks: Sequence[Look]) -> Look:
         If the parts are not parts of one table.
     """
     survey = merge_surveys([one.survey for one in looks])
-    return Look(survey, merge_targets([(one.survey.part, one.target) for one in looks]))
+    target = merge_targets([(one.survey.part, one.target) for one in looks])
+    return Look(survey, looks[0].kind, target)
 
 
 @dataclass(frozen=True)
@@ -265,16 +272,18 @@ class Agreement:
         The columns of the table.
     survey : Survey
         The survey of the whole X, without a sample.
+    kind : type of Model
     settings : Settings
         The settings of the fit.
-    target : ClassTarget or RegressionTarget
+    target : ClassTarget, RegressionTarget or JointTarget
         The encoder of y.
     """
 
     features: Features
     survey: Survey
+    kind: type[Model]
     settings: Settings
-    target: ClassTarget | RegressionTarget
+    target: Any
 
     def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
@@ -288,8 +297,7 @@ class Agreement:
             Draws the parameters.
         """
         survey = replace(self.survey, sample=Dataset(*join(samples)))
-        kind = model_class(self.features.numeric_y)
-        return kind.start(self.settings, survey, self.target, rng)
+        return self.kind.start(self.settings, survey, self.target, rng)
 
 
 def agree(estimator: BaseEstimator, look: Look) -> Agreement:
@@ -300,9 +308,9 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     ValueError
         If the parameters do not suit the table, or if y does not suit the loss.
     """
-    survey, known = look
+    survey, kind, known = look
     features = Features.of(estimator, survey)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(estimator, facts, features.promise)
-    kind = model_class(features.numeric_y)
-    return Agreement(features, survey, *kind.learn_target(settings, known, survey.dtype))
+    learned = kind.learn_target(settings, known, survey.dtype)
+    return Agreement(features, survey, kind, *learned)

@@ -1,5 +1,6 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
+from collections.abc import Mapping
 from enum import Enum
 from numbers import Number
 from typing import Any
@@ -11,7 +12,9 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sknet._requirements import check_sample_weight
 from sknet.data import frames
+from sknet.data.joint import LIBRARY, columns_of, is_multioutput, known_rows
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
+from sknet.nn.losses import LOSSES
 
 
 def check_y(y: Any, numeric: bool, name: str) -> Any:
@@ -40,13 +43,106 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
             return _check_magnitude(_as_numbers(y, name), name)
         _check_one_type(y, name)
         check_classification_targets(y)
-        if y.ndim == 2 and not type_of_target(y).startswith("multilabel"):
-            raise ValueError(
-                f"{name} has {y.shape[1]} columns of classes (multiclass-multioutput). In a "
-                "multi-label y all values are 0 or 1. For several columns of classes, fit a "
-                "classifier for each column."
-            )
     return y
+
+
+def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
+    """Return several targets as a structured array with a field for each.
+
+    Numbers become float64, with NaN where a row lacks the target. Labels keep their dtype, or
+    become objects with None. The metadata of the dtype has the library of a frame.
+
+    Parameters
+    ----------
+    y : frame, array, or structured array as this function returns it
+    wanted : mapping of str to str or Loss
+        The parameter ``targets``.
+    name : str
+        The name of the argument in messages.
+
+    Raises
+    ------
+    ValueError
+        If a wanted target is no column of y, or if :func:`check_y` refuses a column.
+    """
+    columns, library = _columns_of_targets(y, name)
+    if unknown := [key for key in wanted if key not in columns]:
+        raise ValueError(f"targets has {unknown}, but the columns of {name} are {[*columns]}.")
+    fields = {
+        key: _check_column(column, _is_numeric(wanted.get(key), column), f"{name}[{key!r}]")
+        for key, column in columns.items()
+    }
+    dtypes = [(key, column.dtype) for key, column in fields.items()]
+    dtype = np.dtype(dtypes, metadata={LIBRARY: library})
+    found = np.empty(len(next(iter(fields.values()))), dtype)
+    for key, column in fields.items():
+        found[key] = column
+    return found
+
+
+def _columns_of_targets(y: Any, name: str) -> tuple[dict[str, Any], str | None]:
+    """Return the columns of a y with several targets by name, and the library of a frame.
+
+    Raises
+    ------
+    ValueError
+        If y is None, or has no column, no row or three dimensions, or two columns of one name.
+    """
+    if y is None:
+        raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
+    if names := getattr(getattr(y, "dtype", None), "names", None):
+        return {key: y[key] for key in names}, (y.dtype.metadata or {}).get(LIBRARY)
+    table = frames.wrapped(y, name)
+    if len(table.shape) == 1:
+        return {str(getattr(y, "name", None) or "y"): table.data}, None
+    if len(table.shape) != 2 or 0 in table.shape or table.is_sparse:
+        raise ValueError(f"{name} must be dense, with rows and a column for each target.")
+    names = table.names or [f"y{i}" for i in range(table.shape[1])]
+    if len({*names} - {""}) < len(names):
+        raise ValueError(f"The columns of {name} need different names, got {names}.")
+    return {key: table.column(i) for i, key in enumerate(names)}, frames.library(y)
+
+
+def _is_numeric(wanted: Any, column: Any) -> bool:
+    """Return whether a target is numbers, by the wish of the user, or else by its dtype."""
+    if isinstance(wanted, str):
+        wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
+    if wanted is not None:
+        return getattr(wanted, "task", wanted) == "regression"
+    if hasattr(getattr(column, "dtype", None), "categories"):
+        return False
+    values = np.asarray(column)
+    if values.dtype == object:
+        values = np.array(values[_known(values)].tolist() or "")
+    return values.dtype.kind in "iuf"
+
+
+def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values of a user's column are not missing."""
+    if values.dtype != object:
+        return known_rows(values)
+    return np.array([not frames.is_missing(one) for one in values.tolist()], bool)
+
+
+def _check_column(column: Any, numeric: bool, name: str) -> NDArray[Any]:
+    """Return a checked target as an array, in which missing values are NaN or None.
+
+    Raises
+    ------
+    ValueError
+        If :func:`check_y` raises it for the rows that have the target, or if dates are missing.
+    """
+    known = _known(np.asarray(column))
+    found = np.full(known.size, np.nan) if numeric else np.full(known.size, None, object)
+    if not known.any():
+        return found
+    values = check_y(frames.take_rows(column, np.flatnonzero(known)), numeric, name)
+    if not numeric and known.all() and values.dtype.kind not in "Of":
+        return values
+    if values.dtype.kind in "mM":
+        raise ValueError(f"{name} has missing dates. Turn the dates into text.")
+    found[known] = values if numeric else values.astype(object)
+    return found
 
 
 def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -143,6 +239,11 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
             found = unique_labels(classes)
     if known is None:
         y = check_y(y, numeric=False, name="y")
+        if is_multioutput(y):
+            raise ValueError(
+                "partial_fit takes one column of classes or a multi-label y, but y has "
+                f"{y.shape[1]} columns of classes. Use NNMultiTarget, or fit on all rows."
+            )
         if classes is None and not type_of_target(y).startswith("multilabel"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
     elif classes is not None and not np.array_equal(known, found):
@@ -172,6 +273,23 @@ def check_groups(groups: Any, n_rows: int) -> NDArray[np.intp]:
             f"groups has missing values, {n_missing} of {n_rows}. Give these rows a group, too."
         )
     return numbers
+
+
+def check_partial_fit_targets(y: NDArray[Any], classes: Any) -> None:
+    """Refuse a first ``partial_fit`` without the classes of all targets that have labels.
+
+    Raises
+    ------
+    ValueError
+        If ``classes`` is no dict that has them by target.
+    """
+    given = classes if isinstance(classes, dict) else {}
+    lacking = [one.name for one in columns_of(y) if not one.numeric and one.name not in given]
+    if lacking or not isinstance(classes, dict | None):
+        raise ValueError(
+            "The first call of partial_fit needs the classes of each target that has labels, "
+            f"as a dict such as classes={{'colour': ['blue', 'red']}}; it lacks {lacking}."
+        )
 
 
 def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:

@@ -24,7 +24,7 @@ from sknet.nn.rules import FRACTION
 @shared_documentation
 @with_parameters
 class NNClassifier(ClassifierMixin, BaseNN):
-    """Neural network for classification: binary, multiclass and multi-label.
+    """Neural network for classification: binary, multiclass, multi-label, multioutput.
 
     A drop-in replacement for :class:`sklearn.neural_network.MLPClassifier`. The first five
     parameters matter most. ``auto_params_`` shows what a fit chose for those that are "auto".
@@ -43,7 +43,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     Attributes
     ----------
-    classes_ : ndarray of shape (n_classes,)
+    classes_ : ndarray of shape (n_classes,), or a list of these for several columns of classes
         The sorted class labels. For a multi-label target, the indices of its columns.
     thresholds_ : ndarray of shape (n_classes - 1,), or with an axis of members before it
         With loss="ordinal", the increasing thresholds of the score.
@@ -74,7 +74,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     @property
     def classes_(self) -> np.ndarray:
-        """The sorted class labels. For a multi-label target, the indices of its columns."""
+        """The sorted class labels; a list for several columns of classes."""
         return self._fitted_model.target.classes_
 
     @property
@@ -167,7 +167,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes)
+        proba : ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
             In the order of ``classes_``, and never 0 or 1. They are float32 for float32 X.
         std : ndarray of shape (n_samples, n_classes)
             The standard deviation, with ``return_std=True``.
@@ -180,12 +180,10 @@ class NNClassifier(ClassifierMixin, BaseNN):
         model = cast(ClassificationModel, self._fitted_model)
         model.check_std(return_std)
         proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
-        # The log loss can be infinite at 0 and 1, which rounded probabilities may be.
-        limits = np.finfo(proba.dtype)
-        proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)
-        return (proba, *std) if return_std else proba
+        results = [model.target.by_target(one) for one in (clipped(proba), *std)]
+        return tuple(results) if return_std else results[0]
 
-    def predict_log_proba(self, X: Any) -> np.ndarray:
+    def predict_log_proba(self, X: Any) -> Any:
         """Predict the logarithm of the probability of each class.
 
         Parameters
@@ -198,8 +196,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples, n_classes)
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
-        proba = cast(np.ndarray, self.predict_proba(X))
-        return np.log(proba, out=proba)
+        proba = self.predict_proba(X)
+        return [*map(np.log, proba)] if isinstance(proba, list) else np.log(proba)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits of the classes, or log probabilities with loss="ordinal".
@@ -217,7 +215,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
-        return decision[:, 0] if model.target.kind == "binary" else decision
+        return model.target.by_target(decision)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return the accuracy: the share of rows whose labels are all right.
@@ -234,9 +232,22 @@ class NNClassifier(ClassifierMixin, BaseNN):
         float
             The weighted share, from 0 to 1.
         """
-        return super().score(X, y, sample_weight)
+        if self._fitted_model.target.kind != "multioutput":
+            return super().score(X, y, sample_weight)
+        right = (self.predict(X) == np.asarray(y)).all(axis=1)
+        return float(np.average(right, weights=cast(Any, sample_weight)))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = not uses_order(self.loss)
+        tags.target_tags.multi_output = not uses_order(self.loss)
         return tags
+
+
+def clipped(proba: np.ndarray) -> np.ndarray:
+    """Return probabilities, changed in place so that none is 0 or 1.
+
+    The log loss can be infinite there, and rounded probabilities may be 0 or 1.
+    """
+    limits = np.finfo(proba.dtype)
+    return proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)

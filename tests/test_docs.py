@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import pytest
 
 import sknet
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor
 
 ROOT = Path(__file__).parents[1]
@@ -163,7 +163,10 @@ def test_readme_has_three_commands():
 
 
 def test_page_of_parameters_has_each_parameter_once():
-    estimators = [NNClassifier, NNRegressor, DaskNNClassifier, DaskNNRegressor]
+    estimators = [
+        *(NNClassifier, NNMultiTarget, NNRegressor),
+        *(DaskNNClassifier, DaskNNRegressor),
+    ]
     parameters = {name for cls in estimators for name in inspect.signature(cls).parameters}
     page = (ROOT / "docs" / "api" / "parameters.md").read_text()
     assert sorted(re.findall(r"^\| `(\w+)` \|", page, re.M)) == sorted(parameters)

@@ -11,10 +11,10 @@ import sklearn
 from test_architecture import documented
 
 import sknet
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor
 
-LOCAL = [NNClassifier, NNRegressor]
+LOCAL = [NNClassifier, NNMultiTarget, NNRegressor]
 ESTIMATORS = [*LOCAL, DaskNNClassifier, DaskNNRegressor]
 #: The parameters that matter most.
 FIVE = ["hidden_layer_sizes", "activation", "n_members", "learning_rate_init", "max_iter"]

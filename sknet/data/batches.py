@@ -10,6 +10,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data import frames
+from sknet.data.joint import rows_with_targets
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.weights import in_own_units
 
@@ -164,6 +165,23 @@ class Dataset(NamedTuple):
         keep = np.asarray(self.sample_weight) > 0
         if not keep.any():
             raise ValueError(f"{weight_name} must contain at least one non-zero number.")
+        return self if keep.all() else self.choose(keep)
+
+    def with_targets(self, name: str) -> "Dataset":
+        """Return the rows that have at least one target; of one target, those are all rows.
+
+        ``name`` is the name of y in messages.
+
+        Raises
+        ------
+        ValueError
+            If no row has one.
+        """
+        if self.y.dtype.names is None:
+            return self
+        keep = rows_with_targets(self.y)
+        if not keep.any():
+            raise ValueError(f"No row of {name} has a target.")
         return self if keep.all() else self.choose(keep)
 
     def in_own_units(self, weight_name: str = "Sample weights") -> "Dataset":

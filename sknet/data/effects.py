@@ -106,6 +106,15 @@ class RowsByLevel:
         return (self._summing_matrix @ values) / self.sizes[:, np.newaxis]
 
 
+def without_gaps(Y: Floats) -> Floats:
+    """Return targets in which the mean of a column stands for those that rows lack."""
+    gaps = np.isnan(Y)
+    if not gaps.any():
+        return Y
+    means = np.where(gaps, 0, Y).sum(axis=0) / np.maximum((~gaps).sum(axis=0), 1)
+    return np.where(gaps, means, Y)
+
+
 def some_rows(n_rows: int, n_products: int) -> NDArray[np.intp]:
     """Return rows with at most ``MOST_PRODUCTS`` products, given their number in each."""
     n_wanted = max(1, MOST_PRODUCTS // max(1, n_products))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.utils import check_array
 
+from sknet._requirements import require
 from sknet.data.row_blocks import RowBlocks, as_row_blocks
 
 #: Names of the polars dtypes whose columns are categories.
@@ -514,6 +515,19 @@ def declared_order(column: Any) -> tuple[Any, ...]:
 
 
 # Rows of the data of the user.
+
+
+def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None) -> Any:
+    """Return a frame of a library with these columns, and the index of ``like`` if it has one.
+
+    Raises
+    ------
+    ImportError
+        If the library is not installed.
+    """
+    module = require("pandas") if library == "pandas" else require("polars")
+    index = {"index": like.index} if library == "pandas" and hasattr(like, "iloc") else {}
+    return module.DataFrame(dict(columns), **index)
 
 
 def take_rows(data: Any, rows: Any) -> Any:

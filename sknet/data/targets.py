@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
-from sknet.data.weights import Floats, LabelCounts, dense, label_weights, power_of_two
+from sknet.data.weights import Floats, dense, label_weights, power_of_two
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
@@ -166,6 +166,10 @@ class ClassTarget:
         """Return the labels at the given places among the classes."""
         return places if self.kind == "multilabel" else self.classes_[places]
 
+    def by_target(self, columns: NDArray[Any]) -> Any:
+        """Return columns of predictions in the form of the user; the logit of two is flat."""
+        return columns[:, 0] if columns.shape[1] == 1 and self.kind == "binary" else columns
+
     def probabilities(self, raw: Floats, link: Any) -> Floats:
         """Return the inverse link of raw predictions, a column for each class or label.
 
@@ -297,11 +301,10 @@ class RegressionTarget:
         return (self._mean - self.mean_) / self.scale_, self._deviation / self.scale_
 
 
-KnownTarget = LabelCounts | RegressionTarget
+def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
+    """Return what is known of the whole y, given the names of its parts and what each tells.
 
-
-def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
-    """Return what is known of the whole y, given the names and the targets of its parts.
+    That is a LabelCounts, a RegressionTarget, or KnownTargets.
 
     Raises
     ------
@@ -309,7 +312,7 @@ def merge_targets(targets: Sequence[tuple[str, KnownTarget]]) -> KnownTarget:
         If two parts differ in their columns, or have labels of text and of numbers.
     """
     (first, known), *others = targets
-    merged: Any = copy.copy(known)
+    merged: Any = copy.deepcopy(known)
     form = merged.form
     for other, target in others:
         if target.form != form:

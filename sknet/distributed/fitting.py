@@ -24,6 +24,7 @@ from sknet._starting import Agreement, Look, agree, look_at, merge_looks
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.chunks import as_chunk
 from sknet.data.draws import draw_rows, most_copied_rows
+from sknet.data.joint import JointTarget
 from sknet.data.kinds import naming
 from sknet.data.survey import merge_statistics, survey_rows
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
@@ -109,6 +110,11 @@ def fit_on_cluster(
     """
     held = _describe(cluster, estimator, _hold(cluster, parts))
     agreed = agree(estimator, merge_looks([look for look, _ in held]))
+    if isinstance(agreed.target, JointTarget):
+        raise ValueError(
+            "On a cluster, y has one column of classes or is multi-label, but it has "
+            f"{len(agreed.target.names)} columns of classes. Fit a network for each column."
+        )
     # The run draws its seed after the checks, so that an error leaves a given RandomState as it
     # was.
     run = Run.start(estimator.random_state)

@@ -7,6 +7,7 @@ import numpy as np
 
 from sknet._base import BaseNN, fitted
 from sknet._input import Features
+from sknet._joint_model import JointModel
 from sknet._model import ClassificationModel, Model, RegressionModel
 from sknet._requirements import kind_of, require
 from sknet._version import __version__
@@ -22,6 +23,7 @@ from sknet.export._rules import (
     network_outputs,
     predicted_std,
 )
+from sknet.multi_target import NNMultiTarget
 from sknet.nn.cumulative import Cumulative
 from sknet.regressor import NNRegressor
 
@@ -32,13 +34,13 @@ def exported(estimator: Any) -> tuple[Features, Model]:
     Raises
     ------
     TypeError
-        If the object is no NNClassifier or NNRegressor.
+        If the object is none of these.
     NotFittedError
         If the estimator is not fitted.
     """
-    if not isinstance(estimator, NNClassifier | NNRegressor):
+    if not isinstance(estimator, NNClassifier | NNRegressor | NNMultiTarget):
         raise TypeError(
-            "to_onnx takes a fitted NNClassifier or NNRegressor, got "
+            "to_onnx takes a fitted NNClassifier, NNRegressor or NNMultiTarget, got "
             f"{kind_of(estimator)}. For a pipeline or another estimator that contains one, "
             "call sknet.export.register() and then skl2onnx.to_onnx."
         )
@@ -65,11 +67,35 @@ def write_predictions(
     -------
     dict of str to Port
         "label" and "probabilities" of a classifier, or "variable" of a regressor, and "std".
+        Of several targets, each has an output of its name; the probabilities of "name" are
+        "name_probabilities".
     """
     x = encode(table, model)
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
     if model.settings.promise is not None:
         raw = model.settings.promise.settled(raw)
+    if isinstance(model, JointModel):
+        return _by_target(model, raw, dtype)
+    return _one_target(model, raw, dtype, with_std)
+
+
+def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
+    """Return the outputs of each target, whose name is that of the label or the number."""
+    outputs, n_raw = {}, model.n_raw
+    for name, one, columns in zip(
+        model.target.names, model.models, model.loss.link.columns, strict=True
+    ):
+        places = np.arange(model.n_members * n_raw).reshape(-1, n_raw)[:, columns]
+        found = _one_target(one, raw.take(places.ravel(), axis=1), dtype)
+        for key, port in found.items():
+            outputs[f"{name}_{key}" if key == "probabilities" else str(name)] = port
+    return outputs
+
+
+def _one_target(
+    model: Model, raw: Tensor, dtype: np.dtype[Any], with_std: bool = False
+) -> dict[str, Port]:
+    """Return the outputs of a model of one target."""
     if isinstance(model, RegressionModel):
         return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
     return _classes(cast(ClassificationModel, model), raw, dtype)
@@ -220,6 +246,8 @@ def to_onnx(
         has the output "variable" of shape (n_rows, n_outputs), and with ``loss="normal"`` also
         "std", the standard deviation of y, of the same shape. Labels are text or int64.
         Boolean labels, and floats (always whole numbers if they are labels), become int64.
+        With several targets, each has an output of its name, and "name_probabilities" are the
+        probabilities of the target "name".
         Probabilities and numbers are float32 if all numeric inputs are float32, else float64.
         If a column has the same name as an output, a 1 is appended to the name of the output,
         as with skl2onnx.

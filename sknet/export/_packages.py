@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from sknet._joint_model import JointModel
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._requirements import require
 from sknet._run import Run
@@ -11,6 +12,7 @@ from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.scaling import Components
 from sknet.data.encoding import TableEncoder
+from sknet.data.joint import JointTarget
 from sknet.data.splits import FirstSplit, LastRows, RandomRows
 from sknet.data.tables import KINDS, TableReader
 from sknet.data.targets import ClassTarget, RegressionTarget
@@ -20,6 +22,7 @@ from sknet.export._columns import check_n_columns, dtype_and_width
 from sknet.export._encoding import FEATURES, Table
 from sknet.export._graph import Graph, Port, Tensor, onnx_type
 from sknet.metrics import CRPSScorer, IntervalScorer
+from sknet.multi_target import NNMultiTarget
 from sknet.nn.network import Network
 from sknet.nn.rules import Rule
 from sknet.nn.state import TrainingState
@@ -73,6 +76,8 @@ def _set_output_types(operator: Any) -> None:
     """Set the types and shapes of the outputs, which skl2onnx needs before the conversion."""
     estimator = operator.raw_operator
     features, model = _onnx.exported(estimator)
+    if isinstance(model, JointModel):
+        raise NotImplementedError("Several targets need sknet.export.to_onnx, not skl2onnx.")
     inputs = _inputs(operator, Graph())
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
@@ -138,13 +143,13 @@ def _rules(cls: type[Rule]) -> set[type[Rule]]:
 
 
 _CLASSES = [
-    NNClassifier, NNRegressor,
+    NNClassifier, NNRegressor, NNMultiTarget,
     # The model that a fit has learned, its settings, and where it comes from.
-    ClassificationModel, RegressionModel, Settings, Provenance,
+    ClassificationModel, RegressionModel, JointModel, Settings, Provenance,
     RandomRows, LastRows, FirstSplit,
     # The encoders of X and y.
     TableReader, *KINDS, NumberFormat, DateFormat, TableEncoder, *FEATURES, Components,
-    ClassTarget, RegressionTarget,
+    ClassTarget, RegressionTarget, JointTarget,
     # The network, its layers, and what may be given as an object.
     Network, *_rules(Rule),
     # The state with which partial_fit continues.
@@ -156,7 +161,7 @@ _CLASSES = [
 ]  # fmt: skip
 
 #: The names of the types that a fitted estimator may consist of, to be used as
-#: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the two estimators, the encoders of X and y,
+#: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the estimators, the encoders of X and y,
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, the
 #: state with which ``partial_fit`` continues, scorers, and two containers of Python. Loading an
 #: object of these types runs no code from the file. A user must decide whether to trust classes

@@ -15,6 +15,7 @@ from scipy import sparse
 from sknet._base import BaseNN, fitted
 from sknet._building import column_sources
 from sknet._input import Features
+from sknet._joint_model import JointModel
 from sknet._model import Model
 from sknet.nn.kernels import Array
 from sknet.nn.layers import Activated, Affine
@@ -79,8 +80,24 @@ def constant_units(estimator: BaseNN, X: Any) -> list[float]:
     return [float(np.mean(np.ptp(units, axis=0) == 0)) for units in outputs]
 
 
+def check_one_target(model: Model) -> None:
+    """Refuse a model of several targets, since an explanation is about one.
+
+    Raises
+    ------
+    ValueError
+        If the model has several targets.
+    """
+    if isinstance(model, JointModel):
+        raise ValueError(
+            "An explanation is about one target. Pass an estimator of a single one, from "
+            f"estimators_ of an NNMultiTarget for {list(model.target.names)}."
+        )
+
+
 def output_names(model: Model) -> tuple[list[Any], str]:
     """Return the names of the outputs, and the word for them in messages."""
+    check_one_target(model)
     if model.numeric_y:
         return list(range(model.n_predicted)), "outputs"
     kind = "labels" if model.target.kind == "multilabel" else "classes"

@@ -13,6 +13,7 @@ from sknet._model import Model
 from sknet._requirements import check_count
 from sknet._target_checks import check_weight
 from sknet.data.row_blocks import RowBlocks
+from sknet.inspection.outputs import check_one_target
 from sknet.inspection.terms import ColumnValues, Floats, Table, Terms
 
 
@@ -189,6 +190,7 @@ def shape_functions(
     True
     """
     features, model = fitted(estimator)
+    check_one_target(model)
     _check_groups(model)
     check_count("n_points", n_points, least=2)
     _check_percentiles(percentiles)

@@ -38,6 +38,8 @@ class Loss(Rule):
     #: Whether rows that are held out can correct how certain the predictions are: the scale of
     #: logits, or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
+    #: Whether no value is below zero.
+    not_negative: ClassVar[bool] = True
     #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
     #: only ever becomes less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
@@ -346,6 +348,8 @@ class PositiveMean(Loss):
         """The power of the mean to which the variance of y is proportional."""
         raise NotImplementedError
 
+    not_negative = False
+
     @property
     def allows_zero(self) -> bool:
         """Whether y may be zero."""
@@ -460,6 +464,7 @@ class NormalLikelihood(Loss):
     link: ClassVar[Link] = links.MeanAndStd()
     estimates = "the mean of y"
     has_temperature = True
+    not_negative = False
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 2.0)
     predicts_distribution = True
 

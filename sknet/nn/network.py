@@ -180,6 +180,26 @@ class Network:
             copied[slot.where] = params[where[start + slot.layer, slot.name]]
         return part, copied
 
+    def with_outputs(self, params: Array, which: slice, n_raw: int) -> tuple[Self, Array]:
+        """Return the network that has only some of the outputs, and its parameters.
+
+        ``which`` are places among the ``n_raw`` outputs of each member. Outputs that are the
+        same for all rows are left out, and do not count.
+        """
+        *others, last = self.layers
+        last = last.head if isinstance(last, WithConstants) else last
+        n_units = last.n_units // n_raw * (which.stop - which.start)  # type: ignore[attr-defined]
+        fewer = replace(last, n_units=n_units, within=None)  # type: ignore[type-var]
+        part = replace(self, layers=(*others, fewer))
+        copied = np.empty(part.n_params, params.dtype)
+        values = {(slot.layer, slot.name): slot.of(params) for slot in self.slots}
+        for slot in part.slots:
+            array = values[slot.layer, slot.name]
+            if slot.layer == len(others) and slot.name in (*last.output_weights, "bias"):
+                array = array.reshape(-1, n_raw)[:, which].reshape(slot.parameter.shape)
+            slot.of(copied)[...] = array
+        return part, copied
+
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters, of float64."""
         params = np.zeros(self.n_params)

@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 from scipy.optimize import minimize_scalar
 
+from sknet.nn.joint import JointLoss
 from sknet.nn.kernels import Array
 from sknet.nn.links import Link, spread, total_std
 from sknet.nn.losses import Loss
@@ -280,7 +281,7 @@ class Objective:
 
 def fit_factor(
     loss: Loss, members: Members, raw: Array, y: Array, sample_weight: Array | None
-) -> float:
+) -> Any:
     """Return the factor of the certainty of predictions that suits some rows best.
 
     Networks are often too certain of classes that they have memorised. Guo, Pleiss, Sun and
@@ -307,8 +308,12 @@ def fit_factor(
 
     Returns
     -------
-    float
+    float, or tuple of float
+        One for each target of a :class:`~sknet.nn.joint.JointLoss`.
     """
+    if isinstance(loss, JointLoss):
+        of_targets = _calibrations(loss, members, raw, y, sample_weight)
+        return tuple(1.0 if one is None else fit_factor(*one) for one in of_targets)
     split = members.split(raw.astype(np.float64))
     n_rows, _, n_raw = split.shape
 
@@ -326,3 +331,18 @@ def fit_factor(
         found = minimize_scalar(total, bounds=loss.log_certainty, method="bounded")
         best, least = found.x, found.fun
     return math.exp(best) if least < total(0.0) else 1.0
+
+
+def _calibrations(
+    loss: JointLoss, members: Members, raw: Array, y: Array, sample_weight: Array | None
+) -> Iterator[tuple[Any, ...] | None]:
+    """Yield the arguments of :func:`fit_factor` for each target; None without a temperature."""
+    by_member = members.split(raw)
+    for part in loss.parts(y):
+        if not (part.loss.has_temperature and len(part.y)):
+            yield None
+            continue
+        own = replace(members, link=part.loss.link)
+        own_raw = by_member[part.known, :, part.columns].reshape(len(part.y), -1)
+        weight = None if sample_weight is None else sample_weight[part.known]
+        yield part.loss, own, own_raw, part.y, weight

@@ -315,7 +315,7 @@ class TrainingResult:
         The number of epochs of a cool-down on all rows; 0 if there was none.
     n_unvisited : int
         The number of rows that an epoch which a time limit has cut has not visited.
-    certainty : float or None
+    certainty : float, tuple of float or None
         The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
         fitted to validation rows, and which ``params`` include; None if none was fitted.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
@@ -328,7 +328,7 @@ class TrainingResult:
     scored_params: Array | None = None
     n_refit: int = 0
     n_unvisited: int = 0
-    certainty: float | None = None
+    certainty: float | tuple[float, ...] | None = None
     calibration: Array | None = None
 
     @property

@@ -12,7 +12,7 @@ from onnx_sessions import session_of
 from scipy import sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet._base import fitted
 from sknet.export import onnx_inputs, to_onnx
 from sknet.export._rules import ACTIVATIONS as ONNX_ACTIVATIONS
@@ -183,6 +183,22 @@ def test_multioutput(make, run, frame, numbers, members):
     y = np.column_stack([numbers, 1000 * numbers**2, -numbers])
     network = make(NNRegressor, n_members=members).fit(frame, y)
     assert_agrees(run(to_onnx(network), frame), network, frame, 1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_several_targets(make, run, frame, later_rows, numbers, members):
+    y = pd.DataFrame({"size": 1000 * numbers, "tree": np.where(numbers > 0, "ash", "beech")})
+    y["age"], y.loc[::3, "size"] = np.digitize(numbers, [0, 1]), np.nan
+    targets = {"age": "classification", "size": "normal"}
+    network = make(NNMultiTarget, targets=targets, n_members=members).fit(frame, y)
+    outputs = run(to_onnx(network), later_rows)
+    predicted, proba = network.predict(later_rows), network.predict_proba(later_rows)
+    names = ["size", "tree", "tree_probabilities", "age", "age_probabilities"]
+    assert list(outputs) == names
+    assert_allclose(outputs["size"][:, 0], predicted["size"], rtol=1e-9)
+    for name in ("tree", "age"):
+        assert_array_equal(outputs[name], predicted[name])
+        assert_allclose(outputs[f"{name}_probabilities"], proba[name], rtol=1e-9)
 
 
 CLASSES = {

@@ -14,7 +14,7 @@ from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet._parameters import FLAT_LIST
 from sknet.export import SKOPS_TRUSTED
 from sknet.nn.activations import ACTIVATIONS, Activation
@@ -79,6 +79,13 @@ def test_everything_at_once(make, round_trip, frame, later_rows, numbers, embedd
         early_stopping=True,
     ).fit(frame, numbers)
     assert_same(round_trip(network), network, later_rows)
+
+
+def test_several_targets(make, round_trip, frame, later_rows, numbers):
+    y = pd.DataFrame({"size": numbers, "tree": np.where(numbers > 0, "ash", "beech")})
+    network = make(NNMultiTarget, targets={"size": "huber"}, n_members=2).fit(frame, y)
+    loaded = round_trip(network)
+    assert loaded.predict(later_rows).equals(network.predict(later_rows))
 
 
 def test_dates(make, round_trip, frame, numbers):

@@ -37,9 +37,10 @@ from sknet.nn.cumulative import (
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, Periodic
 from sknet.nn.ensembles import HEAD
 from sknet.nn.groups import COUNTS, GROUPS
+from sknet.nn.joint import OF_LINKS, OF_LOSSES, WEIGHTS
 from sknet.nn.layers import Dense
 from sknet.nn.lbfgs import SOLVERS
-from sknet.nn.links import Logit
+from sknet.nn.links import Logit, Softmax
 from sknet.nn.losses import LOSSES, QUANTILES, Pinball
 from sknet.nn.monotone import ACTIVATIONS_OF_UNITS
 from sknet.nn.optimizers import SGD, Adam
@@ -101,6 +102,9 @@ BAD = {
     CUMULATIVE_LINK: [None, 3, "", "identity", CumulativeLogit, Logit()],
     DISTINCT: [None, 3, "abc", [1], ("a", "a"), {1, 2}, [1, 2, 1]],
     HEAD: [None, 1, Dense, Identity()],
+    OF_LINKS: [None, (), Logit(), [(Logit(), 1)], ((Logit(), 0),), ((Logit, 1),)],
+    OF_LOSSES: [None, (), Pinball(), [(Pinball(), 1)], ((Pinball(), 0),), (("huber", 1),)],
+    WEIGHTS: [None, (), 1.0, [1.0], (0.0,), (-1.0,), (INF,), (NAN,), ("1",), (True,)],
 }
 
 
@@ -157,6 +161,9 @@ def inside(constraint):
             CUMULATIVE_LINK: [CumulativeProbit(), CumulativeCLogLog((1, 0, 2))],
             DISTINCT: [(), ("low", "high"), (2, 1, 3)],
             HEAD: [Dense(2, Identity())],
+            OF_LINKS: [((Logit(), 1),), ((Softmax(), 3), (Logit(), 2))],
+            OF_LOSSES: [((Pinball(), 1),), ((Pinball(), 2), (Pinball(), 1))],
+            WEIGHTS: [(1.0,), (0.5, 2)],
         }.get(constraint, [])
     low, high = constraint.low, constraint.high
     if Integral in constraint.kinds:

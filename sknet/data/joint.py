@@ -1,0 +1,200 @@
+"""Several targets in one y: their columns, what is known of each, and their encoding.
+
+A y with several targets is an array of two dimensions, whose columns are all labels, or a
+structured array with a field for each target: float64 for numbers, and another dtype for
+labels. A row may lack a target, as NaN or None.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+from sklearn.utils.multiclass import type_of_target
+
+from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.weights import Floats, LabelCounts
+
+#: The key of the dtype's metadata that says of which library the user's y was.
+LIBRARY = "library"
+
+
+class Column(NamedTuple):
+    """One target: its name, whether it is numbers, which rows have it, and their values."""
+
+    name: Any
+    numeric: bool
+    known: NDArray[np.bool_]
+    values: NDArray[Any]
+
+
+def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which values of a column of a checked y are not missing: NaN, NaT or None."""
+    if values.dtype == object:
+        return np.not_equal(values, np.array(None, object)).astype(bool)
+    return values == values
+
+
+def columns_of(y: NDArray[Any]) -> Iterator[Column]:
+    """Yield the targets of a checked y."""
+    names: Any = range(y.shape[1]) if y.ndim == 2 else y.dtype.names
+    for name in names:
+        values = y[:, name] if y.ndim == 2 else y[name]
+        known = known_rows(values)
+        own = values[known]
+        # Objects are labels with gaps between them, and become text or numbers without any.
+        own = np.array(own.tolist()) if own.dtype == object else own
+        yield Column(name, y.ndim == 1 and values.dtype == np.float64, known, own)
+
+
+def is_multioutput(y: Any) -> bool:
+    """Return whether a checked y of labels has several columns, and is not multi-label."""
+    return y.ndim == 2 and not type_of_target(y).startswith("multilabel")
+
+
+def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows of a structured array have at least one target."""
+    return np.any([known_rows(y[name]) for name in y.dtype.names or ()], axis=0)
+
+
+@dataclass
+class KnownTargets:
+    """What is known of each target after a look at a table, or at a part of one.
+
+    Attributes
+    ----------
+    parts : dict of str to LabelCounts, RegressionTarget or None
+        The counts of labels or the scale of each target; None if all rows lack it.
+    weights : ndarray of shape (n_targets + 1,)
+        The sum of the weights of the rows that have each target, and of all rows.
+    unit : float
+        The unit of the weights.
+    form : str
+        The names and kinds of the targets, which are the same in all parts of one y.
+    library : str or None
+        The library of the user's y, if that was a frame.
+    """
+
+    parts: dict[Any, LabelCounts | RegressionTarget | None]
+    weights: Floats
+    unit: float
+    form: str
+    library: str | None
+
+    def merge(self, other: Self) -> None:
+        """Add what is known of further rows.
+
+        Raises
+        ------
+        ValueError
+            If a target has labels of text in one part, and of numbers in another.
+        """
+        unit = max(self.unit, other.unit)
+        self.weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)
+        self.unit = unit
+        for name, part in other.parts.items():
+            own: Any = self.parts[name]
+            if own is None or part is None:
+                self.parts[name] = part if own is None else own
+                continue
+            if own.form != part.form:
+                raise ValueError(
+                    f"The parts differ: target {name!r} has {own.form} and {part.form}."
+                )
+            own.merge(part)
+
+
+@dataclass
+class JointTarget:
+    """Several targets, whose encoded columns stand side by side.
+
+    Attributes
+    ----------
+    names : tuple
+        The names of the targets, or their positions.
+    targets : tuple of ClassTarget or RegressionTarget
+    shares : tuple of float
+        The share of the weighted training rows that have each target.
+    library : str or None
+        The library of the user's y, if that was a frame.
+    """
+
+    names: tuple[Any, ...]
+    targets: tuple[Any, ...]
+    shares: tuple[float, ...]
+    library: str | None = None
+    kind = "multioutput"
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of encoded columns of each target."""
+        return tuple(target.n_outputs for target in self.targets)
+
+    @property
+    def n_outputs(self) -> int:
+        """The number of encoded columns of all targets."""
+        return sum(self.sizes)
+
+    @property
+    def classes_(self) -> list[NDArray[Any]]:
+        """The classes of each target that has labels."""
+        return [one.classes_ for one in self.targets if isinstance(one, ClassTarget)]
+
+    def each(self, y: NDArray[Any]) -> Iterator[tuple[Any, Column]]:
+        """Yield each target with its column of y."""
+        return zip(self.targets, columns_of(y), strict=True)
+
+    def transform(self, y: NDArray[Any], dtype: DTypeLike) -> Floats:
+        """Return y as a float array of shape (n_rows, n_outputs); NaN is a missing target."""
+        Y, start = np.full((len(y), self.n_outputs), np.nan, dtype), 0
+        for target, column in self.each(y):
+            stop = start + target.n_outputs
+            if column.known.any():
+                Y[column.known, start:stop] = target.transform(column.values, dtype)
+            start = stop
+        return Y
+
+    def check_columns(self, y: NDArray[Any], name: str) -> None:
+        """Check that y, which messages call ``name``, has the targets of training.
+
+        Raises
+        ------
+        ValueError
+            If it has others.
+        """
+        found = tuple(one.name for one in columns_of(y)) if y.ndim == 2 or y.dtype.names else ()
+        if found != self.names:
+            raise ValueError(
+                f"{name} must have the targets {list(self.names)}, as in training, got "
+                f"{list(found) or 'one column'}."
+            )
+
+    def check_all_labels(self, y: NDArray[Any]) -> None:
+        """Check that each class of each target occurs in y.
+
+        Raises
+        ------
+        ValueError
+            If a target lacks a class.
+        """
+        for target, column in self.each(y):
+            if isinstance(target, ClassTarget):
+                target.check_all_labels(column.values)
+
+    def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
+        """Return the labels at places among the classes, with a column for each target."""
+        columns = zip(self.targets, places.T, strict=True)
+        return np.column_stack([target.labels(own) for target, own in columns])
+
+    def by_target(self, columns: NDArray[Any]) -> list[NDArray[Any]]:
+        """Return probabilities or logits of labels as an array for each target that has them.
+
+        ``columns`` has those of all targets side by side.
+        """
+        targets = [one for one in self.targets if isinstance(one, ClassTarget)]
+        sizes = [one.classes_.size for one in targets]
+        if sum(sizes) != columns.shape[1]:
+            sizes = [one.n_outputs for one in targets]
+        parts = np.split(columns, np.cumsum(sizes)[:-1], axis=1)
+        return [target.by_target(part) for target, part in zip(targets, parts, strict=True)]

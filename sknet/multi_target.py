@@ -1,0 +1,297 @@
+"""The estimator for several targets of different kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import KW_ONLY
+from typing import Annotated, Any, Self, cast
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
+
+from sknet._base import BaseNN, fitted_attributes
+from sknet._hints import hinting
+from sknet._joint_model import LEARNED, JointModel
+from sknet._parameters import available_with_stochastic_solver, defaults, with_parameters
+from sknet._requirements import fit_context
+from sknet._settings import TASKS
+from sknet._shared_parameters import shared_documentation
+from sknet._target_checks import check_partial_fit_targets, check_targets, check_weight
+from sknet.classifier import NNClassifier, clipped
+from sknet.data import frames
+from sknet.data.joint import columns_of
+from sknet.nn.losses import LOSSES, Loss
+from sknet.nn.rules import POSITIVE
+from sknet.regressor import NNRegressor, score_predictions
+
+
+def _has_labels(estimator: Any) -> bool:
+    """Return True if the estimator is fitted to a target with labels, for ``available_if``.
+
+    Raises
+    ------
+    AttributeError
+        If it is not.
+    """
+    if not (estimator.__sklearn_is_fitted__() and estimator.classes_):
+        raise AttributeError("predict_proba needs a fitted network that has labels to predict.")
+    return True
+
+
+@shared_documentation
+@with_parameters
+class NNMultiTarget(BaseNN):
+    """Neural network for several targets: numbers, labels, or both, with gaps.
+
+    All targets share the layers but the last. The loss is the sum of the mean losses of the
+    targets; a row has no part in the loss of a target that it lacks, as NaN or None. Numbers
+    are standardised, each target by the rows that have it.
+
+    Parameters
+    ----------
+    {parameters}
+    targets : dict of str to str or Loss, or None, default=None
+        **Output.** For columns of y, by name: "regression", "classification", or a loss of
+        ``NNRegressor`` or ``NNClassifier`` by its name or as an object. Other columns are
+        numbers if their dtype is one of numbers, else labels. The columns of an array are
+        called "y0", "y1" and so on.
+    target_weights : dict of str to float, "learned" or None, default="learned"
+        The weight of the loss of each target, 1 for those that are not named, or for all with
+        None. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla, 2018):
+        the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k. The
+        losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1.
+
+    Attributes
+    ----------
+    classes_ : dict of str to ndarray
+        The classes of each target that has labels.
+    estimators_ : dict of str to estimator
+        For each target, a fitted NNRegressor or NNClassifier that predicts the same.
+    target_weights_ : dict of str to float
+        The weight of the mean loss of each target; a learned one is exp(-s_k).
+    {attributes}
+
+    See Also
+    --------
+    NNRegressor : Neural network for regression; also for several outputs with one loss.
+    NNClassifier : Neural network for classification; also for several columns of classes.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.datasets import load_iris
+    >>> from sknet import NNMultiTarget
+    >>> X, species = load_iris(return_X_y=True, as_frame=True)
+    >>> y = pd.DataFrame({"width": X.pop("petal width (cm)"), "species": species.astype(str)})
+    >>> network = NNMultiTarget(random_state=0).fit(X, y)
+    >>> network.predict(X).columns.tolist()
+    ['width', 'species']
+    >>> network.score(X, y) > 0.9
+    True
+    """
+
+    _: KW_ONLY
+    targets: Annotated[dict[str, str | Loss] | None, dict, None] = None
+    target_weights: Annotated[dict[str, float] | str | None, {LEARNED}, dict, None] = LEARNED
+
+    def _validate_params(self) -> None:
+        super()._validate_params()
+        names = {*TASKS, *LOSSES}
+        for name, one in (self.targets or {}).items():
+            if not (isinstance(one, Loss) or (isinstance(one, str) and one in names)):
+                raise ValueError(
+                    f"targets[{name!r}] must be a Loss or one of {sorted(names)}, got {one!r}."
+                )
+        weights = {} if self.target_weights in (None, LEARNED) else self.target_weights
+        for name, weight in cast(Mapping[str, Any], weights).items():
+            if not POSITIVE.allows(weight):
+                raise ValueError(f"target_weights[{name!r}] must be > 0, got {weight!r}.")
+
+    @property
+    def classes_(self) -> dict[str, np.ndarray]:
+        """The classes of each target that has labels."""
+        target = self._joint.target
+        named = zip(target.names, target.targets, strict=True)
+        return {name: one.classes_ for name, one in named if hasattr(one, "classes_")}
+
+    @property
+    def target_weights_(self) -> dict[str, float]:
+        """The weight of the mean loss of each target: given, or learned."""
+        return dict(zip(self._joint.target.names, self._joint.target_weights, strict=True))
+
+    @property
+    def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
+        """For each target, a fitted NNRegressor or NNClassifier that predicts the same."""
+        joint = self._joint
+        return {
+            name: self._estimator_of(joint.separated(number))
+            for number, name in enumerate(joint.target.names)
+        }
+
+    @available_if(available_with_stochastic_solver)
+    @hinting
+    @fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(
+        self,
+        X: Any,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        classes: dict[str, ArrayLike] | None = None,
+    ) -> Self:
+        """Update the network by one pass over the given rows.
+
+        The first call, which needs rows of each target, fixes the classes and the scaling of
+        the inputs. Otherwise it is as that of :class:`NNRegressor`.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The training rows.
+        y : frame or array of shape (n_samples, n_targets)
+            The targets of the rows.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows. Only their ratios matter; None gives all the same weight.
+        classes : dict of str to array-like, default=None
+            All classes of each target that has labels, needed in the first call.
+
+        Returns
+        -------
+        self : object
+            The updated estimator.
+        """
+        if not self.__sklearn_is_fitted__():
+            self._validate_params()
+            check_partial_fit_targets(self._read_y(y), classes)
+        return self._partial_fit(X, y, sample_weight, classes)
+
+    def predict(self, X: Any) -> Any:
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+
+        Returns
+        -------
+        frame or ndarray of shape (n_samples, n_targets)
+            A frame of pandas or polars if the y of training was one, else an array. A target
+            of numbers has predictions in its units, another one the most probable class.
+        """
+        columns, library = self._columns(X), self._joint.target.library
+        if library is not None:
+            return frames.frame_of(columns, library, X)
+        arrays = list(columns.values())
+        of_numbers = all(one.dtype.kind in "biuf" for one in arrays)
+        dtype = np.result_type(*arrays) if of_numbers else object
+        return np.column_stack([one.astype(dtype) for one in arrays])
+
+    @available_if(_has_labels)
+    def predict_proba(self, X: Any) -> dict[str, np.ndarray]:
+        """Predict the probability of each class of the targets that have labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+
+        Returns
+        -------
+        dict of str to ndarray of shape (n_samples, n_classes)
+            By target, in the order of ``classes_``, and never 0 or 1.
+        """
+        joint = self._joint
+        (proba,) = self._predict(X, lambda raw: joint.probabilities(raw, False))
+        return dict(zip(self.classes_, joint.target.by_target(clipped(proba)), strict=True))
+
+    def target_scores(
+        self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> dict[str, float]:
+        """Return the score of each target: R2 of numbers, and the accuracy of labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+        y : frame or array of shape (n_samples, n_targets)
+            The true targets. A row has no part in the score of a target that it lacks.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows. None gives each row a weight of one.
+
+        Returns
+        -------
+        dict of str to float
+            By target; NaN if no row has it. The target of a loss of quantiles has D2 of the
+            pinball loss.
+        """
+        joint, read = self._joint, self._read_y(y)
+        joint.target.check_columns(read, "y")
+        if sample_weight is not None:
+            sample_weight = check_weight(sample_weight, read, "sample_weight")
+        predicted = self._columns(X)
+        scores = {}
+        for model, (name, _, known, values) in zip(joint.models, columns_of(read), strict=True):
+            own_weight = None if sample_weight is None else sample_weight[known]
+            own = values, predicted[name][known], own_weight
+            scores[name] = _score(model, *own) if known.any() else np.nan
+        return scores
+
+    def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Return the mean of the scores of the targets: see ``target_scores``.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The rows to predict for.
+        y : frame or array of shape (n_samples, n_targets)
+            The true targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows. None gives each row a weight of one.
+
+        Returns
+        -------
+        float
+            The mean over the targets that rows of y have.
+        """
+        return float(np.nanmean([*self.target_scores(X, y, sample_weight).values()]))
+
+    @property
+    def _joint(self) -> JointModel:
+        return cast(JointModel, self._fitted_model)
+
+    def _read_y(self, y: Any) -> np.ndarray:
+        return check_targets(y, self.targets or {}, "y")
+
+    def _columns(self, X: Any) -> dict[str, np.ndarray]:
+        """Return the predictions of each target by its name."""
+        target, found = self._joint.target, self._predict(X, self._joint.values)
+        return {
+            name: one.labels(values) if hasattr(one, "labels") else values
+            for name, one, values in zip(target.names, target.targets, found, strict=True)
+        }
+
+    def _estimator_of(self, model: Any) -> NNClassifier | NNRegressor:
+        """Return the fitted estimator of a model of one target."""
+        cls = NNRegressor if model.numeric_y else NNClassifier
+        own = self.get_params(deep=False)
+        known = {name: own[name] for name in defaults(cls) if name in own}
+        estimator = cls(**known, loss=model.loss)
+        fitted: Any = fitted_attributes(self._features, model, self.history_)
+        estimator.__dict__.update(fitted)
+        return estimator
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.target_tags.single_output = False
+        return tags
+
+
+def _score(model: Any, y: Any, prediction: Any, sample_weight: Any) -> float:
+    """Return the score of one target."""
+    if model.numeric_y:
+        return score_predictions(model, prediction, y, sample_weight)
+    return accuracy_score(y, prediction, sample_weight=sample_weight)

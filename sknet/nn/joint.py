@@ -1,0 +1,196 @@
+"""The loss and the link of a network with several targets: a sum over those of each target.
+
+Each target has columns of y and raw predictions of its own, side by side. NaN in a column of y
+is a target that a row lacks. The row then has no part in the loss of that target.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate, pairwise
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sknet.nn.kernels import Array
+from sknet.nn.links import LOG_STD_LIMITS, Change, Link
+from sknet.nn.losses import Loss
+from sknet.nn.rules import (
+    NOT_NEGATIVE_INT,
+    POSITIVE,
+    POSITIVE_INT,
+    TRUTH_VALUE,
+    PairOf,
+    TupleOf,
+    instance_of,
+)
+
+OF_LINKS = TupleOf(
+    "a tuple of pairs (Link, number of columns of y), not empty",
+    PairOf(instance_of(Link), POSITIVE_INT),
+    least=1,
+)
+OF_LOSSES = TupleOf(
+    "a tuple of pairs (Loss, number of columns of y), not empty",
+    PairOf(instance_of(Loss), POSITIVE_INT),
+    least=1,
+)
+WEIGHTS = TupleOf("a tuple of numbers > 0", POSITIVE, least=1)
+
+
+def stretches(sizes: Iterable[int]) -> list[slice]:
+    """Return the places of consecutive stretches of so many columns."""
+    return [slice(*pair) for pair in pairwise(accumulate(sizes, initial=0))]
+
+
+@dataclass(frozen=True)
+class JointLink(Link):
+    """The links of several targets, each of its own raw predictions.
+
+    Parameters
+    ----------
+    parts : tuple of (Link, int)
+        The link of each target, and the number of its columns of y.
+    n_logs : int, default=0
+        The number of raw predictions at the end that are the same for all rows, and that no
+        prediction is made of.
+    """
+
+    parts: Annotated[tuple[tuple[Link, int], ...], OF_LINKS]
+    n_logs: Annotated[int, NOT_NEGATIVE_INT] = 0
+    out_activation = "joint"
+    exclusive = False
+
+    @property
+    def columns(self) -> list[slice]:
+        """The places of the raw predictions of each target."""
+        return stretches(link.n_raw(n) for link, n in self.parts)
+
+    def n_raw(self, n_outputs: int) -> int:
+        return self.columns[-1].stop + self.n_logs
+
+    def n_predicted(self, n_outputs: int) -> int:
+        return sum(link.n_predicted(n) for link, n in self.parts)
+
+    def unpromised(self, n_raw: int) -> tuple[int, ...]:
+        pairs = zip(self.parts, self.columns, strict=True)
+        return tuple(
+            c.start + i for (link, n), c in pairs for i in link.unpromised(link.n_raw(n))
+        )
+
+    def n_constant(self, n_raw: int) -> int:
+        return self.n_logs
+
+    def inverse(self, raw: Array) -> Array:
+        pairs = zip(self.parts, self.columns, strict=True)
+        return np.concatenate([link.inverse(raw[..., c]) for (link, _), c in pairs], axis=-1)
+
+    def inverse_backward(self, raw: Array, delta: Array) -> Array:
+        gradient, places = (
+            np.zeros_like(raw),
+            stretches(k.n_predicted(n) for k, n in self.parts),
+        )
+        for (link, _), c, place in zip(self.parts, self.columns, places, strict=True):
+            gradient[..., c] = link.inverse_backward(raw[..., c], delta[..., place])
+        return gradient
+
+    def mean_of_members(self, members: Array) -> Array:
+        mean = members.mean(axis=1)
+        for (link, _), columns in zip(self.parts, self.columns, strict=True):
+            mean[..., columns] = link.mean_of_members(members[..., columns])
+        return mean
+
+    def with_certainty(self, factor: Any, n_raw: int) -> Change:
+        """Return the change for a factor of each target."""
+        pairs = zip(self.parts, factor, strict=True)
+        return self.joined(
+            [link.with_certainty(own, link.n_raw(n)) for (link, n), own in pairs]
+        )
+
+    def joined(self, changes: Sequence[Change | None]) -> Change:
+        """Return the change of all raw predictions, given that of each target or None."""
+        factor, shift = np.ones(self.n_raw(0)), np.zeros(self.n_raw(0))
+        for columns, change in zip(self.columns, changes, strict=True):
+            if change is not None:
+                factor[columns], shift[columns] = change
+        return factor, shift
+
+
+class Part(NamedTuple):
+    """A target in a batch: which rows have it, their columns of y, its raw columns and loss."""
+
+    known: NDArray[np.bool_]
+    y: Array
+    columns: slice
+    loss: Loss
+
+
+@dataclass(frozen=True)
+class JointLoss(Loss):
+    """l = sum_k w_k l_k(y_k, raw_k) over the targets k that a row has.
+
+    With ``learned``, l = sum_k w_k (exp(-s_k) l_k(y_k, raw_k) + s_k / 2), where the numbers s_k
+    are parameters of the network: Kendall, Gal and Cipolla, "Multi-Task Learning Using
+    Uncertainty to Weigh Losses for Scene Geometry and Semantics" (2018), equations 7 and 10,
+    with s_k = log sigma_k^2. The best s_k is log(2 l_k), so that a target with a large mean
+    loss, which is mostly noise, has a small weight. A loss that may be negative, for which
+    there would be no best s_k, stays as it is.
+
+    Parameters
+    ----------
+    losses : tuple of (Loss, int)
+        The loss of each target, and the number of its columns of y.
+    weights : tuple of float > 0
+        The weight w_k of each target, over the share of the training rows that have it.
+    learned : bool, default=False
+    """
+
+    losses: Annotated[tuple[tuple[Loss, int], ...], OF_LOSSES]
+    weights: Annotated[tuple[float, ...], WEIGHTS]
+    learned: Annotated[bool, TRUTH_VALUE] = False
+    task = "several targets"
+
+    @property
+    def link(self) -> JointLink:
+        links = tuple((loss.link, n) for loss, n in self.losses)
+        return JointLink(links, len(links) if self.learned else 0)
+
+    @property
+    def has_temperature(self) -> bool:  # type: ignore[override]
+        return any(loss.has_temperature for loss, _ in self.losses)
+
+    def parts(self, y: Array) -> Iterator[Part]:
+        """Yield the targets of a batch, given its encoded columns of y."""
+        places = stretches(n for _, n in self.losses)
+        for (loss, _), c, place in zip(self.losses, self.link.columns, places, strict=True):
+            known = ~np.isnan(y[:, place.start])
+            yield Part(known, y[known, place], c, loss)
+
+    def constant(self, y: Array) -> Array:
+        raw = np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
+        for part in self.parts(y):
+            if len(part.y):
+                raw[part.columns] = part.loss.constant(part.y)
+        return raw
+
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        value, first_log = np.zeros(len(raw), raw.dtype), raw.shape[1] - len(self.losses)
+        gradient_out[...] = 0
+        for k, (known, own_y, columns, loss) in enumerate(self.parts(y)):
+            own, weight = np.ascontiguousarray(raw[known, columns]), float(self.weights[k])
+            gradient = np.empty_like(own)
+            own_value = loss.pointwise(own_y, own, gradient)
+            if self.learned and loss.not_negative:
+                log = np.clip(raw[known, first_log + k], *LOG_STD_LIMITS)
+                precision = np.exp(-log)
+                own_value *= precision
+                gradient *= precision[:, np.newaxis]
+                gradient_out[known, first_log + k] = weight * (0.5 - own_value)
+                own_value += 0.5 * log
+            value[known] += weight * own_value
+            gradient_out[known, columns] = weight * gradient
+        return value
+
+    def weigh_steps(self, raw: Array, gradient: Array) -> None:
+        for (loss, _), columns in zip(self.losses, self.link.columns, strict=True):
+            loss.weigh_steps(raw[:, columns], gradient[:, columns])

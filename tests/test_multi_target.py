@@ -1,0 +1,369 @@
+"""Several targets in one network, numbers and labels, with gaps."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.metrics import accuracy_score, r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.utils.multiclass import type_of_target
+
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
+from sknet.callbacks import Checkpoint
+from sknet.inspection import integrated_gradients, shape_functions
+from sknet.nn.losses import NormalLikelihood, Pinball
+from sknet.streaming import fit_chunks
+
+BRIEF = {"hidden_layer_sizes": (16,), "max_iter": 15, "random_state": 0}
+CLASSES = {"colour": ["blue", "red"], "size": [0, 1, 2]}
+TARGETS = {"size": "classification"}
+
+
+@pytest.fixture(scope="module")
+def table():
+    """A frame, targets of three kinds, and the same with gaps."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(300, 4)), columns=list("abcd"))
+    whole = pd.DataFrame(
+        {
+            "price": 100 + 20 * X["a"] + 10 * X["b"] ** 2,
+            "colour": np.where(X["c"] + X["d"] > 0, "red", "blue"),
+            "size": np.digitize(X["a"] - X["c"], [-0.7, 0.7]),
+        }
+    )
+    gaps = whole.copy()
+    gaps.loc[::3, "price"] = np.nan
+    gaps.loc[1::4, "colour"] = None
+    return X, whole, gaps
+
+
+def network(**options):
+    return NNMultiTarget(**{**BRIEF, "targets": TARGETS, **options})
+
+
+# What is predicted.
+
+
+def test_kinds_follow_dtypes_and_the_parameter(table):
+    X, whole, gaps = table
+    fitted = NNMultiTarget(**BRIEF).fit(X, gaps)
+    assert {k: v.tolist() for k, v in fitted.classes_.items()} == {"colour": ["blue", "red"]}
+    fitted = network().fit(X, gaps.assign(colour=gaps["colour"].astype("category")))
+    assert {k: v.tolist() for k, v in fitted.classes_.items()} == CLASSES
+    codes = whole["size"].astype("category")
+    assert "size" in NNMultiTarget(**BRIEF).fit(X, whole.assign(size=codes)).classes_
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "array"])
+def test_predictions_have_the_form_of_y(table, library):
+    X, whole, gaps = table
+    if library == "polars":
+        polars = pytest.importorskip("polars")
+        X, whole, gaps = map(polars.from_pandas, table)
+    fitted = network(hidden_layer_sizes=(64,), max_iter=60)
+    if library == "array":
+        numbers = whole[["price", "size"]].to_numpy()
+        fitted.set_params(targets={"y1": "classification"}).fit(X, numbers)
+        predicted = fitted.predict(X)
+        assert predicted.shape == numbers.shape and predicted.dtype == float
+        assert accuracy_score(numbers[:, 1], predicted[:, 1]) > 0.9
+        return
+    predicted = fitted.fit(X, gaps).predict(X)
+    assert type(predicted) is type(whole)
+    assert list(predicted.columns) == list(whole.columns)
+    assert r2_score(whole["price"], predicted["price"]) > 0.9
+    assert accuracy_score(whole["colour"], predicted["colour"]) > 0.9
+    scores = fitted.target_scores(X, whole)
+    assert_allclose(scores["price"], r2_score(whole["price"], predicted["price"]))
+    assert_allclose(scores["size"], accuracy_score(whole["size"], predicted["size"]))
+    assert_allclose(fitted.score(X, whole), np.mean([*scores.values()]))
+    if library == "pandas":
+        later = X.set_index(X.index + 1000)
+        assert_array_equal(fitted.predict(later).index, later.index)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"n_members": 3, "share_weights": True},
+        {"n_members": 2, "share_weights": False},
+        {"hidden_layer_sizes": ()},
+        {"hidden_layer_sizes": (), "n_members": 3},
+        {"interaction_cst": "pairwise"},
+        {"target_weights": {"size": 2}, "n_members": 2},
+        {"targets": {"price": NormalLikelihood(), **TARGETS}},
+    ],
+    ids=str,
+)
+def test_estimators_of_single_targets_predict_the_same(table, options):
+    X, _, gaps = table
+    fitted = network(**options).fit(X, gaps)
+    predicted, proba = fitted.predict(X), fitted.predict_proba(X)
+    estimators = fitted.estimators_
+    assert list(map(type, estimators.values())) == [NNRegressor, NNClassifier, NNClassifier]
+    assert_allclose(estimators["price"].predict(X), predicted["price"], rtol=1e-5)
+    for name in CLASSES:
+        assert_allclose(estimators[name].predict_proba(X), proba[name], atol=1e-6)
+        assert_array_equal(estimators[name].predict(X), predicted[name])
+        assert_allclose(proba[name].sum(axis=1), 1)
+    assert integrated_gradients(estimators["price"], X[:5]).shape == (5, 4)
+
+
+# Gaps and weights.
+
+
+@pytest.mark.parametrize("name", ["price", "colour"])
+def test_one_target_with_gaps_is_bit_identical_to_the_rows_that_have_it(table, name):
+    X, _, gaps = table
+    known = gaps[name].notna()
+    with_gaps = network(targets=None).fit(X, gaps[[name]])
+    without = network(targets=None).fit(X[known], gaps.loc[known, [name]])
+    assert_array_equal(with_gaps._model.params, without._model.params)
+    assert_array_equal(with_gaps.predict(X), without.predict(X))
+
+
+def test_one_target_of_numbers_is_bit_identical_to_a_regressor(table):
+    X, whole, _ = table
+    one = NNMultiTarget(**BRIEF).fit(X, whole[["price"]])
+    assert_array_equal(
+        one.predict(X)["price"], NNRegressor(**BRIEF).fit(X, whole["price"]).predict(X)
+    )
+
+
+@pytest.mark.parametrize("weights", [None, "learned", {"price": 3.0}], ids=str)
+def test_a_weight_of_two_equals_a_repeated_row(table, weights):
+    X, _, gaps = (part[:60] for part in table)
+    counts = 1 + np.arange(60) % 2
+    rows = np.repeat(np.arange(60), counts)
+    weighted = network(target_weights=weights).fit(X, gaps, counts)
+    repeated = network(target_weights=weights).fit(
+        X.iloc[rows].reset_index(drop=True), gaps.iloc[rows].reset_index(drop=True)
+    )
+    assert_allclose(weighted._model.params, repeated._model.params, rtol=1e-7, atol=1e-10)
+
+
+def test_each_target_is_standardised_by_its_own_rows_and_has_the_same_say(table):
+    X, _, gaps = table
+    fitted = network(target_weights=None).fit(X, gaps)
+    scale = fitted._model.target.targets[0]
+    assert_allclose(
+        [scale.mean_[0], scale.scale_[0]], [gaps["price"].mean(), gaps["price"].std(ddof=0)]
+    )
+    known = gaps.notna().mean()
+    assert_allclose(fitted._model.loss.weights, 1 / known[["price", "colour", "size"]])
+    assert fitted.target_weights_ == {"price": 1, "colour": 1, "size": 1}
+
+
+def test_learned_weights_are_smaller_for_a_target_of_noise(table):
+    X, whole, _ = table
+    noise = np.random.default_rng(0).normal(size=len(X))
+    y = whole[["price"]].assign(noise=noise)
+    fitted = NNMultiTarget((32,), max_iter=60, random_state=0).fit(X, y)
+    weights = fitted.target_weights_
+    assert weights["price"] > 3 * weights["noise"]
+    assert fitted.target_scores(X, y)["price"] > 0.95
+
+
+def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
+    X, whole, _ = table
+    weights = network(targets={"price": "gamma", **TARGETS}).fit(X, whole).target_weights_
+    assert weights["price"] == 1
+    assert weights["colour"] != 1
+
+
+@pytest.mark.parametrize("members", [1, 3])
+@pytest.mark.parametrize("cst", ["pairwise", "no_interactions"])
+def test_additive_networks_learn_weights(table, cst, members):
+    """The estimators of the targets predict as the whole does."""
+    X, whole, _ = table
+    fitted = network(interaction_cst=cst, n_members=members).fit(X, whole)
+    assert all(weight != 1 for weight in fitted.target_weights_.values())
+    found = fitted.predict(X)
+    for name, alone in fitted.estimators_.items():
+        if hasattr(alone, "classes_"):
+            assert_array_equal(alone.predict(X), found[name])
+        else:
+            assert_allclose(alone.predict(X), found[name], rtol=1e-5)
+
+
+def test_a_target_of_a_few_rows(table):
+    """Validation rows, batches and blocks may lack it."""
+    X, whole, _ = table
+    few = np.arange(len(X)) % 60 == 0
+    y = whole.assign(colour=whole["colour"].where(few), size=whole["size"].where(few))
+    fitted = network(max_iter=40).fit(X, y)
+    assert np.isfinite(fitted._model.params).all()
+    assert fitted.target_scores(X, whole)["price"] > 0.8
+    assert np.isnan(fitted.target_scores(X[1:3], y[1:3])["colour"])
+    assert fitted.target_scores(X, whole.assign(colour="unknown"))["colour"] == 0
+
+
+# Ways to fit.
+
+
+class Chunks:
+    def __init__(self, X, y):
+        self.X, self.y = X, y
+
+    def __iter__(self):
+        for start in range(0, len(self.X), 100):
+            yield self.X[start : start + 100], self.y[start : start + 100]
+
+
+def test_chunks_one_of_which_lacks_a_target(table):
+    X, whole, gaps = table
+    gaps = gaps.copy()
+    gaps.loc[:99, "price"] = np.nan
+    gaps.loc[100:199, "colour"] = None
+    fitted = fit_chunks(network(max_iter=30), Chunks(X, gaps))
+    assert min(fitted.target_scores(X, whole).values()) > 0.8
+    with pytest.raises(ValueError, match=r"No row of y has the target\(s\) \['price'\]"):
+        fit_chunks(network(), Chunks(X, gaps.assign(price=np.nan)))
+
+
+def test_partial_fit(table):
+    X, whole, gaps = table
+    fitted = network()
+    with pytest.raises(ValueError, match=r"classes of each target .* lacks \['size'\]"):
+        fitted.partial_fit(X, gaps, classes={"colour": ["blue", "red"]})
+    for _ in range(15):
+        for rows, y in Chunks(X, gaps):
+            fitted.partial_fit(rows, y, classes=CLASSES)
+    assert min(fitted.target_scores(X, whole).values()) > 0.8
+    scale = fitted._model.target.targets[0]
+    assert_allclose(scale.mean_, gaps["price"].mean(), rtol=1e-9)
+    assert_allclose(scale.scale_, gaps["price"].std(ddof=0), rtol=1e-9)
+    with pytest.raises(
+        ValueError, match=r"y must have the targets \['price', 'colour', 'size'\]"
+    ):
+        fitted.partial_fit(X, gaps[["price", "size"]])
+
+
+def test_checkpoint_and_files(table, tmp_path):
+    X, _, gaps = table
+    whole = network().fit(X, gaps)
+    path = tmp_path / "fit.joblib"
+
+    network().set_callbacks(Checkpoint(path)).fit(X, gaps)
+    resumed = network().fit(X, gaps, resume_from=path)
+    assert_array_equal(resumed._model.params, whole._model.params)
+    loaded = pickle.loads(pickle.dumps(whole))
+    assert loaded.predict(X).equals(whole.predict(X))
+    assert clone(loaded).get_params() == whole.get_params()
+
+
+@pytest.mark.parametrize(
+    "options", [{"solver": "lbfgs"}, {"mixup": 0.3}, {"warm_start": True}], ids=str
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_other_ways_of_training(table, options):
+    X, whole, gaps = table
+    options = {"max_iter": 40, "target_weights": "learned", **options}
+    fitted = network(**options).fit(X, gaps).fit(X, gaps)
+    assert min(fitted.target_scores(X, whole).values()) > 0.7
+
+
+def test_grid_over_the_new_parameters(table):
+    X, _, gaps = table
+    grid = {
+        "target_weights": [None, "learned"],
+        "targets": [TARGETS, {**TARGETS, "price": "huber"}],
+    }
+    search = GridSearchCV(network(max_iter=5), grid, cv=2, error_score="raise").fit(X, gaps)
+    assert len(search.cv_results_["params"]) == 4
+
+
+# What is refused before training.
+
+
+@pytest.mark.parametrize(
+    ("options", "change", "message"),
+    [
+        ({}, {"price": np.nan}, r"No row of y has the target\(s\) \['price'\]"),
+        ({}, {"price": np.inf}, r"y\['price'\] contains infinity"),
+        ({"targets": {"wrong": "regression"}}, {}, r"targets has \['wrong'\], but the columns"),
+        ({"targets": {"price": "poison"}}, {}, r"targets\['price'\] must be a Loss or one of"),
+        ({"targets": {"price": "classification"}}, {}, r"y\['price'\] .*continuous"),
+        ({"targets": {"colour": "regression"}}, {}, r"y\['colour'\] .*could not convert"),
+        (
+            {"targets": {"price": "gamma"}},
+            {"price": -1.0},
+            r"Target 'price': HalfGamma needs y > 0",
+        ),
+        ({"targets": {"price": Pinball((0.1, 0.9))}}, {}, "one column of predictions"),
+        ({"target_weights": {"price": 0}}, {}, r"target_weights\['price'\] must be > 0"),
+        ({"target_weights": {"wrong": 1}}, {}, r"target_weights has \['wrong'\]"),
+        ({"monotonic_cst": {"a": 1}}, {}, "monotonic_cst needs one target"),
+    ],
+    ids=str,
+)
+def test_refused(table, forbid_training, options, change, message):
+    X, whole, _ = table
+    fitted = network().fit(X, whole)
+    before = fitted._model
+    forbid_training()
+    fitted.set_params(**options)
+    with pytest.raises(ValueError, match=message):
+        fitted.fit(X, whole.assign(**change))
+    assert fitted._model is before
+
+
+def test_an_explanation_is_about_one_target(table):
+    X, whole, _ = table
+    fitted = network(interaction_cst="no_interactions", max_iter=2).fit(X, whole)
+    for explain in (integrated_gradients, shape_functions):
+        with pytest.raises(ValueError, match="about one target.*estimators_"):
+            explain(fitted, X)
+
+
+# Several columns of classes in NNClassifier.
+
+
+@pytest.fixture(scope="module")
+def classes(table):
+    X, whole, _ = table
+    Y = np.column_stack([whole["size"], whole["colour"] == "red", np.digitize(X["b"], [0, 1])])
+    assert type_of_target(Y) == "multiclass-multioutput"
+    return X.to_numpy(), Y
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_several_columns_of_classes_have_the_form_of_scikit_learn(classes, text):
+    X, Y = classes
+    Y = np.array(["low", "mid", "top"])[Y] if text else Y
+    ours = NNClassifier((32,), max_iter=60, random_state=0).fit(X, Y)
+    theirs = MultiOutputClassifier(NNClassifier(**BRIEF)).fit(X, Y)
+    for own, other in zip(ours.classes_, theirs.classes_, strict=True):
+        assert_array_equal(own, other)
+    for own, other in zip(ours.predict_proba(X), theirs.predict_proba(X), strict=True):
+        assert own.shape == other.shape
+        assert_allclose(own.sum(axis=1), 1)
+    predicted = ours.predict(X)
+    assert (predicted.shape, predicted.dtype) == (Y.shape, theirs.predict(X).dtype)
+    assert ours.score(X, Y) == (predicted == Y).all(axis=1).mean() > 0.8
+    assert [one.shape for one in ours.decision_function(X)] == [(300, 3), (300,), (300, 3)]
+    for log_proba, proba in zip(ours.predict_log_proba(X), ours.predict_proba(X), strict=True):
+        assert_allclose(log_proba, np.log(proba), rtol=1e-6)
+
+
+def test_what_several_columns_of_classes_cannot_have(classes, forbid_training):
+    X, Y = classes
+    forbid_training()
+    with pytest.raises(ValueError, match="class_weight is for one column"):
+        NNClassifier(class_weight="balanced").fit(X, Y)
+    with pytest.raises(ValueError, match="Use NNMultiTarget"):
+        NNClassifier().partial_fit(X, Y)
+
+
+def test_smoothed_labels_are_those_of_each_column(classes):
+    X, Y = classes
+    fitted = NNClassifier(label_smoothing=0.3, **BRIEF).fit(X, Y)
+    encoded = fitted._model.training_targets(Y)
+    assert_allclose(encoded[:, :3].sum(axis=1), 1)
+    assert_allclose(np.unique(encoded[:, :3].round(5)), [0.1, 0.8])
+    assert_allclose(np.unique(encoded[:, 3].round(5)), [0.15, 0.85])
