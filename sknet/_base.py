@@ -31,7 +31,7 @@ from sknet._requirements import (
 )
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
-from sknet._starting import continue_model, start_model
+from sknet._starting import continue_model, start_model, transfer_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
@@ -83,6 +83,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         resume_from: Any = None,
+        init: Any = None,
     ) -> Self:
         """Fit the network to data.
 
@@ -102,6 +103,10 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             The file of a ``sknet.callbacks.Checkpoint``. The fit continues from there, with a
             result that is bit-identical to that of an uninterrupted fit of the same data.
 
+        init : NNClassifier, NNRegressor or PretrainedNetwork, default=None
+            A fitted network of the same columns, whose encodings and layers the fit starts
+            from. The output layer begins anew if y has other classes or outputs.
+
         Returns
         -------
         self : object
@@ -119,15 +124,15 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             If training diverges later, which restores the best epoch; if predictions are far
             worse than a constant; or if ``max_iter`` was too small.
         """
-        before, run = self._to_continue(resume_from)
+        before, run = self._to_continue(resume_from, init)
         given = Batch(X, y, cast(Any, sample_weight))
-        known = None if before is None else before._features
+        known = None if before is None else fitted(before)[0].asked_by(self)
         features, data = read_training(self, given, known)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
-        model = self._begin(before, features, data, run)
+        model = self._begin(before, features, data, run, is_new=init is not None)
         data, held_out = _weigh_and_split(model, data, held_out, run)
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
@@ -145,21 +150,32 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         conclude(self, features, model, result, observer)
         return self
 
-    def _to_continue(self, resume_from: Any) -> tuple[BaseNN | None, Run | None]:
-        """Return the estimator whose fit is to be continued or None, and its run or None.
+    def _to_continue(self, resume_from: Any, init: Any) -> tuple[BaseNN | None, Run | None]:
+        """Return the estimator that the fit starts from or None, and its run or None.
 
-        A checkpoint is continued with its run. A warm start begins a new run.
+        A checkpoint is continued with its run. A warm start, and ``init``, begin a new run.
         """
+        if init is not None and resume_from is not None:
+            raise ValueError(
+                "resume_from continues a fit that has started from a network. Leave init out."
+            )
+        if init is not None:
+            return init, None
         if resume_from is not None:
             return load_checkpoint(self, resume_from)
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
-        self, before: BaseNN | None, features: Features, data: Dataset, run: Run
+        self, before: BaseNN | None, features: Features, data: Dataset, run: Run, is_new: bool
     ) -> Model:
-        """Return the model to train: a new one, or the model of the fit to be continued."""
+        """Return the model to train: that of the fit to be continued, or a new one.
+
+        A new one starts from the layers of ``before``, if that is given.
+        """
         if before is None:
             return start_model(self, features, data, run.streams)
+        if is_new:
+            return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
         if not model.numeric_y:
             model.target.check_all_labels(data.y)

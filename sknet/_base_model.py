@@ -19,13 +19,26 @@ from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
+from sknet.nn.epochs import UpdateRule
+from sknet.nn.links import Change
 from sknet.nn.losses import Loss
-from sknet.nn.network import Network
+from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
 
 #: The largest number of bytes of encoded rows that are kept; more are encoded batch by batch.
 ENCODED_BYTES = 32 * 2**20
+
+
+#: The settings that shape encodings and layers, by which a fit can start from another model.
+#: Each has the name of a parameter.
+BODY = {
+    **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
+    **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
+    **{name: name for name in ("n_members", "share_weights")},
+    **{"activations": "activation", "promise": "monotonic_cst"},
+    **{"groups": "interaction_cst", "pairwise": "interaction_cst"},
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +114,59 @@ class Model(ABC):
             If the network has more parameters than the main memory can hold, or if monotonic
             constraints do not suit the target or the loss.
         """
+        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
+        return cls.initial(settings, survey.reader, encoder, target, rng)
+
+    @classmethod
+    def initial(
+        cls,
+        settings: Settings,
+        reader: TableReader,
+        encoder: TableEncoder,
+        target: Any,
+        rng: np.random.Generator,
+    ) -> Self:
+        """Return a model with initial parameters for a table whose encoding is known.
+
+        It raises the errors of :meth:`start`.
+        """
         loss = cls.choose_loss(settings, target)
         if settings.promise is not None:
             settings.promise.check(target, loss)
-        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
+        network = make_network(settings, encoder, reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
-        return cls(settings, survey.reader, encoder, target, loss, network, params)
+        return cls(settings, reader, encoder, target, loss, network, params)
+
+    def with_layers_of(self, source: "Model", data: Dataset) -> Self:
+        """Return this model with the layers of another one, to start a training from.
+
+        The output layer is that of ``source`` if y is of the same form, and if the predictions
+        of the weighted rows ``data`` then are better than a constant. Otherwise it begins anew.
+        """
+        params = self.params.copy()
+        self.network.copy_layers(params, source.network, source.params, with_outputs=False)
+        if (change := self.rescaling_from(source)) is not None:
+            whole = params.copy()
+            self.network.copy_layers(whole, source.network, source.params, with_outputs=True)
+            self.network.rescale_outputs(whole, *change)
+            params = whole if self._beats_constant(whole, data) else params
+        return self.with_params(params)
+
+    def rescaling_from(self, source: "Model") -> Change | None:
+        """Return how to change raw predictions of another model to predict as that one does.
+
+        None, the default, if these are not about a y of the same form.
+        """
+        return None
+
+    def _beats_constant(self, params: np.ndarray, data: Dataset) -> bool:
+        """Whether predictions of rows with these parameters are better than a constant."""
+        blocks, objective = self.validation_blocks(data, encoded_bytes=0), self.objective
+        workspace = Workspace(self.network, blocks.batch_size, params.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = objective.mean_loss(params, blocks, workspace)
+            return loss < objective.constant_loss(blocks.without_columns())
 
     @classmethod
     def _learn_encoding(
@@ -129,6 +187,25 @@ class Model(ABC):
                     sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
                 )
         return encoder
+
+    def check_layers(self, settings: Settings) -> None:
+        """Refuse settings of other encodings or layers, where a fit starts from this model.
+
+        Dropout, which has no parameters, may differ.
+
+        Raises
+        ------
+        ValueError
+            If a parameter that shapes them differs.
+        """
+        before = self.settings
+        pairs = ((name, getattr(before, key), getattr(settings, key)) for key, name in BODY.items())
+        if found := [name for name, there, here in pairs if there != here]:
+            raise ValueError(
+                f"init was fitted with other {', '.join(found)}. Its layers and encodings are "
+                "taken over, so set these parameters to the values of init: its get_params() "
+                "and auto_params_ show them."
+            )
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
@@ -286,6 +363,11 @@ class Model(ABC):
         """Return blocks of rows to validate with, whose targets are not smoothed."""
         Y = self.target.transform(data.y, self.params.dtype)
         return self.batches(data, Y, encoded_bytes=encoded_bytes)
+
+    @property
+    def update_rule(self) -> UpdateRule:
+        """The rule that turns gradients into steps, for a stochastic solver."""
+        return self.settings.update_rule(self.network)
 
     @property
     def objective(self) -> Objective:

@@ -138,7 +138,7 @@ def fit_batches(
     """
     if return_to_best is None and batches.n_rows > MANY_ROWS:
         return_to_best = ReturnToBest()
-    rule, stopping = model.settings.update_rule, model.settings.stopping
+    rule, stopping = model.update_rule, model.settings.stopping
     run.params = model.params.copy()
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
@@ -186,7 +186,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
 
     ``n_before`` is the number of passes before this one, for the printer.
     """
-    rule = model.settings.update_rule
+    rule = model.update_rule
     if rule.schedule.has_horizon:
         # The number of passes, over which the schedule would extend, is not known.
         rule = replace(rule, schedule=Constant())

@@ -18,6 +18,7 @@ from sknet.data.batches import Batch, Dataset
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
+from sknet.nn.links import Change
 from sknet.nn.losses import Loss
 
 
@@ -80,6 +81,14 @@ class ClassificationModel(Model):
         """Return the class of each row, or None for a multi-label y."""
         return None if self.target.kind == "multilabel" else y
 
+    def rescaling_from(self, source: Model) -> Change | None:
+        """Return no change of logits, or None if the classes or the loss are others."""
+        if not isinstance(source, ClassificationModel) or source.loss.link != self.loss.link:
+            return None
+        one, other = self.target, source.target
+        same = one.kind == other.kind and np.array_equal(one.classes_, other.classes_)
+        return (np.ones(self.n_raw), np.zeros(self.n_raw)) if same else None
+
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision function."""
         return self.members.raw(raw)
@@ -110,12 +119,12 @@ class RegressionModel(Model):
     target: RegressionTarget
 
     @classmethod
-    def start(cls, *args: Any, **options: Any) -> Self:
+    def initial(cls, *args: Any, **options: Any) -> Self:
         """Return a model with initial parameters, as every model does.
 
         The loss may choose where its raw predictions start, given the distribution of y.
         """
-        model = super().start(*args, **options)
+        model = super().initial(*args, **options)
         change = model.loss.initial_outputs(*model.target.standardized_moments())
         if change is not None:
             model.network.rescale_outputs(model.params, *change)
@@ -165,16 +174,27 @@ class RegressionModel(Model):
         The model is returned unchanged if no change of the output layer for the new scale
         would keep the predictions the same.
         """
-        before, after = self.target, copy(self.target)
+        after = copy(self.target)
         after.merge(self.measure_target(self.settings, data))
-        shift = (before.mean_ - after.mean_) / after.scale_
-        rescaling = self.loss.link.rescaling(before.scale_, after.scale_, shift)
+        rescaling = self._rescaling(self.target, after)
         if rescaling is None:
             return self
         params = self.params.copy()
         for vector in (params, *others):
             self.network.rescale_outputs(vector, *rescaling)
         return replace(self, target=after, params=params)
+
+    def rescaling_from(self, source: Model) -> Change | None:
+        """Return the change for the scale of y, or None if outputs or the loss are others."""
+        if not isinstance(source, RegressionModel) or source.loss.link != self.loss.link:
+            return None
+        same = source.target.n_outputs == self.target.n_outputs
+        return self._rescaling(source.target, self.target) if same else None
+
+    def _rescaling(self, before: RegressionTarget, after: RegressionTarget) -> Change | None:
+        """Return how raw predictions change from one scale of y to another, or None."""
+        shift = (before.mean_ - after.mean_) / after.scale_
+        return self.loss.link.rescaling(before.scale_, after.scale_, shift)
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, as every model does.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Self, cast
 
-from sknet._auto import COOLING, Facts, bins_for, choose, level_penalty
+from sknet._auto import COOLING, SHAPING, Facts, bins_for, choose, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
@@ -21,6 +21,7 @@ from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.monotone import Promise
+from sknet.nn.network import Network
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.sets import ElasticNet
@@ -176,10 +177,24 @@ class Settings:
             raise AttributeError(f"There is no setting {name!r}.")
         return values[name]
 
+    def update_rule(self, network: Network) -> UpdateRule:
+        """Return the rule that turns gradients into steps, for a stochastic solver."""
+        given, factor = self.fields_of(UpdateRule), self.hidden_rate_factor
+        if self.frozen_layers or factor != 1:
+            n_body = len(network.layers) - 1
+            n_frozen = network.hidden_ends[self.frozen_layers - 1] + 1 if self.frozen_layers else 0
+            rates = *[0.0] * n_frozen, *[factor] * (n_body - n_frozen), 1.0
+            given["rates_of_layers"] = rates
+        return UpdateRule(cast(Optimizer, self.solver), **given)
+
     @property
-    def update_rule(self) -> UpdateRule:
-        """The rule that turns gradients into steps, for a stochastic solver."""
-        return UpdateRule(cast(Optimizer, self.solver), **self.fields_of(UpdateRule))
+    def shape(self) -> dict[str, Any]:
+        """The values of the parameters that shape the network, for "auto" in a fit from it.
+
+        Dropout has no parameters, and follows the new table.
+        """
+        names = [name for name in SHAPING if name != "dropout"]
+        return {name: self.auto.get(name, getattr(self, name)) for name in names}
 
     @property
     def stopping(self) -> Stopping:

@@ -84,6 +84,11 @@ class SharedParameters:
         Whether each epoch visits the training rows in a new random order.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
+    frozen_layers : int, default=0
+        The number of hidden layers, from the input, that keep their weights in a fit that
+        starts from a network (``init`` of ``fit``, or ``warm_start``). Embeddings are below.
+    hidden_rate_factor : float, default=1.0
+        The factor of the learning rate before the output layer: below 1, ``init`` changes less.
     verbose : bool or int, default=False
         Whether to print a line for each epoch; an integer k prints every k-th epoch.
     momentum : float in [0, 1], default=0.9
@@ -175,6 +180,8 @@ class SharedParameters:
     random_state: Annotated[int | np.random.RandomState | None, "random_state"] = None
     shuffle: Annotated[bool, "boolean"] = True
     warm_start: Annotated[bool, "boolean"] = False
+    frozen_layers: Annotated[int, NOT_NEGATIVE_INT, Off(0)] = 0
+    hidden_rate_factor: Annotated[float, POSITIVE, Off(1.0)] = 1.0
     verbose: Annotated[bool | int, "verbose"] = False
     momentum: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.9
     nesterovs_momentum: Annotated[bool, "boolean"] = True

@@ -143,7 +143,7 @@ class Shard:
             return LocalRound(Point(start), inner)
         params, model = start.copy(), self.model
         # The client has the running average, which is that of the shared parameters.
-        rule = replace(model.settings.update_rule, ema_decay=None)
+        rule = replace(model.update_rule, ema_decay=None)
         dropout, changes = self._rng(round_.epoch, 1 + round_.number).spawn(2)
         state = TrainingState.start(rule.optimizer, params, dropout)
         if inner is not None:

@@ -1,5 +1,6 @@
 """A stack of layers over one flat parameter vector."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
@@ -11,7 +12,7 @@ from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.kernels import Array, Rows, Views
-from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
+from sknet.nn.layers import Buffers, Dropout, Layer, Parameter, WorkArrays
 from sknet.nn.sets import Bounds
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
@@ -172,6 +173,50 @@ class Network:
         for slot in part.slots:
             copied[slot.where] = params[where[start + slot.layer, slot.name]]
         return part, copied
+
+    def copy_layers(
+        self, params: Array, other: "Network", others: Array, with_outputs: bool
+    ) -> None:
+        """Copy into ``params`` the parameters ``others`` of a network with the same layers.
+
+        Layers of dropout may differ. The output layer may differ unless ``with_outputs``, which
+        copies it, too.
+        """
+        theirs = other._numbered_slots()
+        for key, slot in self._numbered_slots().items():
+            if with_outputs or slot.layer < len(self.layers) - 1:
+                slot.of(params)[...] = theirs[key].of(others)
+
+    def _numbered_slots(self) -> dict[tuple[int, str], Slot]:
+        """Return the slots by the number of their layer, without dropout, and their name."""
+        n_before = np.cumsum([isinstance(layer, Dropout) for layer in self.layers]).tolist()
+        return {(slot.layer - n_before[slot.layer], slot.name): slot for slot in self.slots}
+
+    def stretches(
+        self, of_layers: Sequence[float], start: int, stop: int
+    ) -> list[tuple[float, int, int]]:
+        """Return the longest stretches of the flat vector whose layers have the same number.
+
+        Parameters
+        ----------
+        of_layers : sequence of float
+            A number for each layer; empty for a number of one for all of them.
+        start, stop : int
+            The part of the vector that is divided.
+
+        Returns
+        -------
+        list of (number, start, stop)
+        """
+        if not of_layers:
+            return [(1.0, start, stop)]
+        found: list[tuple[float, int, int]] = []
+        for slot in self.slots:
+            number, first, last = of_layers[slot.layer], slot.where.start, slot.where.stop
+            if start <= first < last <= stop:
+                before = found.pop() if found and found[-1][0] == number else (number, first, 0)
+                found.append((number, before[1], last))
+        return found
 
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters, of float64."""
