@@ -399,6 +399,8 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
     NotFittedError
         If it is not fitted.
     """
+    if type(estimator).__name__ == "PretrainedNetwork":
+        return estimator._features, estimator._model
     if not isinstance(estimator, BaseNN):
         raise TypeError(
             f"An NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For a "

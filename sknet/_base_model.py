@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from scipy import sparse
@@ -13,7 +13,7 @@ from sknet._building import check_memory, make_network
 from sknet._prediction import Arrays, Predictor
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
-from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.batches import Batch, Batches, Dataset, stack_rows
 from sknet.data.draws import Augmentation, same_rows
 from sknet.data.effects import MOST_NUMBERS
 from sknet.data.encoding import TableEncoder
@@ -25,6 +25,9 @@ from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
+
+# A function that changes a batch.
+Augment: TypeAlias = Callable[[Batch], Batch]
 
 #: The largest number of bytes of encoded rows that are kept; more are encoded batch by batch.
 ENCODED_BYTES = 32 * 2**20
@@ -337,7 +340,7 @@ class Model(ABC):
         batch_size: int | None = None,
         encoded_bytes: float | None = None,
         rng: np.random.Generator | None = None,
-        augment: Augmentation | None = None,
+        augment: Augment | None = None,
     ) -> Batches:
         """Return batches of encoded rows, by default blocks of rows to process at once.
 
@@ -358,6 +361,13 @@ class Model(ABC):
             (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
             rows, encode = Dataset(X, Y, weight), None
         return Batches(rows, batch_size or n_at_once, encode, rng, augment)
+
+    def augmentation(self, rng: np.random.Generator) -> Augment | None:
+        """Return the changes of training batches by random numbers, or None if all are off."""
+        noise, mixup, encoder = self.settings.input_noise, self.settings.mixup, self.encoder
+        if not (noise or mixup):
+            return None
+        return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
     def validation_blocks(self, data: Dataset, encoded_bytes: float | None = None) -> Batches:
         """Return blocks of rows to validate with, whose targets are not smoothed."""

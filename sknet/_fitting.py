@@ -12,7 +12,7 @@ from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.data.draws import Augmentation, split_rows
+from sknet.data.draws import split_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
@@ -48,7 +48,7 @@ def mini_batches(
     """
     settings, Y = model.settings, model.training_targets(data.y)
     rng = streams["shuffle"] if settings.shuffle else None
-    augment = augmentation(model, streams["augmentation"])
+    augment = model.augmentation(streams["augmentation"])
     return model.batches(data, Y, settings.batch_size, encoded_bytes, rng, augment)
 
 
@@ -63,14 +63,6 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     if weight is not None:
         weight = (weight / mean_weight).astype(model.params.dtype)
     return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)
-
-
-def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
-    """Return the changes of training batches by random numbers, or None if all are off."""
-    noise, mixup, encoder = model.settings.input_noise, model.settings.mixup, model.encoder
-    if not (noise or mixup):
-        return None
-    return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
 
 def fit_network(

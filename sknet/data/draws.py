@@ -233,3 +233,38 @@ class Augmentation:
         by_member = np.argsort(member, kind="stable")
         partner[by_member] = order[np.argsort(member[order], kind="stable")]
         return partner
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Cells of encoded mini-batches become those of other rows; only these are scored.
+
+    Parameters
+    ----------
+    share : float
+        The probability of each cell to be changed.
+    sources : ndarray of int of shape (n_encoded,)
+        The column of the table that each encoded column comes from.
+    of_targets : ndarray of int of shape (n_targets,)
+        The column of the table that each target is.
+    rng : numpy Generator
+        Draws everything.
+    """
+
+    share: float
+    sources: NDArray[np.intp]
+    of_targets: NDArray[np.intp]
+    rng: np.random.Generator
+    mode: str = "masked"
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return a changed copy of a batch."""
+        X, y = batch.X, batch.y
+        shape = len(X), 1 + int(self.sources.max())
+        changed = self.rng.random(shape) < self.share
+        donors = self.rng.integers(len(X), size=shape)
+        places = donors[:, self.sources], np.arange(X.shape[1])
+        X = np.where(changed[:, self.sources], X[places], X)
+        if self.mode == "masked":
+            y = np.where(changed[:, self.of_targets], y, np.array(np.nan, y.dtype))
+        return batch._replace(X=X, y=y)

@@ -152,7 +152,7 @@ class Shard:
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
-        data, augment = self.batches.data.choose(rows), augmentation(model, changes)
+        data, augment = self.batches.data.choose(rows), model.augmentation(changes)
         batches = replace(self.batches, data=data, augment=augment)
         epoch = Epoch(params, rule, horizon, state, model.objective, batches)
         # NumPy need not warn of each overflow: the result is checked after each epoch.
