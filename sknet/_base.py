@@ -31,7 +31,7 @@ from sknet._requirements import (
 )
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
-from sknet._starting import continue_model, start_model, transfer_model
+from sknet._starting import PretrainedNetwork, continue_model, start_model, transfer_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
@@ -90,8 +90,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The training rows: an array, a data frame, a sparse matrix, or an object that gives
-            slices of rows, such as a data set of h5py (see
+            The training rows, also as an object that gives slices of rows (see
             :class:`sknet.streaming.RowBlocks`). NaN is a missing value, but not in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
@@ -100,12 +99,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation rows for early stopping. Without them, it holds out rows of X.
         resume_from : path-like, default=None
-            The file of a ``sknet.callbacks.Checkpoint``. The fit continues from there, with a
-            result that is bit-identical to that of an uninterrupted fit of the same data.
-
+            The file of a ``sknet.callbacks.Checkpoint``, from which the fit goes on exactly.
         init : NNClassifier, NNRegressor or PretrainedNetwork, default=None
-            A fitted network of the same columns, whose encodings and layers the fit starts
-            from. The output layer begins anew if y has other classes or outputs.
+            A fitted network of the same columns, from whose encodings and layers it starts.
 
         Returns
         -------
@@ -121,12 +117,11 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Warns
         -----
         ConvergenceWarning
-            If training diverges later, which restores the best epoch; if predictions are far
-            worse than a constant; or if ``max_iter`` was too small.
+            If training diverges later or ends far worse than a constant, or is cut short.
         """
         before, run = self._to_continue(resume_from, init)
         given = Batch(X, y, cast(Any, sample_weight))
-        known = None if before is None else fitted(before)[0].asked_by(self)
+        known = None if before is None else before._features.asked_by(self)
         features, data = read_training(self, given, known)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
@@ -150,8 +145,10 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         conclude(self, features, model, result, observer)
         return self
 
-    def _to_continue(self, resume_from: Any, init: Any) -> tuple[BaseNN | None, Run | None]:
-        """Return the estimator that the fit starts from or None, and its run or None.
+    def _to_continue(
+        self, resume_from: Any, init: Any
+    ) -> tuple[BaseNN | PretrainedNetwork | None, Run | None]:
+        """Return the network that the fit starts from or None, and its run or None.
 
         A checkpoint is continued with its run. A warm start, and ``init``, begin a new run.
         """
@@ -160,13 +157,20 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
                 "resume_from continues a fit that has started from a network. Leave init out."
             )
         if init is not None:
+            if not isinstance(init, PretrainedNetwork):
+                fitted(init)
             return init, None
         if resume_from is not None:
             return load_checkpoint(self, resume_from)
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
-        self, before: BaseNN | None, features: Features, data: Dataset, run: Run, is_new: bool
+        self,
+        before: BaseNN | PretrainedNetwork | None,
+        features: Features,
+        data: Dataset,
+        run: Run,
+        is_new: bool,
     ) -> Model:
         """Return the model to train: that of the fit to be continued, or a new one.
 
@@ -399,8 +403,6 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
     NotFittedError
         If it is not fitted.
     """
-    if type(estimator).__name__ == "PretrainedNetwork":
-        return estimator._features, estimator._model
     if not isinstance(estimator, BaseNN):
         raise TypeError(
             f"An NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For a "

@@ -1,6 +1,5 @@
 """Everything that a fit has learned, for labels and for numbers alike."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -45,7 +44,7 @@ BODY = {
 
 
 @dataclass(frozen=True, eq=False)
-class Model(ABC):
+class Model:
     """Everything that a fit has learned. The subclasses serve the two kinds of y.
 
     Attributes
@@ -176,16 +175,12 @@ class Model(ABC):
         cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
     ) -> TableEncoder:
         """Return the encoder of a table, given its survey with a sample."""
-        ordered = () if settings.promise is None else settings.promise.columns
-        fields = settings.fields_of(TableEncoder)
-        encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
-        # With another number of threads the last bits of what is learned might differ.
-        with ONE_BLAS_THREAD:
-            encoder.fit_survey(survey)
-            if settings.finds_codes or encoder.embedded_:
-                most_rows = max(1, MOST_NUMBERS // target.n_outputs)
-                sample = same_rows(cast(Dataset, survey.sample), most_rows)
-                Y = target.transform(sample.y, np.float64)
+        encoder = survey_encoder(settings, survey, keep_rare)
+        if settings.finds_codes or encoder.embedded_:
+            most_rows = max(1, MOST_NUMBERS // target.n_outputs)
+            sample = same_rows(cast(Dataset, survey.sample), most_rows)
+            Y = target.transform(sample.y, np.float64)
+            with ONE_BLAS_THREAD:
                 encoder.learn_from_target(
                     sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
                 )
@@ -201,14 +196,13 @@ class Model(ABC):
         ValueError
             If a parameter that shapes them differs.
         """
-        before = self.settings
-        pairs = ((name, getattr(before, key), getattr(settings, key)) for key, name in BODY.items())
-        if found := [name for name, there, here in pairs if there != here]:
-            raise ValueError(
-                f"init was fitted with other {', '.join(found)}. Its layers and encodings are "
-                "taken over, so set these parameters to the values of init: its get_params() "
-                "and auto_params_ show them."
-            )
+        for key, name in BODY.items():
+            there, here = getattr(self.settings, key), getattr(settings, key)
+            if there != here:
+                raise ValueError(
+                    f"init was fitted with another {name}: {there!r} instead of {here!r}. Its "
+                    f"layers and encodings are taken over, so set {name} to the value of init."
+                )
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
@@ -266,15 +260,14 @@ class Model(ABC):
     # What depends on the kind of y.
 
     @staticmethod
-    @abstractmethod
     def measure_target(settings: Settings, data: Dataset) -> Any:
         """Return what is known of y after a look at weighted rows, a table or a part of one.
 
         It is how often each label occurs, or the scale of y, which may be zero.
         """
+        raise NotImplementedError
 
     @staticmethod
-    @abstractmethod
     def learn_target(
         settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, Any]:
@@ -295,13 +288,13 @@ class Model(ABC):
         ValueError
             If y does not suit the loss, or has a label that is not among the classes.
         """
+        raise NotImplementedError
 
     @staticmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:
         """Return the loss of the settings in the form that suits the target."""
         return settings.loss
 
-    @abstractmethod
     def check_target(self, y: Any, name: str) -> None:
         """Refuse a y that does not suit the target that was learned.
 
@@ -310,6 +303,7 @@ class Model(ABC):
         ValueError
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
+        raise NotImplementedError
 
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets to train on."""
@@ -439,3 +433,13 @@ class Model(ABC):
     def members(self) -> Members:
         """How the members' raw predictions become one prediction."""
         return Members.of(self.network, self.loss.link)
+
+
+def survey_encoder(settings: Settings, survey: Survey, keep_rare: bool = False) -> TableEncoder:
+    """Return the encoder of a table by its survey alone, which knows nothing of y."""
+    ordered = () if settings.promise is None else settings.promise.columns
+    fields = settings.fields_of(TableEncoder)
+    encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
+    # With another number of threads the last bits of what is learned might differ.
+    with ONE_BLAS_THREAD:
+        return encoder.fit_survey(survey)

@@ -248,7 +248,8 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
     ------
     ValueError
         If a size is not a positive integer, if more layers are frozen than there are, if an
-        activation or a dropout rate is not valid, or if a list of activations or rates does not have one entry for each hidden layer.
+        activation or a dropout rate is not valid, or if a list of activations or rates does
+        not have one entry for each hidden layer.
     """
     sizes = hidden_layer_sizes(parameters)
     if not all(map(POSITIVE_INT.allows, sizes)):

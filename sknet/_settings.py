@@ -179,13 +179,15 @@ class Settings:
 
     def update_rule(self, network: Network) -> UpdateRule:
         """Return the rule that turns gradients into steps, for a stochastic solver."""
-        given, factor = self.fields_of(UpdateRule), self.hidden_rate_factor
-        if self.frozen_layers or factor != 1:
-            n_body = len(network.layers) - 1
-            n_frozen = network.hidden_ends[self.frozen_layers - 1] + 1 if self.frozen_layers else 0
-            rates = *[0.0] * n_frozen, *[factor] * (n_body - n_frozen), 1.0
-            given["rates_of_layers"] = rates
-        return UpdateRule(cast(Optimizer, self.solver), **given)
+        factor, n_frozen = self.hidden_rate_factor, 0
+        rates: tuple[float, ...] = ()
+        if self.frozen_layers:
+            n_frozen = 1 + network.hidden_ends[self.frozen_layers - 1]
+        if n_frozen or factor != 1:
+            n_others = len(network.layers) - 1 - n_frozen
+            rates = *[0.0] * n_frozen, *[factor] * n_others, 1.0
+        solver = cast(Optimizer, self.solver)
+        return UpdateRule(solver, **self.fields_of(UpdateRule), rates_of_layers=rates)
 
     @property
     def shape(self) -> dict[str, Any]:

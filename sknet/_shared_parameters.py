@@ -85,10 +85,9 @@ class SharedParameters:
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
     frozen_layers : int, default=0
-        The number of hidden layers, from the input, that keep their weights in a fit that
-        starts from a network (``init`` of ``fit``, or ``warm_start``). Embeddings are below.
+        The number of hidden layers, from the input, whose weights a fit with ``init`` keeps.
     hidden_rate_factor : float, default=1.0
-        The factor of the learning rate before the output layer: below 1, ``init`` changes less.
+        The factor of the learning rate of all layers before the output layer.
     verbose : bool or int, default=False
         Whether to print a line for each epoch; an integer k prints every k-th epoch.
     momentum : float in [0, 1], default=0.9

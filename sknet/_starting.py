@@ -202,6 +202,23 @@ def continue_model(
     return model.with_params(params.astype(settings.dtype, copy=False))
 
 
+@dataclass(frozen=True, eq=False)
+class PretrainedNetwork:
+    """A network that has learned the columns of a table, for ``init`` of ``fit``.
+
+    :func:`sknet.pretraining.pretrain` makes it. It can be pickled, and predicts nothing.
+
+    Attributes
+    ----------
+    history_ : dict of str to list of float
+        The record of the pre-training, as that of an estimator.
+    """
+
+    _features: Features
+    _model: Model
+    history_: dict[str, list[float]]
+
+
 def transfer_model(
     estimator: BaseEstimator,
     features: Features,

@@ -109,8 +109,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters, data or classes are invalid, or if training diverges. The estimator
-            then stays as it was.
+            If an argument is invalid or training diverges. The estimator stays as it was.
 
         Warns
         -----

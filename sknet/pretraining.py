@@ -1,10 +1,8 @@
 """Pre-training: a network learns the columns of a table from rows without targets.
 
-:func:`pretrain` returns a network that the ``fit`` of an estimator can start from (``init``).
+The result of :func:`pretrain` is what the ``fit`` of an estimator can start from: ``init``.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -12,14 +10,15 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.base import clone
 
+from sknet._auto import Facts, choose
 from sknet._base import BaseNN
-from sknet._base_model import Model
+from sknet._base_model import Model, survey_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
-from sknet._requirements import kind_of
+from sknet._requirements import fit_context, kind_of
 from sknet._run import Run
 from sknet._settings import Settings
-from sknet._starting import facts_of, settle
+from sknet._starting import PretrainedNetwork, facts_of, settle
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.numbers import Numbers
@@ -29,83 +28,166 @@ from sknet.data.survey import Survey, survey_rows
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.losses import Loss
 from sknet.nn.reconstruction import Reconstruction
+from sknet.nn.rules import FRACTION
+
+#: "auto" chooses the members of a network for so many rows with targets.
+LABELLED_ROWS = 500
 
 __all__ = ["PretrainedNetwork", "pretrain"]
+
+
+def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> PretrainedNetwork:
+    """Train the layers of a network on rows without targets.
+
+    In each mini-batch, random cells get the values of other rows, and the network learns to
+    predict their original values from the rest of the row: numbers by the squared error of the
+    scaled value, categories by the cross-entropy of the level. Missing values are not scored.
+    ``fit(X, y, init=...)`` then starts from the encodings and layers, and its output layer
+    begins anew. Choose a ``hidden_rate_factor`` below 1 for it, or ``frozen_layers``.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        The estimator that is to be fitted, which is not changed. Its parameters determine the
+        layers and the training, which has no early stopping. The solver must be stochastic.
+    X : array-like of shape (n_samples, n_features)
+        The rows: an array or a data frame, dense. Rows that have targets may be among them.
+    corruption : float in (0, 1), default=0.3
+        The probability of each cell to be changed.
+
+    Returns
+    -------
+    PretrainedNetwork
+        What ``fit`` of an estimator with the same layers takes as ``init``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not one of sknet.
+    ValueError
+        If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
+        has ``monotonic_cst`` or ``interaction_cst``, under which columns cannot be predicted
+        from all the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknet import NNRegressor
+    >>> from sknet.pretraining import pretrain
+    >>> X = np.random.default_rng(0).normal(size=(1000, 3)) @ np.ones((3, 6))
+    >>> network = NNRegressor(hidden_rate_factor=0.1, max_iter=20, random_state=0)
+    >>> pretrained = pretrain(network, X)
+    >>> network.fit(X[:100], X[:100, 0] ** 2, init=pretrained).n_features_in_
+    6
+    """
+    if not isinstance(estimator, BaseNN):
+        raise TypeError(f"pretrain takes networks of sknet, got {kind_of(estimator)}.")
+    if not FRACTION.allows(corruption) or corruption == 0:
+        raise ValueError(f"corruption must be a number between 0 and 1, got {corruption!r}.")
+    options = {"frozen_layers": 0, "hidden_rate_factor": 1.0, "early_stopping": False}
+    return _pretrained(clone(estimator).set_params(**options), X, corruption)
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwork:
+    """Return the result of :func:`pretrain` within scikit-learn's context of a fit."""
+    _check_parameters(estimator)
+    features, X = Features.learn(estimator, X)
+    if not isinstance(X, np.ndarray):
+        kind = "sparse" if sparse.issparse(X) else "read in blocks"
+        raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass a part.")
+    run, data = Run.start(estimator.random_state), Dataset(X)
+    facts = facts_of(features, data.n_rows, X.dtype, is_sparse=False)
+    settings = settle(estimator.set_params(**_members(estimator, facts)), facts)
+    survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
+    model = ColumnsModel.start(settings, survey, corruption, run.streams["init"])
+    result = fit_network(model, data._replace(y=X), None, run)
+    return PretrainedNetwork(features, model.trained(result), result.history)
+
+
+def _members(estimator: BaseNN, facts: Facts) -> dict[str, Any]:
+    """Return the parameters of members that are "auto", for the few rows with targets."""
+    few = facts._replace(n_rows=min(facts.n_rows, LABELLED_ROWS))
+    chosen = choose(estimator.get_params(deep=False), few, {})
+    return {name: chosen[name] for name in ("n_members", "share_weights") if name in chosen}
+
+
+def _check_parameters(estimator: BaseNN) -> None:
+    """Refuse parameters with which no columns can be learned.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not stochastic, or if columns are constrained.
+    """
+    if not is_stochastic(estimator.solver):
+        raise ValueError(f"pretrain needs a stochastic solver, not {estimator.solver!r}.")
+    for name in ("monotonic_cst", "interaction_cst"):
+        if getattr(estimator, name) is not None:
+            raise ValueError(
+                f"pretrain cannot be used with {name}: each column is predicted from all "
+                f"others. Set {name}=None."
+            )
 
 
 class ColumnsTarget:
     """The columns of a table as a target: encoded numbers, then the places of levels.
 
-    Missing values, and levels that are none of the known ones, are NaN.
+    Missing values, and levels that the encoder does not know, are NaN.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+    corruption : float
+        The probability of each cell to be changed in training.
     """
 
-    def __init__(self, encoder: TableEncoder) -> None:
-        self._numbers = encoder.of_kind(Numbers)
-        self._levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
-        self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in self._levels)
-        sources = [one.sources for one in self._numbers]
-        self.sources: NDArray[np.intp] = np.concatenate(
-            [*sources, np.array([one.column for one in self._levels], np.intp)]
-        )
-        self.n_numbers: int = sum(one.size for one in sources)
+    def __init__(self, encoder: TableEncoder, corruption: float) -> None:
+        levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
+        self._numbers, self._levels = encoder.of_kind(Numbers), levels
+        self.n_numbers: int = encoder.n_numeric_
+        self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in levels)
+        of_levels = np.array([one.column for one in levels], np.intp)
+        of_numbers = [one.sources for one in self._numbers]
+        self.sources: NDArray[np.intp] = np.concatenate([*of_numbers, of_levels])
+        self.corruption = corruption
 
     @property
     def n_outputs(self) -> int:
         """The number of columns."""
         return self.sources.size
 
-    def transform(self, X: Any, dtype: DTypeLike) -> NDArray[Any]:
-        """Return the columns of rows that were read."""
+    def transform(self, X: NDArray[np.floating], dtype: DTypeLike) -> NDArray[Any]:
+        """Return the columns of rows as they were read."""
         numbers = [one.encode(X, dtype) for one in self._numbers]
-        levels = [one.places(X[:, one.column])[:, np.newaxis] for one in self._levels]
-        Y = np.hstack([*numbers, *levels]).astype(dtype)
+        places = [one.places(X[:, one.column])[:, np.newaxis] for one in self._levels]
+        Y = np.hstack([*numbers, *places], dtype=dtype, casting="unsafe")
+        unknown = Y[:, self.n_numbers :] == np.array(self.n_levels)
+        Y[:, self.n_numbers :][unknown] = np.nan
         Y[np.isnan(X[:, self.sources])] = np.nan
-        limits = np.array([np.inf] * self.n_numbers + list(self.n_levels))
-        Y[Y >= limits] = np.nan
         return Y
 
 
-@dataclass(frozen=True, eq=False)
-class TableModel(Model):
-    """A model of the columns of a table, which it reconstructs from rows with changed cells."""
+class ColumnsModel(Model):
+    """A model of the columns of a table, which it predicts from rows with changed cells."""
 
-    share: float = 0.3
+    target: ColumnsTarget
 
     @classmethod
-    def start(cls, settings, survey, target, rng, *, keep_rare=False):
-        encoder = TableEncoder(**settings.fields_of(TableEncoder)).fit_survey(survey)
-        target = ColumnsTarget(encoder)
+    def start(  # type: ignore[override]
+        cls, settings: Settings, survey: Survey, corruption: float, rng: np.random.Generator
+    ) -> Self:
+        """Return a model with initial parameters, given a survey of the rows."""
+        encoder = survey_encoder(settings, survey)
+        target = ColumnsTarget(encoder, corruption)
         return cls.initial(settings, survey.reader, encoder, target, rng)
 
     @staticmethod
     def choose_loss(settings: Settings, target: ColumnsTarget) -> Loss:
+        """Return the loss of the columns."""
         return Reconstruction(target.n_numbers, target.n_levels)
 
-    def augmentation(self, rng):
-        return Corruption(self.share, self.encoder.sources_, self.target.sources, rng, MODE)
-
-    measure_target = learn_target = check_target = None
-
-
-MODE = "masked"
-
-
-class PretrainedNetwork:
-    def __init__(self, features, model, history):
-        self._features, self._model, self.history_ = features, model, history
-
-
-def pretrain(estimator, X, share=0.3):
-    estimator = clone(estimator).set_params(early_stopping=False, frozen_layers=0, hidden_rate_factor=1.0)
-    estimator._validate_params()
-    features, X = Features.learn(estimator, X)
-    data = Dataset(X)
-    run = Run.start(estimator.random_state)
-    facts = facts_of(features, data.n_rows, X.dtype, sparse.issparse(X))
-    settings = settle(estimator, facts, features.promise)
-    survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
-    model = TableModel.start(settings, survey, None, run.streams["init"])
-    from dataclasses import replace
-    model = replace(model, share=share)
-    result = fit_network(model, data._replace(y=X), None, run)
-    return PretrainedNetwork(features, model.trained(result), result.history)
+    def augmentation(self, rng: np.random.Generator) -> Corruption:
+        """Return the changes of cells, in the place of noise and mixup."""
+        target = self.target
+        return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)

@@ -237,7 +237,12 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Corruption:
-    """Cells of encoded mini-batches become those of other rows; only these are scored.
+    """Random cells of encoded mini-batches that become those of other rows of the batch.
+
+    All encoded columns of a cell change together. Only changed cells remain targets: the others
+    become NaN, which is not scored. Values of other rows keep the distribution of each column:
+    Bahri, Jiang, Tay and Metzler, "SCARF" (2022), section 3. To predict the original values is
+    the second pretext task of Yoon, Zhang, Jordon and van der Schaar, "VIME" (2020), section 4.
 
     Parameters
     ----------
@@ -255,16 +260,13 @@ class Corruption:
     sources: NDArray[np.intp]
     of_targets: NDArray[np.intp]
     rng: np.random.Generator
-    mode: str = "masked"
 
     def __call__(self, batch: Batch) -> Batch:
         """Return a changed copy of a batch."""
         X, y = batch.X, batch.y
         shape = len(X), 1 + int(self.sources.max())
         changed = self.rng.random(shape) < self.share
-        donors = self.rng.integers(len(X), size=shape)
-        places = donors[:, self.sources], np.arange(X.shape[1])
-        X = np.where(changed[:, self.sources], X[places], X)
-        if self.mode == "masked":
-            y = np.where(changed[:, self.of_targets], y, np.array(np.nan, y.dtype))
-        return batch._replace(X=X, y=y)
+        others = self.rng.integers(len(X), size=shape)[:, self.sources]
+        mixed = np.where(changed[:, self.sources], np.take_along_axis(X, others, axis=0), X)
+        targets = np.where(changed[:, self.of_targets], y, y.dtype.type(np.nan))
+        return Batch(mixed, targets, batch.sample_weight)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._fitting import augmentation, fit_network, split_off_validation
+from sknet._fitting import fit_network, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
