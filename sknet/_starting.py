@@ -202,7 +202,7 @@ def continue_model(
     return model.with_params(params.astype(settings.dtype, copy=False))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class PretrainedNetwork:
     """A network that has learned the columns of a table, for ``init`` of ``fit``.
 
