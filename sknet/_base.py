@@ -145,9 +145,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         conclude(self, features, model, result, observer)
         return self
 
-    def _to_continue(
-        self, resume_from: Any, init: Any
-    ) -> tuple[BaseNN | PretrainedNetwork | None, Run | None]:
+    def _to_continue(self, resume_from: Any, init: Any) -> tuple[Any, Run | None]:
         """Return the network that the fit starts from or None, and its run or None.
 
         A checkpoint is continued with its run. A warm start, and ``init``, begin a new run.
@@ -165,12 +163,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
-        self,
-        before: BaseNN | PretrainedNetwork | None,
-        features: Features,
-        data: Dataset,
-        run: Run,
-        is_new: bool,
+        self, before: Any, features: Features, data: Dataset, run: Run, is_new: bool
     ) -> Model:
         """Return the model to train: that of the fit to be continued, or a new one.
 

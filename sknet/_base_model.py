@@ -32,14 +32,13 @@ Augment: TypeAlias = Callable[[Batch], Batch]
 ENCODED_BYTES = 32 * 2**20
 
 
-#: The settings that shape encodings and layers, by which a fit can start from another model.
+#: The settings that shape encodings and layers, which a fit that starts from a model shares.
 #: Each has the name of a parameter.
 BODY = {
     **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
     **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
-    **{name: name for name in ("n_members", "share_weights")},
-    **{"activations": "activation", "promise": "monotonic_cst"},
-    **{"groups": "interaction_cst", "pairwise": "interaction_cst"},
+    **{"n_members": "n_members", "share_weights": "share_weights", "activations": "activation"},
+    **{"promise": "monotonic_cst", "groups": "interaction_cst", "pairwise": "interaction_cst"},
 }
 
 
@@ -187,9 +186,9 @@ class Model:
         return encoder
 
     def check_layers(self, settings: Settings) -> None:
-        """Refuse settings of other encodings or layers, where a fit starts from this model.
+        """Refuse settings of other encodings or layers than those of this model.
 
-        Dropout, which has no parameters, may differ.
+        Dropout and the output layer may differ.
 
         Raises
         ------
@@ -200,8 +199,9 @@ class Model:
             there, here = getattr(self.settings, key), getattr(settings, key)
             if there != here:
                 raise ValueError(
-                    f"init was fitted with another {name}: {there!r} instead of {here!r}. Its "
-                    f"layers and encodings are taken over, so set {name} to the value of init."
+                    f"{name} changed since the network was fitted, from {there!r} to {here!r}, "
+                    f"but its encodings and layers are kept. Set {name} back to continue, or fit "
+                    "a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 
     def continued(self, settings: Settings) -> Self:
@@ -213,23 +213,14 @@ class Model:
             If the settings describe other encodings or other layers, or a loss that scales y
             in another way.
         """
-        names, before = ["standardize", "categorical_features"], self.settings
-        if changed := [one for one in names if getattr(before, one) != getattr(settings, one)]:
-            raise ValueError(
-                f"{' and '.join(changed)} changed since the last fit, which learned the "
-                "encodings of X and y with the earlier values. Set them back to continue, or "
-                "fit a clone: sklearn.base.clone(network).fit(X, y)."
-            )
+        self.check_layers(settings)
         loss = self.choose_loss(settings, self.target)
         n_outputs = self.target.n_outputs
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
-        if network != self.network or settings.n_components != self.settings.n_components:
+        if network != self.network:
             raise ValueError(
-                "The layers have changed since the last fit. They follow from "
-                "hidden_layer_sizes, activation, dropout, normalization, n_members, "
-                "share_weights, numeric_embedding, n_components, monotonic_cst, "
-                "interaction_cst and the number of raw predictions of the loss. Set "
-                "warm_start=False, or fit a clone."
+                "The layers have changed since the last fit, by dropout or the number of raw "
+                "predictions of the loss. Set warm_start=False, or fit a clone."
             )
         # The strength of the penalty of levels may have changed with the number of rows.
         return replace(self, settings=settings, loss=loss, network=network)

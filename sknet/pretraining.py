@@ -3,31 +3,23 @@
 The result of :func:`pretrain` is what the ``fit`` of an estimator can start from: ``init``.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 from sklearn.base import clone
 
 from sknet._auto import Facts, choose
 from sknet._base import BaseNN
-from sknet._base_model import Model, survey_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
+from sknet._model import ColumnsModel
 from sknet._requirements import fit_context, kind_of
 from sknet._run import Run
-from sknet._settings import Settings
 from sknet._starting import PretrainedNetwork, facts_of, settle
 from sknet.data.batches import Dataset
-from sknet.data.columns.categories import Levels
-from sknet.data.columns.numbers import Numbers
-from sknet.data.draws import Corruption
-from sknet.data.encoding import TableEncoder
-from sknet.data.survey import Survey, survey_rows
+from sknet.data.survey import survey_rows
 from sknet.nn.lbfgs import is_stochastic
-from sknet.nn.losses import Loss
-from sknet.nn.reconstruction import Reconstruction
 from sknet.nn.rules import FRACTION
 
 #: "auto" chooses the members of a network for so many rows with targets.
@@ -128,66 +120,3 @@ def _check_parameters(estimator: BaseNN) -> None:
                 f"pretrain cannot be used with {name}: each column is predicted from all "
                 f"others. Set {name}=None."
             )
-
-
-class ColumnsTarget:
-    """The columns of a table as a target: encoded numbers, then the places of levels.
-
-    Missing values, and levels that the encoder does not know, are NaN.
-
-    Parameters
-    ----------
-    encoder : TableEncoder
-    corruption : float
-        The probability of each cell to be changed in training.
-    """
-
-    def __init__(self, encoder: TableEncoder, corruption: float) -> None:
-        levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
-        self._numbers, self._levels = encoder.of_kind(Numbers), levels
-        self.n_numbers: int = encoder.n_numeric_
-        self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in levels)
-        of_levels = np.array([one.column for one in levels], np.intp)
-        of_numbers = [one.sources for one in self._numbers]
-        self.sources: NDArray[np.intp] = np.concatenate([*of_numbers, of_levels])
-        self.corruption = corruption
-
-    @property
-    def n_outputs(self) -> int:
-        """The number of columns."""
-        return self.sources.size
-
-    def transform(self, X: NDArray[np.floating], dtype: DTypeLike) -> NDArray[Any]:
-        """Return the columns of rows as they were read."""
-        numbers = [one.encode(X, dtype) for one in self._numbers]
-        places = [one.places(X[:, one.column])[:, np.newaxis] for one in self._levels]
-        Y = np.hstack([*numbers, *places], dtype=dtype, casting="unsafe")
-        unknown = Y[:, self.n_numbers :] == np.array(self.n_levels)
-        Y[:, self.n_numbers :][unknown] = np.nan
-        Y[np.isnan(X[:, self.sources])] = np.nan
-        return Y
-
-
-class ColumnsModel(Model):
-    """A model of the columns of a table, which it predicts from rows with changed cells."""
-
-    target: ColumnsTarget
-
-    @classmethod
-    def start(  # type: ignore[override]
-        cls, settings: Settings, survey: Survey, corruption: float, rng: np.random.Generator
-    ) -> Self:
-        """Return a model with initial parameters, given a survey of the rows."""
-        encoder = survey_encoder(settings, survey)
-        target = ColumnsTarget(encoder, corruption)
-        return cls.initial(settings, survey.reader, encoder, target, rng)
-
-    @staticmethod
-    def choose_loss(settings: Settings, target: ColumnsTarget) -> Loss:
-        """Return the loss of the columns."""
-        return Reconstruction(target.n_numbers, target.n_levels)
-
-    def augmentation(self, rng: np.random.Generator) -> Corruption:
-        """Return the changes of cells, in the place of noise and mixup."""
-        target = self.target
-        return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)

@@ -268,14 +268,14 @@ def test_levels_that_the_other_network_lacks_are_missing_values(frame):
 # What is refused before any training.
 
 REFUSED = {
-    "hidden_layer_sizes": ((8, 7), "other hidden_layer_sizes"),
-    "activation": ("tanh", "other activation"),
-    "standardize": (False, "other standardize"),
-    "numeric_embedding": ("periodic", "other numeric_embedding"),
-    "n_members": (2, "other n_members"),
-    "categorical_features": (["few"], "other categorical_features"),
-    "monotonic_cst": ({"a": 1}, "other monotonic_cst"),
-    "interaction_cst": ("pairwise", "other interaction_cst"),
+    "hidden_layer_sizes": ((8, 7), "hidden_layer_sizes changed since the network was fitted"),
+    "activation": ("tanh", "activation changed"),
+    "standardize": (False, "standardize changed"),
+    "numeric_embedding": ("periodic", "numeric_embedding changed"),
+    "n_members": (2, "n_members changed"),
+    "categorical_features": (["few"], "categorical_features changed"),
+    "monotonic_cst": ({"a": 1}, "monotonic_cst changed"),
+    "interaction_cst": ("pairwise", "interaction_cst changed"),
     "frozen_layers": (3, "there are 2 hidden layers"),
     "solver": ("lbfgs", "cannot honour frozen_layers=1"),
     "loss": ("poisson", "NNRegressor|HalfPoisson"),

@@ -1,18 +1,19 @@
 """The loss of a network that reconstructs the columns of a table, for pre-training."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated
 
 import numpy as np
 
-from sknet.nn.kernels import Array, row_maxima, row_sums
-from sknet.nn.links import Link
-from sknet.nn.losses import Loss
+from sknet.nn import links
+from sknet.nn.kernels import Array
+from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, TupleOf
 
 
 @dataclass(frozen=True)
-class OfColumns(Link):
+class OfColumns(links.Identity):
     """raw = prediction, where some columns of y have several predictions each.
 
     Parameters
@@ -25,15 +26,6 @@ class OfColumns(Link):
 
     def n_raw(self, n_outputs: int) -> int:
         return self.n_columns
-
-    def inverse(self, raw: Array) -> Array:
-        return raw
-
-    def inverse_backward(self, raw: Array, delta: Array) -> Array:
-        return delta
-
-    def mean_of_members(self, members: Array) -> Array:
-        return members.mean(axis=1)
 
 
 @dataclass(frozen=True)
@@ -55,32 +47,22 @@ class Reconstruction(Loss):
     n_levels: Annotated[tuple[int, ...], TupleOf("a tuple of integers > 0", POSITIVE_INT)]
 
     @property
-    def link(self) -> Link:
+    def link(self) -> links.Link:
         return OfColumns(self.n_numbers + sum(self.n_levels))
+
+    def _best_number(self, y: Array) -> Array:
+        return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         n, scored = self.n_numbers, ~np.isnan(y)
-        error = gradient_out[:, :n]
-        np.subtract(raw[:, :n], y[:, :n], out=error)
-        error[~scored[:, :n]] = 0
-        value = 0.5 * row_sums(np.square(error))
+        numbers = np.where(scored[:, :n], y[:, :n], raw[:, :n])
+        value = SquaredError().pointwise(numbers, raw[:, :n], gradient_out[:, :n])
         stops = np.cumsum([n, *self.n_levels]).tolist()
-        for i, (start, stop) in enumerate(zip(stops, stops[1:], strict=False), start=n):
-            rows = np.flatnonzero(scored[:, i])
-            gradient_out[:, start:stop] = 0
-            entropy, gradient = cross_entropy(y[rows, i].astype(np.intp), raw[rows, start:stop])
-            value[rows] += entropy
-            gradient_out[rows, start:stop] = gradient
+        for i, (start, stop) in enumerate(pairwise(stops), start=n):
+            gradient = gradient_out[:, start:stop]
+            chosen = (y[:, i, np.newaxis] == np.arange(stop - start)).astype(raw.dtype)
+            entropy = MultinomialLogLoss().pointwise(chosen, raw[:, start:stop], gradient)
+            value += scored[:, i] * entropy
+            gradient *= scored[:, i, np.newaxis]
         gradient_out /= y.shape[1]
         return value / y.shape[1]
-
-
-def cross_entropy(places: Array, raw: Array) -> tuple[Array, Array]:
-    """Return log sum_k exp(raw_k) - raw_place of each row, and its gradient."""
-    shifted = raw - row_maxima(raw)[:, np.newaxis]
-    gradient = np.exp(shifted)
-    total, rows = row_sums(gradient), np.arange(len(raw))
-    value = np.log(total) - shifted[rows, places]
-    gradient /= total[:, np.newaxis]
-    gradient[rows, places] -= 1
-    return value, gradient
