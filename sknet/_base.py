@@ -111,8 +111,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges in the first epoch. The
-            estimator then stays as it was.
+            If an argument is invalid or training diverges. The estimator stays as it was.
 
         Warns
         -----

@@ -200,8 +200,8 @@ class Model:
             if there != here:
                 raise ValueError(
                     f"{name} changed since the network was fitted, from {there!r} to {here!r}, "
-                    f"but its encodings and layers are kept. Set {name} back to continue, or fit "
-                    "a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
+                    f"but its encodings and layers are kept. Set {name} back to continue, or "
+                    "fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 
     def continued(self, settings: Settings) -> Self:

@@ -22,8 +22,7 @@ from sknet.data.survey import Survey
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss
-from sknet.nn.reconstruction import Reconstruction
+from sknet.nn.losses import Loss, Reconstruction
 
 
 class ClassificationModel(Model):

@@ -105,9 +105,8 @@ class SharedParameters:
     max_fun : int, default=15000
         The largest number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
-        **Stopping.** Whether to hold out validation rows, to stop after ``n_iter_no_change``
-        epochs without improvement, and to calibrate the probabilities of a classifier. "auto"
-        is True for {SMALL} rows or more. ``X_val`` in ``fit`` also switches it on.
+        **Stopping.** Whether validation rows are held out, end the training without progress,
+        and calibrate probabilities. "auto" is True for {SMALL} rows or more, or ``X_val``.
     validation_fraction : float or "auto", default="auto"
         The share of the rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW}
         for fewer than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}.

@@ -15,7 +15,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Batch
 from sknet.data.draws import Corruption
-from sknet.nn.reconstruction import Reconstruction
+from sknet.nn.losses import Reconstruction
 from sknet.pretraining import pretrain
 
 
