@@ -35,7 +35,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     predict their original values from the rest of the row: numbers by the squared error of the
     scaled value, categories by the cross-entropy of the level. Missing values are not scored.
     ``fit(X, y, init=...)`` then starts from the encodings and layers, and its output layer
-    begins anew. Choose a ``hidden_rate_factor`` below 1 for it, or ``frozen_layers``.
+    begins anew. Choose a ``hidden_rate_factor`` below 1 for it, such as 0.3.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     >>> from sknet import NNRegressor
     >>> from sknet.pretraining import pretrain
     >>> X = np.random.default_rng(0).normal(size=(1000, 3)) @ np.ones((3, 6))
-    >>> network = NNRegressor(hidden_rate_factor=0.1, max_iter=20, random_state=0)
+    >>> network = NNRegressor(hidden_rate_factor=0.3, max_iter=20, random_state=0)
     >>> pretrained = pretrain(network, X)
     >>> network.fit(X[:100], X[:100, 0] ** 2, init=pretrained).n_features_in_
     6
