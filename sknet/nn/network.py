@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import groupby
 from math import prod
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self, cast
@@ -210,12 +211,13 @@ class Network:
         """
         if not of_layers:
             return [(1.0, start, stop)]
-        found: list[tuple[float, int, int]] = []
-        for slot in self.slots:
-            number, first, last = of_layers[slot.layer], slot.where.start, slot.where.stop
-            if start <= first < last <= stop:
-                before = found.pop() if found and found[-1][0] == number else (number, first, 0)
-                found.append((number, before[1], last))
+        inside = (
+            one for one in self.slots if start <= one.where.start < one.where.stop <= stop
+        )
+        found = []
+        for number, group in groupby(inside, lambda slot: of_layers[slot.layer]):
+            places = [one.where for one in group]
+            found.append((number, places[0].start, places[-1].stop))
         return found
 
     def init(self, rng: Generator) -> Array:
