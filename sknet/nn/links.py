@@ -147,22 +147,6 @@ class Identity(Link):
         return old_scale / new_scale, shift
 
 
-@dataclass(frozen=True)
-class OfColumns(Identity):
-    """raw = prediction, where some columns of y have several predictions each.
-
-    Parameters
-    ----------
-    n_columns : int
-        The number of raw predictions of all columns of y.
-    """
-
-    n_columns: int
-
-    def n_raw(self, n_outputs: int) -> int:
-        return self.n_columns
-
-
 class Log(Link):
     """raw = log(prediction), for positive predictions."""
 

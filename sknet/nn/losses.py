@@ -483,6 +483,22 @@ class MultinomialLogLoss(Loss):
 
 
 @dataclass(frozen=True)
+class OfColumns(links.Identity):
+    """raw = prediction, where some columns of y have several predictions each.
+
+    Parameters
+    ----------
+    n_columns : int
+        The number of raw predictions of all columns of y.
+    """
+
+    n_columns: int
+
+    def n_raw(self, n_outputs: int) -> int:
+        return self.n_columns
+
+
+@dataclass(frozen=True)
 class Reconstruction(Loss):
     """l = mean over columns j of (raw_j - y_j)^2 / 2, or of log sum_k exp(raw_k) - raw_(y_j).
 
@@ -502,7 +518,7 @@ class Reconstruction(Loss):
 
     @property
     def link(self) -> Link:
-        return links.OfColumns(self.n_numbers + sum(self.n_levels))
+        return OfColumns(self.n_numbers + sum(self.n_levels))
 
     def _best_number(self, y: Array) -> Array:
         return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
