@@ -31,7 +31,7 @@ from sknet._requirements import (
 )
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
-from sknet._starting import continue_model, start_model
+from sknet._starting import PretrainedNetwork, continue_model, start_model, transfer_model
 from sknet._summary import NotebookMixin
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
@@ -88,14 +88,15 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         y_val: ArrayLike | None = None,
         sample_weight_val: ArrayLike | None = None,
         resume_from: Any = None,
+        init: Any = None,
     ) -> Self:
         """Fit the network to data.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            An array, a data frame, a sparse matrix, or an object with slices of rows, such as a
-            data set of h5py (:class:`sknet.streaming.RowBlocks`). NaN in dense X is missing.
+            The training rows, also as an object that gives slices of rows (see
+            :class:`sknet.streaming.RowBlocks`). NaN is a missing value, but not in sparse X.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -105,8 +106,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation rows for early stopping. Without them, it holds out rows of X.
         resume_from : path-like, default=None
-            The file of a ``sknet.callbacks.Checkpoint``. The fit continues from there, with a
-            result that is bit-identical to that of an uninterrupted fit of the same data.
+            The file of a ``sknet.callbacks.Checkpoint``, from which the fit goes on exactly.
+        init : NNClassifier, NNRegressor or PretrainedNetwork, default=None
+            A fitted network of the same columns, from whose encodings and layers it starts.
 
         Returns
         -------
@@ -116,26 +118,24 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges in the first epoch. The
-            estimator then stays as it was.
+            If an argument is invalid or training diverges. The estimator stays as it was.
 
         Warns
         -----
         ConvergenceWarning
-            If training diverges later, which restores the best epoch; if predictions are far
-            worse than a constant; or if ``max_iter`` or ``time_limit`` was too small.
+            If training diverges later, ends far worse than a constant, or is cut short.
         """
         budget = Budget(self.time_limit)
-        before, run = self._to_continue(resume_from)
+        before, run = self._to_continue(resume_from, init)
         given = Batch(X, y, cast(Any, sample_weight))
-        known = None if before is None else before._features
+        known = None if before is None else before._features.asked_by(self)
         features, data = read_training(self, given, known)
         data = with_groups(data, groups)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
         run = run or Run.start(self.random_state)
-        model = self._begin(before, features, data, run)
+        model = self._begin(before, features, data, run, is_new=init is not None)
         data, held_out = _weigh_and_split(model, data, held_out, run, (X, y, groups))
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
@@ -153,21 +153,34 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         conclude(self, features, model, result, observer)
         return self
 
-    def _to_continue(self, resume_from: Any) -> tuple[BaseNN | None, Run | None]:
-        """Return the estimator whose fit is to be continued or None, and its run or None.
+    def _to_continue(self, resume_from: Any, init: Any) -> tuple[Any, Run | None]:
+        """Return the network that the fit starts from or None, and its run or None.
 
-        A checkpoint is continued with its run. A warm start begins a new run.
+        A checkpoint is continued with its run. A warm start, and ``init``, begin a new run.
         """
+        if init is not None and resume_from is not None:
+            raise ValueError(
+                "resume_from continues a fit that has started from a network. Leave init out."
+            )
+        if init is not None:
+            if not isinstance(init, PretrainedNetwork):
+                fitted(init)
+            return init, None
         if resume_from is not None:
             return load_checkpoint(self, resume_from)
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
-        self, before: BaseNN | None, features: Features, data: Dataset, run: Run
+        self, before: Any, features: Features, data: Dataset, run: Run, is_new: bool
     ) -> Model:
-        """Return the model to train: a new one, or the model of the fit to be continued."""
+        """Return the model to train: that of the fit to be continued, or a new one.
+
+        A new one starts from the layers of ``before``, if that is given.
+        """
         if before is None:
             return start_model(self, features, data, run.streams)
+        if is_new:
+            return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
         model.check_all_labels(data.y)
         # The rows of a checkpoint are those that it began with.

@@ -1,10 +1,9 @@
 """Everything that a fit has learned, for labels and for numbers alike."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self, cast
+from typing import Any, ClassVar, Self, TypeAlias, cast
 
 import numpy as np
 from scipy import sparse
@@ -13,17 +12,21 @@ from sknet._building import check_memory, make_network
 from sknet._prediction import Arrays, Predictor
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
-from sknet.data.batches import Batches, Dataset, stack_rows
+from sknet.data.batches import Batch, Batches, Dataset, stack_rows
 from sknet.data.draws import Augmentation, same_rows
 from sknet.data.effects import MOST_NUMBERS, without_gaps
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss
-from sknet.nn.network import Network
+from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Members, Objective
 from sknet.nn.state import TrainingResult
+
+# A function that changes a batch.
+Augment: TypeAlias = Callable[[Batch], Batch]
 
 #: The largest number of bytes of encoded rows that are kept; more are encoded batch by batch.
 ENCODED_BYTES = 32 * 2**20
@@ -31,8 +34,18 @@ ENCODED_BYTES = 32 * 2**20
 CALIBRATION_ROWS = 10_000
 
 
+#: The settings that shape encodings and layers, which a fit that starts from a model shares.
+#: Each has the name of a parameter.
+BODY = {
+    **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
+    **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
+    **{"n_members": "n_members", "share_weights": "share_weights", "activations": "activation"},
+    **{"promise": "monotonic_cst", "groups": "interaction_cst", "pairwise": "interaction_cst"},
+}
+
+
 @dataclass(frozen=True, eq=False)
-class Model(ABC):
+class Model:
     """Everything that a fit has learned. The subclasses serve the two kinds of y.
 
     Attributes
@@ -109,37 +122,97 @@ class Model(ABC):
             If the network has more parameters than the main memory can hold, or if monotonic
             constraints do not suit the target or the loss.
         """
+        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
+        return cls.initial(settings, survey.reader, encoder, target, rng)
+
+    @classmethod
+    def initial(
+        cls,
+        settings: Settings,
+        reader: TableReader,
+        encoder: TableEncoder,
+        target: Any,
+        rng: np.random.Generator,
+    ) -> Self:
+        """Return a model with initial parameters for a table whose encoding is known.
+
+        It raises the errors of :meth:`start`.
+        """
         loss = cls.choose_loss(settings, target)
         if settings.promise is not None:
             settings.promise.check(target, loss)
-        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        network = make_network(settings, encoder, survey.reader, loss.link, target.n_outputs)
+        network = make_network(settings, encoder, reader, loss.link, target.n_outputs)
         check_memory(network, settings)
         params = network.init(rng).astype(settings.dtype)
-        model = cls(settings, survey.reader, encoder, target, loss, network, params)
+        model = cls(settings, reader, encoder, target, loss, network, params)
         if (change := model.initial_change()) is not None:
             network.rescale_outputs(params, *change)
         return model
+
+    def with_layers_of(self, source: "Model", data: Dataset) -> Self:
+        """Return this model with the layers of another one, to start a training from.
+
+        The output layer is that of ``source`` if y is of the same form, and if the predictions
+        of the weighted rows ``data`` then are better than a constant. Otherwise it begins anew.
+        """
+        params = self.params.copy()
+        self.network.copy_layers(params, source.network, source.params, with_outputs=False)
+        if (change := self.rescaling_from(source)) is not None:
+            whole = params.copy()
+            self.network.copy_layers(whole, source.network, source.params, with_outputs=True)
+            self.network.rescale_outputs(whole, *change)
+            params = whole if self._beats_constant(whole, data) else params
+        return self.with_params(params)
+
+    def rescaling_from(self, source: "Model") -> Change | None:
+        """Return how to change raw predictions of another model to predict as that one does.
+
+        None, the default, if these are not about a y of the same form.
+        """
+        return None
+
+    def _beats_constant(self, params: np.ndarray, data: Dataset) -> bool:
+        """Whether predictions of rows with these parameters are better than a constant."""
+        blocks, objective = self.validation_blocks(data, encoded_bytes=0), self.objective
+        workspace = Workspace(self.network, blocks.batch_size, params.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss = objective.mean_loss(params, blocks, workspace)
+            return loss < objective.constant_loss(blocks.without_columns())
 
     @classmethod
     def _learn_encoding(
         cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
     ) -> TableEncoder:
         """Return the encoder of a table, given its survey with a sample."""
-        ordered = () if settings.promise is None else settings.promise.columns
-        fields = settings.fields_of(TableEncoder)
-        encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
-        # With another number of threads the last bits of what is learned might differ.
-        with ONE_BLAS_THREAD:
-            encoder.fit_survey(survey)
-            if settings.finds_codes or encoder.embedded_:
-                most_rows = max(1, MOST_NUMBERS // target.n_outputs)
-                sample = same_rows(cast(Dataset, survey.sample), most_rows)
-                Y = without_gaps(target.transform(sample.y, np.float64))
+        encoder = survey_encoder(settings, survey, keep_rare)
+        if settings.finds_codes or encoder.embedded_:
+            most_rows = max(1, MOST_NUMBERS // target.n_outputs)
+            sample = same_rows(cast(Dataset, survey.sample), most_rows)
+            Y = without_gaps(target.transform(sample.y, np.float64))
+            with ONE_BLAS_THREAD:
                 encoder.learn_from_target(
                     sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
                 )
         return encoder
+
+    def check_layers(self, settings: Settings) -> None:
+        """Refuse settings of other encodings or layers than those of this model.
+
+        Dropout and the output layer may differ.
+
+        Raises
+        ------
+        ValueError
+            If a parameter that shapes them differs.
+        """
+        for key, name in BODY.items():
+            there, here = getattr(self.settings, key), getattr(settings, key)
+            if there != here:
+                raise ValueError(
+                    f"{name} changed since the network was fitted, from {there!r} to {here!r}, "
+                    f"but its encodings and layers are kept. Set {name} back to continue, or "
+                    "fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
+                )
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
@@ -150,23 +223,14 @@ class Model(ABC):
             If the settings describe other encodings or other layers, or a loss that scales y
             in another way.
         """
-        names, before = ["standardize", "categorical_features"], self.settings
-        if changed := [one for one in names if getattr(before, one) != getattr(settings, one)]:
-            raise ValueError(
-                f"{' and '.join(changed)} changed since the last fit, which learned the "
-                "encodings of X and y with the earlier values. Set them back to continue, or "
-                "fit a clone: sklearn.base.clone(network).fit(X, y)."
-            )
+        self.check_layers(settings)
         loss = self.choose_loss(settings, self.target)
         n_outputs = self.target.n_outputs
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
-        if network != self.network or settings.n_components != self.settings.n_components:
+        if network != self.network:
             raise ValueError(
-                "The layers have changed since the last fit. They follow from "
-                "hidden_layer_sizes, activation, dropout, normalization, n_members, "
-                "share_weights, numeric_embedding, n_components, monotonic_cst, "
-                "interaction_cst and the number of raw predictions of the loss. Set "
-                "warm_start=False, or fit a clone."
+                "The layers have changed since the last fit, by dropout or the number of raw "
+                "predictions of the loss. Set warm_start=False, or fit a clone."
             )
         # The strength of the penalty of levels may have changed with the number of rows.
         return replace(self, settings=settings, loss=loss, network=network)
@@ -203,15 +267,14 @@ class Model(ABC):
     # What depends on the kind of y.
 
     @staticmethod
-    @abstractmethod
     def measure_target(settings: Settings, data: Dataset) -> Any:
         """Return what is known of y after a look at weighted rows, a table or a part of one.
 
         It is how often each label occurs, or the scale of y, which may be zero.
         """
+        raise NotImplementedError
 
     @staticmethod
-    @abstractmethod
     def learn_target(
         settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
     ) -> tuple[Settings, Any]:
@@ -232,13 +295,13 @@ class Model(ABC):
         ValueError
             If y does not suit the loss, or has a label that is not among the classes.
         """
+        raise NotImplementedError
 
     @staticmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:
         """Return the loss of the settings in the form that suits the target."""
         return settings.loss
 
-    @abstractmethod
     def check_target(self, y: Any, name: str) -> None:
         """Refuse a y that does not suit the target that was learned.
 
@@ -247,6 +310,7 @@ class Model(ABC):
         ValueError
             If y has other outputs or unknown labels, or numbers outside of the loss's domain.
         """
+        raise NotImplementedError
 
     def check_all_labels(self, y: Any) -> None:  # noqa: B027
         """Check that each class that was learned occurs in y. Numbers have no classes.
@@ -303,7 +367,7 @@ class Model(ABC):
         batch_size: int | None = None,
         encoded_bytes: float | None = None,
         rng: np.random.Generator | None = None,
-        augment: Augmentation | None = None,
+        augment: Augment | None = None,
     ) -> Batches:
         """Return batches of encoded rows, by default blocks of rows to process at once.
 
@@ -325,10 +389,22 @@ class Model(ABC):
             rows, encode = Dataset(X, Y, weight), None
         return Batches(rows, batch_size or n_at_once, encode, rng, augment)
 
+    def augmentation(self, rng: np.random.Generator) -> Augment | None:
+        """Return the changes of training batches by random numbers, or None if all are off."""
+        noise, mixup, encoder = self.settings.input_noise, self.settings.mixup, self.encoder
+        if not (noise or mixup):
+            return None
+        return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
+
     def validation_blocks(self, data: Dataset, encoded_bytes: float | None = None) -> Batches:
         """Return blocks of rows to validate with, whose targets are not smoothed."""
         Y = self.target.transform(data.y, self.params.dtype)
         return self.batches(data, Y, encoded_bytes=encoded_bytes)
+
+    @property
+    def update_rule(self) -> UpdateRule:
+        """The rule that turns gradients into steps, for a stochastic solver."""
+        return self.settings.update_rule(self.network)
 
     @property
     def objective(self) -> Objective:
@@ -390,3 +466,13 @@ class Model(ABC):
     def members(self) -> Members:
         """How the members' raw predictions become one prediction."""
         return Members.of(self.network, self.loss.link)
+
+
+def survey_encoder(settings: Settings, survey: Survey, keep_rare: bool = False) -> TableEncoder:
+    """Return the encoder of a table by its survey alone, which knows nothing of y."""
+    ordered = () if settings.promise is None else settings.promise.columns
+    fields = settings.fields_of(TableEncoder)
+    encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
+    # With another number of threads the last bits of what is learned might differ.
+    with ONE_BLAS_THREAD:
+        return encoder.fit_survey(survey)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._base_model import CALIBRATION_ROWS
-from sknet._fitting import augmentation, encoded_chunk, fit_batches
+from sknet._fitting import encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
 from sknet._model import Model, row_weights, weigh
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
@@ -69,7 +69,7 @@ def fit_on_chunks(
             model.settings.batch_size,
             partial(encoded_chunk, model, found.mean_weight(model)),
             found.drawn_rows(n_drawn),
-            augmentation(model, run.streams["augmentation"]),
+            model.augmentation(run.streams["augmentation"]),
             run.n_batches_done,
             _listener(progress, observer, run),
         )

@@ -13,7 +13,6 @@ from sknet._model import Model, RegressionModel, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.data.draws import Augmentation
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splits import Given
 from sknet.nn.budget import Budget
@@ -54,7 +53,7 @@ def mini_batches(
     """
     settings, Y = model.settings, model.training_targets(data.y)
     rng = streams["shuffle"] if settings.shuffle else None
-    augment = augmentation(model, streams["augmentation"])
+    augment = model.augmentation(streams["augmentation"])
     return model.batches(data, Y, settings.batch_size, encoded_bytes, rng, augment)
 
 
@@ -69,14 +68,6 @@ def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
     if weight is not None:
         weight = (weight / mean_weight).astype(model.params.dtype)
     return Batch(model.encode(chunk.X), model.training_targets(chunk.y), weight)
-
-
-def augmentation(model: Model, rng: np.random.Generator) -> Augmentation | None:
-    """Return the changes of training batches by random numbers, or None if all are off."""
-    noise, mixup, encoder = model.settings.input_noise, model.settings.mixup, model.encoder
-    if not (noise or mixup):
-        return None
-    return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
 
 
 def fit_network(
@@ -150,7 +141,7 @@ def fit_batches(
     """
     if return_to_best is None and batches.n_rows > MANY_ROWS:
         return_to_best = ReturnToBest()
-    rule, stopping = model.settings.update_rule, model.settings.stopping
+    rule, stopping = model.update_rule, model.settings.stopping
     run.params = model.params.copy()
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
@@ -231,7 +222,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
 
     ``n_before`` is the number of passes before this one, for the printer.
     """
-    rule = model.settings.update_rule
+    rule = model.update_rule
     if rule.schedule.has_horizon:
         # The number of passes, over which the schedule would extend, is not known.
         rule = replace(rule, schedule=Constant())

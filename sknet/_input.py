@@ -73,6 +73,12 @@ class Features:
             owner.feature_names_in_ = np.array(survey.names, dtype=object)
         return cls(owner, survey.reader)
 
+    def asked_by(self, estimator: BaseEstimator) -> Self:
+        """Return the features of the same columns for another estimator, and for its y."""
+        known = {"n_features_in_": self.n_features, "feature_names_in_": self.names}
+        found = {name: value for name, value in known.items() if value is not None}
+        return replace(self, estimator=_unfitted(estimator, **found))
+
     def read_part(self, X: Any) -> tuple[Self, Any]:
         """Return the features of another part of the table, with its levels, and the part.
 

@@ -9,18 +9,21 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknet._base_model import Model
+from sknet._base_model import Model, survey_encoder
 from sknet._parameters import check_class_weight
 from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet.data.batches import Batch, Dataset
+from sknet.data.draws import Corruption
+from sknet.data.encoding import ColumnsTarget
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
+from sknet.data.survey import Survey
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss
+from sknet.nn.losses import Loss, Reconstruction
 from sknet.nn.objective import Members
 
 
@@ -109,6 +112,14 @@ class ClassificationModel(Model):
         thresholds = link.thresholds(raw)
         return thresholds[0] if self.n_members == 1 else thresholds
 
+    def rescaling_from(self, source: Model) -> Change | None:
+        """Return no change of logits, or None if the classes or the loss are others."""
+        if not isinstance(source, ClassificationModel) or source.loss.link != self.loss.link:
+            return None
+        one, other = self.target, source.target
+        same = one.kind == other.kind and np.array_equal(one.classes_, other.classes_)
+        return (np.ones(self.n_raw), np.zeros(self.n_raw)) if same else None
+
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision function."""
         return self.members.decision(raw)
@@ -193,11 +204,22 @@ class RegressionModel(Model):
         They are the target as it is and None if no change of the output layer for the new
         scale would keep the predictions the same.
         """
-        before, after = self.target, copy(self.target)
+        after = copy(self.target)
         after.merge(self.measure_target(self.settings, data))
+        rescaling = self._rescaling(self.target, after)
+        return (self.target, None) if rescaling is None else (after, rescaling)
+
+    def rescaling_from(self, source: Model) -> Change | None:
+        """Return the change for the scale of y, or None if outputs or the loss are others."""
+        if not isinstance(source, RegressionModel) or source.loss.link != self.loss.link:
+            return None
+        same = source.target.n_outputs == self.target.n_outputs
+        return self._rescaling(source.target, self.target) if same else None
+
+    def _rescaling(self, before: RegressionTarget, after: RegressionTarget) -> Change | None:
+        """Return how raw predictions change from one scale of y to another, or None."""
         shift = (before.mean_ - after.mean_) / after.scale_
-        change = self.loss.link.rescaling(before.scale_, after.scale_, shift)
-        return (before, None) if change is None else (after, change)
+        return self.loss.link.rescaling(before.scale_, after.scale_, shift)
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, as every model does.
@@ -273,6 +295,34 @@ class RegressionModel(Model):
 
         of_y = deviation if link.predicts_std else None
         return (members or self.members).predictions(raw, predict, with_std, of_y)
+
+
+class ColumnsModel(Model):
+    """A model of the columns of a table, which it predicts from rows with changed cells."""
+
+    target: ColumnsTarget
+
+    @classmethod
+    def start(  # type: ignore[override]
+        cls, settings: Settings, survey: Survey, corruption: float, rng: np.random.Generator
+    ) -> Self:
+        """Return a model with initial parameters, given a survey of the rows."""
+        encoder = survey_encoder(settings, survey)
+        target = ColumnsTarget(encoder, corruption)
+        return cls.initial(settings, survey.reader, encoder, target, rng)
+
+    def initial_change(self) -> None:
+        """Return no change of the initial raw predictions."""
+
+    @staticmethod
+    def choose_loss(settings: Settings, target: ColumnsTarget) -> Loss:
+        """Return the loss of the columns."""
+        return Reconstruction(target.n_outputs - len(target.n_levels), target.n_levels)
+
+    def augmentation(self, rng: np.random.Generator) -> Corruption:
+        """Return the changes of cells, in the place of noise and mixup."""
+        target = self.target
+        return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)
 
 
 def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:

@@ -256,12 +256,18 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
     Raises
     ------
     ValueError
-        If a size is not a positive integer, if an activation or a dropout rate is not valid,
-        or if a list of activations or rates does not have one entry for each hidden layer.
+        If a size is not a positive integer, if more layers are frozen than there are, if an
+        activation or a dropout rate is not valid, or if a list of activations or rates does
+        not have one entry for each hidden layer.
     """
     sizes = hidden_layer_sizes(parameters)
     if not all(map(POSITIVE_INT.allows, sizes)):
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
+    if (n_frozen := parameters["frozen_layers"]) > len(sizes):
+        raise ValueError(
+            f"frozen_layers={n_frozen}, but there are {len(sizes)} hidden layers. The output "
+            "layer is never frozen."
+        )
     for activation in per_layer(parameters, "activation"):
         named = isinstance(activation, str) and activation in ACTIVATIONS
         if not (named or isinstance(activation, Activation)):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Self, cast
 
-from sknet._auto import COOLING, RULES, Facts, bins_for, choose, level_penalty
+from sknet._auto import COOLING, RULES, SHAPING, Facts, bins_for, choose, level_penalty
 from sknet._parameters import hidden_layer_sizes, per_layer, plain
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
@@ -22,6 +22,7 @@ from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES
 from sknet.nn.monotone import Promise
+from sknet.nn.network import Network
 from sknet.nn.optimizers import Optimizer, Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.sets import ElasticNet
@@ -190,10 +191,26 @@ class Settings:
             raise AttributeError(f"There is no setting {name!r}.")
         return values[name]
 
+    def update_rule(self, network: Network) -> UpdateRule:
+        """Return the rule that turns gradients into steps, for a stochastic solver."""
+        factor, n_frozen = self.hidden_rate_factor, 0
+        rates: tuple[float, ...] = ()
+        if self.frozen_layers:
+            n_frozen = 1 + network.hidden_ends[self.frozen_layers - 1]
+        if n_frozen or factor != 1:
+            n_others = len(network.layers) - 1 - n_frozen
+            rates = *[0.0] * n_frozen, *[factor] * n_others, 1.0
+        solver = cast(Optimizer, self.solver)
+        return UpdateRule(solver, **self.fields_of(UpdateRule), rates_of_layers=rates)
+
     @property
-    def update_rule(self) -> UpdateRule:
-        """The rule that turns gradients into steps, for a stochastic solver."""
-        return UpdateRule(cast(Optimizer, self.solver), **self.fields_of(UpdateRule))
+    def shape(self) -> dict[str, Any]:
+        """The values of the parameters that shape the network, for "auto" in a fit from it.
+
+        Dropout has no parameters, and follows the new table.
+        """
+        names = [name for name in SHAPING if name != "dropout"]
+        return {name: self.auto.get(name, getattr(self, name)) for name in names}
 
     @property
     def stopping(self) -> Stopping:

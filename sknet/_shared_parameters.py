@@ -88,6 +88,10 @@ class SharedParameters:
         Whether each epoch visits the training rows in a new random order.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
+    frozen_layers : int, default=0
+        The number of hidden layers, from the input, whose weights a fit with ``init`` keeps.
+    hidden_rate_factor : float, default=1.0
+        The factor of the learning rate of all layers before the output layer.
     verbose : bool or int, default=False
         Whether to print a line for each epoch; an integer k prints every k-th epoch.
     momentum : float in [0, 1], default=0.9
@@ -105,9 +109,8 @@ class SharedParameters:
     max_fun : int, default=15000
         The largest number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
-        **Stopping.** Whether to hold out validation rows, to stop after ``n_iter_no_change``
-        epochs without improvement, and to calibrate the probabilities of a classifier. "auto"
-        is True for {SMALL} rows or more. ``X_val`` in ``fit`` also switches it on.
+        **Stopping.** Whether validation rows are held out, end the training without progress,
+        and calibrate probabilities. "auto" is True for {SMALL} rows or more, or ``X_val``.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
         than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}. "last" holds
@@ -182,6 +185,8 @@ class SharedParameters:
     random_state: Annotated[int | np.random.RandomState | None, "random_state"] = None
     shuffle: Annotated[bool, "boolean"] = True
     warm_start: Annotated[bool, "boolean"] = False
+    frozen_layers: Annotated[int, NOT_NEGATIVE_INT, Off(0)] = 0
+    hidden_rate_factor: Annotated[float, POSITIVE, Off(1.0)] = 1.0
     verbose: Annotated[bool | int, "verbose"] = False
     momentum: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.9
     nesterovs_momentum: Annotated[bool, "boolean"] = True

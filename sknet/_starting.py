@@ -65,7 +65,13 @@ def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = Non
         If ``numeric_embedding`` or ``n_components`` does not suit X, or if a normalisation or
         components do not suit constraints.
     """
-    _check_suited(estimator.get_params(deep=False), facts.is_sparse, promise is not None)
+    parameters = estimator.get_params(deep=False)
+    if n_frozen := parameters["frozen_layers"]:
+        raise ValueError(
+            f"frozen_layers={n_frozen} needs a network whose layers stay as they are. Pass a "
+            "fitted one as init to fit, or set frozen_layers=0."
+        )
+    _check_suited(parameters, facts.is_sparse, promise is not None)
     return resolve(estimator, facts, {}, promise)
 
 
@@ -200,6 +206,53 @@ def continue_model(
     model.check_target(data.y, "y")
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class PretrainedNetwork:
+    """A network that has learned the columns of a table, for ``init`` of ``fit``.
+
+    :func:`sknet.pretraining.pretrain` makes it. It can be pickled, and predicts nothing.
+
+    Attributes
+    ----------
+    history_ : dict of str to list of float
+        The record of the pre-training, as that of an estimator.
+    """
+
+    _features: Features
+    _model: Model
+    history_: dict[str, list[float]]
+
+
+def transfer_model(
+    estimator: BaseEstimator,
+    features: Features,
+    source: Model,
+    data: Dataset,
+    streams: Mapping[str, np.random.Generator],
+) -> Model:
+    """Return a model that starts from the encodings and layers of another, fitted one.
+
+    y is scaled by its own numbers, and may be of another kind. Other arguments are as in
+    :func:`start_model`.
+
+    Raises
+    ------
+    ValueError
+        If the estimator's parameters describe other encodings or other layers, or if y does not
+        suit the loss.
+    """
+    X, n_rows = data.X, data.n_rows
+    facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X))
+    settings = resolve(estimator, facts, source.settings.shape, features.promise)
+    source.check_layers(settings)
+    kind = model_class(features.numeric_y, data.y)
+    known = kind.measure_target(settings, data)
+    settings, target = kind.learn_target(settings, known, X.dtype)
+    encoder = source.encoder.with_late_scales(data)
+    model = kind.initial(settings, source.reader, encoder, target, streams["init"])
+    return model.with_layers_of(source, weigh(settings, target, data))
 
 
 # A table that comes in parts.

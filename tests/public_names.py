@@ -15,7 +15,7 @@ FILE = Path(__file__).with_suffix(".txt")
 #: All of their names without an underscore are public.
 MODULES = [
     "sknet", "sknet.callbacks", "sknet.distributed", "sknet.exceptions", "sknet.export",
-    "sknet.inspection", "sknet.metrics", "sknet.search", "sknet.streaming",
+    "sknet.inspection", "sknet.metrics", "sknet.pretraining", "sknet.search", "sknet.streaming",
 ]  # fmt: skip
 #: Base classes of rules, and what the examples of docs/extending.md define. Other names of
 #: ``sknet.nn`` may change.

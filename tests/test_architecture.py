@@ -17,6 +17,7 @@ import sknet
 import sknet.callbacks
 import sknet.export
 import sknet.inspection
+import sknet.pretraining
 import sknet.search
 from sknet import NNClassifier, NNRegressor, streaming
 from sknet._base import FITTED
@@ -217,7 +218,8 @@ def test_private_names_of_scikit_learn_have_one_home(path):
 
 def public_functions():
     """Yield each public function and method of the public modules, with its name."""
-    modules = [sknet, sknet.callbacks, sknet.export, sknet.inspection, sknet.search, streaming]
+    modules = [sknet, sknet.callbacks, sknet.export, sknet.inspection, sknet.pretraining]
+    modules += [sknet.search, streaming]
     for module in modules:
         for name in getattr(module, "__all__", vars(module)):
             if name.startswith("_"):

@@ -852,7 +852,8 @@ def test_layers_that_changed(problem, forbid_training, method, change):
     network = problem.cls((3,), warm_start=True, **QUICK).fit(problem.X, problem.y)
     forbid_training()
     network.set_params(**change)
-    match = "layers have changed since the last fit"
+    name = next(iter(change))
+    match = f"{name} changed since|layers have changed since the last fit, by {name}"
     assert_rejected(network, match, problem.X, problem.y, method=method)
 
 

@@ -47,6 +47,8 @@ CHANGES = {
     "tol": (1e3, {"n_iter_no_change": 1, "max_iter": 9, "tol": 0.0}),
     "verbose": (True, {}),
     "warm_start": (False, {}),
+    "frozen_layers": (1, {}),
+    "hidden_rate_factor": (0.1, {}),
     "momentum": (0.1, {"solver": "sgd"}),
     "nesterovs_momentum": (False, {"solver": "sgd"}),
     "early_stopping": (True, {"validation_fraction": 0.2}),

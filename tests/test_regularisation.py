@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 
-import sknet._fitting
+import sknet._base_model
 from sknet.nn.activations import Identity
 from sknet.nn.layers import NORMALIZATIONS
 
@@ -248,12 +248,12 @@ def test_augmented_sparse_rows(problem, option):
 def test_augmentation_is_told_what_is_a_number(monkeypatch):
     given = []
 
-    class Spy(sknet._fitting.Augmentation):
+    class Spy(sknet._base_model.Augmentation):
         def __call__(self, batch):
             given.append((self.n_numeric, self.n_plain, batch.X.shape[1]))
             return super().__call__(batch)
 
-    monkeypatch.setattr(sknet._fitting, "Augmentation", Spy)
+    monkeypatch.setattr(sknet._base_model, "Augmentation", Spy)
     rows = np.arange(120)
     X = np.column_stack([rows + 0.5, np.where(rows == 3, np.nan, rows), rows % 3, rows % 40])
     NNRegressor((4,), categorical_features=[2, 3], input_noise=0.1, **SHORT).fit(X, rows)

@@ -281,3 +281,40 @@ class Augmentation:
         by_member = np.argsort(member, kind="stable")
         partner[by_member] = order[np.argsort(member[order], kind="stable")]
         return partner
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """Random cells of encoded mini-batches that become those of other rows of the batch.
+
+    All encoded columns of a cell change together. Only changed cells remain targets: the others
+    become NaN, which is not scored. Values of other rows keep the distribution of each column:
+    Bahri, Jiang, Tay and Metzler, "SCARF" (2022), section 3. To predict the original values is
+    the second pretext task of Yoon, Zhang, Jordon and van der Schaar, "VIME" (2020), section 4.
+
+    Parameters
+    ----------
+    share : float
+        The probability of each cell to be changed.
+    sources : ndarray of int of shape (n_encoded,)
+        The column of the table that each encoded column comes from.
+    of_targets : ndarray of int of shape (n_targets,)
+        The column of the table that each target is.
+    rng : numpy Generator
+        Draws everything.
+    """
+
+    share: float
+    sources: NDArray[np.intp]
+    of_targets: NDArray[np.intp]
+    rng: np.random.Generator
+
+    def __call__(self, batch: Batch) -> Batch:
+        """Return a changed copy of a batch."""
+        X, y = batch.X, batch.y
+        shape = len(X), 1 + int(self.sources.max())
+        changed = self.rng.random(shape) < self.share
+        others = self.rng.integers(len(X), size=shape)[:, self.sources]
+        mixed = np.where(changed[:, self.sources], np.take_along_axis(X, others, axis=0), X)
+        targets = np.where(changed[:, self.of_targets], y, y.dtype.type(np.nan))
+        return Batch(mixed, targets, batch.sample_weight)

@@ -319,3 +319,34 @@ def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
     if len(kept) == 1:
         kept = np.unique(found[0] + np.linspace(-CLIP, CLIP, found.size)).tolist()
     return tuple(map(float, kept))
+
+
+class ColumnsTarget:
+    """The columns of a table as a target: encoded numbers, then the places of levels.
+
+    Missing values are NaN. No level of a training row is without a place.
+
+    Parameters
+    ----------
+    encoder : TableEncoder
+    corruption : float
+        The probability of each cell to be changed in training.
+    """
+
+    def __init__(self, encoder: TableEncoder, corruption: float) -> None:
+        self._numbers = encoder.of_kind(Numbers)
+        self._levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
+        self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in self._levels)
+        of_levels = np.array([one.column for one in self._levels], np.intp)
+        of_numbers = [one.sources for one in self._numbers]
+        self.sources: NDArray[np.intp] = np.concatenate([*of_numbers, of_levels])
+        self.n_outputs: int = self.sources.size
+        self.corruption = corruption
+
+    def transform(self, X: NDArray[np.floating], dtype: DTypeLike) -> NDArray[Any]:
+        """Return the columns of rows as they were read."""
+        numbers = [one.encode(X, dtype) for one in self._numbers]
+        places = [one.places(X[:, one.column])[:, np.newaxis] for one in self._levels]
+        Y = np.hstack([*numbers, *places], dtype=dtype, casting="unsafe")
+        Y[np.isnan(X[:, self.sources])] = np.nan
+        return Y

@@ -208,7 +208,7 @@ class ClusterEpoch(Epochs):
 
     def __init__(self, shards: Shards, outer: OuterStep, budget: Budget | None = None):
         params, settings = shards.model.params.copy(), shards.model.settings
-        rule, horizon = settings.update_rule, settings.stopping.horizon(None)
+        rule, horizon = shards.model.update_rule, settings.stopping.horizon(None)
         # The state needs a generator, but no numbers are drawn here: each shard draws its own.
         state = TrainingState.start(rule.optimizer, params, np.random.default_rng())
         objective, budget = shards.model.objective, budget or Budget()

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._fitting import augmentation, fit_network, split_off_validation
+from sknet._fitting import fit_network, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
 from sknet._monitoring import HeldOut
@@ -147,7 +147,7 @@ class Shard:
             return LocalRound(Point(start), inner)
         params, model = start.copy(), self.model
         # The client has the running average, which is that of the shared parameters.
-        rule = replace(model.settings.update_rule, ema_decay=None)
+        rule = replace(model.update_rule, ema_decay=None)
         dropout, changes = self._rng(round_.epoch, 1 + round_.number).spawn(2)
         state = TrainingState.start(rule.optimizer, params, dropout)
         if inner is not None:
@@ -157,7 +157,7 @@ class Shard:
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
         horizon = round_.horizon.in_rounds(round_.per_epoch)
-        data, augment = self.batches.data.choose(rows), augmentation(model, changes)
+        data, augment = self.batches.data.choose(rows), model.augmentation(changes)
         batches = replace(self.batches, data=data, augment=augment)
         epoch = Epoch(params, rule, horizon, state, model.objective, batches)
         # NumPy need not warn of each overflow: the result is checked after each epoch.

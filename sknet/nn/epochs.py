@@ -35,12 +35,17 @@ class UpdateRule:
         With a number, the running average m <- d_t m + (1 - d_t) params of the parameters is
         evaluated and returned. After t updates d_t = min(d, (1 + t) / (10 + t)), so that the
         average forgets the random start (Polyak and Juditsky, 1992, in exponential form).
+    rates_of_layers : tuple of float, default=()
+        A factor of the learning rate for each layer of the network; empty for a factor of one.
+        The parameters of a layer with a factor of zero keep their bits: no step, decay, penalty
+        or average touches them.
     """
 
     optimizer: Optimizer
     schedule: Schedule
     learning_rate_init: float
     ema_decay: float | None = None
+    rates_of_layers: tuple[float, ...] = ()
 
     def average_decay(self, n_updates: float) -> float:
         """Return d_t of the running average after so many updates; without one it is 0."""
@@ -207,11 +212,12 @@ class Epoch(Epochs):
             del self._gradient_of, self._tasks
             self._train_on(self._all_batches())
 
-    def _make_stretches(self) -> list[tuple[Optimizer, int, int]]:
+    def _make_stretches(self) -> list[tuple[Optimizer, float, int, int]]:
         """Return the stretches of the parameters, each of which one thread steps on.
 
-        They have an optimizer, a start and an end. The penalised and the other parameters are
-        separate stretches only if weight decay tells them apart.
+        They have an optimizer, a factor of its learning rate, a start and an end. The penalised
+        and the other parameters are separate stretches only if weight decay tells them apart,
+        and layers only if their factors do. Parameters with a factor of zero are in none.
         """
         network, optimizer = self.objective.network, self.rule.optimizer
         n, undecayed = network.n_penalized, optimizer.without_decay()
@@ -219,8 +225,10 @@ class Epoch(Epochs):
         if optimizer == undecayed:
             wholes = [(optimizer, 0, network.n_params)]
         return [
-            (optimizer, start, stop)
-            for optimizer, first, last in wholes
+            (optimizer, factor, start, stop)
+            for optimizer, *whole in wholes
+            for factor, first, last in network.stretches(self.rule.rates_of_layers, *whole)
+            if factor
             for start, stop in pairwise(divided(first, last, self.team.n_threads))
         ]
 
@@ -258,7 +266,9 @@ class Epoch(Epochs):
         else:
             self.team.run(self._tasks)
 
-    def _step_on(self, optimizer: Optimizer, start: int, stop: int) -> Callable[[], None]:
+    def _step_on(
+        self, optimizer: Optimizer, factor: float, start: int, stop: int
+    ) -> Callable[[], None]:
         """Return the step of one stretch of the parameters, on views of the vectors."""
         where, average, bounds = slice(start, stop), self.state.average, self._bounds
         params, slots = self.params[where], self.state.slots[:, where]
@@ -268,7 +278,8 @@ class Epoch(Epochs):
         n_penalized = max(0, min(stop, self.objective.network.n_penalized) - start)
 
         def step() -> None:
-            t, penalty, rate = self.state.n_updates, self.objective.penalty, self.learning_rate
+            t, penalty = self.state.n_updates, self.objective.penalty
+            rate = self.learning_rate * factor
             # There is a gradient for each share of the batch.
             for other in others[: self._gradient_of.n_used - 1]:
                 np.add(gradient, other, out=gradient)

@@ -28,12 +28,11 @@ from sknet.nn.activations import ACTIVATION, Activation, Draws, small_uniform
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.kernels import Array, Rows, Views, stretches
 from sknet.nn.layers import Affine, Blocks, Buffers, Layer, Parameter, WorkArrays
-from sknet.nn.rules import POSITIVE_INT, Constraint, TupleOf
+from sknet.nn.rules import COUNTS, POSITIVE_INT, Constraint, TupleOf
 from sknet.nn.sets import POSITIONS, WEIGHT_SET, ParameterSet
 
 #: The positions of the columns of each group.
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
-COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)
 TUPLES_OF_POSITIONS = TupleOf("a tuple of tuples", POSITIONS)
 GROUPS = Constraint(
     "a tuple of tuples of positions >= 0, of which not all are empty",

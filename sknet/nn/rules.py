@@ -211,3 +211,7 @@ def constraints(cls: Any) -> dict[str, Constraint]:
         for constraint in get_args(one.type)
         if isinstance(constraint, Constraint)
     }
+
+
+#: Numbers of things.
+COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)

@@ -157,6 +157,7 @@ def inside(constraint):
             WEIGHT_SET: [None, Signed((1,)), Stacked((MonotoneWeights((1,)),))],
             MONOTONE: [None, MonotoneWeights((1, 0), 2)],
             WEIGHT_SETS: [(MonotoneWeights((1, 0)), MonotoneWeights(()))],
+            COUNTS: [(2, 3), (np.int64(1),)],
             POSITIONS: [(), (0, 3), (np.int64(1),)],
             CUMULATIVE_LINK: [CumulativeProbit(), CumulativeCLogLog((1, 0, 2))],
             DISTINCT: [(), ("low", "high"), (2, 1, 3)],

@@ -1,0 +1,123 @@
+"""Pre-training: a network learns the columns of a table from rows without targets.
+
+The result of :func:`pretrain` is what the ``fit`` of an estimator can start from: ``init``.
+"""
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+from sklearn.base import clone
+
+from sknet._auto import Facts, choose
+from sknet._base import BaseNN
+from sknet._fitting import fit_network
+from sknet._input import Features
+from sknet._model import ColumnsModel
+from sknet._requirements import fit_context, kind_of
+from sknet._run import Run
+from sknet._starting import PretrainedNetwork, facts_of, settle
+from sknet.data.batches import Dataset
+from sknet.data.survey import survey_rows
+from sknet.nn.lbfgs import is_stochastic
+from sknet.nn.rules import FRACTION
+
+#: "auto" chooses the members of a network for so many rows with targets.
+LABELLED_ROWS = 500
+
+__all__ = ["PretrainedNetwork", "pretrain"]
+
+
+def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> PretrainedNetwork:
+    """Train the layers of a network on rows without targets.
+
+    In each mini-batch, random cells get the values of other rows, and the network learns to
+    predict their original values from the rest of the row: numbers by the squared error of the
+    scaled value, categories by the cross-entropy of the level. Missing values are not scored.
+    ``fit(X, y, init=...)`` then starts from the encodings and layers, and its output layer
+    begins anew. Choose a ``hidden_rate_factor`` below 1 for it, such as 0.3.
+
+    Parameters
+    ----------
+    estimator : NNClassifier or NNRegressor
+        The estimator that is to be fitted, which is not changed. Its parameters determine the
+        layers and the training, which has no early stopping. The solver must be stochastic.
+    X : array-like of shape (n_samples, n_features)
+        The rows: an array or a data frame, dense. Rows that have targets may be among them. All
+        of them count the same.
+    corruption : float in (0, 1), default=0.3
+        The probability of each cell to be changed.
+
+    Returns
+    -------
+    PretrainedNetwork
+        What ``fit`` of an estimator with the same layers takes as ``init``.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is not one of sknet.
+    ValueError
+        If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
+        has ``monotonic_cst`` or ``interaction_cst``, under which columns cannot be predicted
+        from all the others.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sknet import NNRegressor
+    >>> from sknet.pretraining import pretrain
+    >>> X = np.random.default_rng(0).normal(size=(1000, 3)) @ np.ones((3, 6))
+    >>> network = NNRegressor(hidden_rate_factor=0.3, max_iter=20, random_state=0)
+    >>> pretrained = pretrain(network, X)
+    >>> network.fit(X[:100], X[:100, 0] ** 2, init=pretrained).n_features_in_
+    6
+    """
+    if not isinstance(estimator, BaseNN):
+        raise TypeError(f"pretrain takes networks of sknet, got {kind_of(estimator)}.")
+    if not FRACTION.allows(corruption) or corruption == 0:
+        raise ValueError(f"corruption must be a number between 0 and 1, got {corruption!r}.")
+    options = {"frozen_layers": 0, "hidden_rate_factor": 1.0, "early_stopping": False}
+    return _pretrained(clone(estimator).set_params(**options), X, corruption)
+
+
+@fit_context(prefer_skip_nested_validation=True)
+def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwork:
+    """Return the result of :func:`pretrain` within scikit-learn's context of a fit."""
+    _check_parameters(estimator)
+    features, X = Features.learn(estimator, X)
+    if not isinstance(X, np.ndarray):
+        kind = "sparse" if sparse.issparse(X) else "read in blocks"
+        raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass a part.")
+    run, data = Run.start(estimator.random_state), Dataset(X)
+    facts = facts_of(features, data.n_rows, X.dtype, is_sparse=False)
+    settings = settle(estimator.set_params(**_members(estimator, facts)), facts)
+    survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
+    model = ColumnsModel.start(settings, survey, corruption, run.streams["init"])
+    result = fit_network(model, data._replace(y=X), None, run)
+    return PretrainedNetwork(features, model.trained(result), result.history)
+
+
+def _members(estimator: BaseNN, facts: Facts) -> dict[str, Any]:
+    """Return the parameters of members that are "auto", for the few rows with targets."""
+    few = facts._replace(n_rows=min(facts.n_rows, LABELLED_ROWS))
+    chosen = choose(estimator.get_params(deep=False), few, {})
+    return {name: chosen[name] for name in ("n_members", "share_weights") if name in chosen}
+
+
+def _check_parameters(estimator: BaseNN) -> None:
+    """Refuse parameters with which no columns can be learned.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not stochastic, or if columns are constrained.
+    """
+    if not is_stochastic(estimator.solver):
+        raise ValueError(f"pretrain needs a stochastic solver, not {estimator.solver!r}.")
+    for name in ("monotonic_cst", "interaction_cst"):
+        if getattr(estimator, name) is not None:
+            raise ValueError(
+                f"pretrain cannot be used with {name}: each column is predicted from all "
+                f"others. Set {name}=None."
+            )
