@@ -118,12 +118,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Raises
         ------
         ValueError
-            If an argument is invalid or training diverges. The estimator stays as it was.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If training diverges later, ends far worse than a constant, or is cut short.
+            If an argument is invalid or training diverges. The estimator stays as it was. A
+            training that diverges later, ends far worse than a constant or is cut short gives a
+            ConvergenceWarning.
         """
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from, init)

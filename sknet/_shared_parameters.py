@@ -145,9 +145,9 @@ class SharedParameters:
     ema_decay : float in [0, 1) or None, default=0.995
         The decay rate of the moving average of the parameters that predictions use.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        **Table.** The columns that are categories, as names, positions or a boolean mask.
-        "from_dtype" takes the columns of a data frame that are categories, strings or objects,
-        not dates. Above {MOST_ONE_HOT_LEVELS} levels, a category gets a learned embedding.
+        **Table.** The categories, as names, positions or a boolean mask. "from_dtype": columns
+        of a data frame of categories, text or objects. More than
+        {MOST_ONE_HOT_LEVELS} levels get a learned embedding.
     standardize : bool, default=True
         Whether to scale numeric columns by median and interquartile range, clipped smoothly to
         [-3, 3]. The regressor scales y too.
@@ -155,9 +155,8 @@ class SharedParameters:
         The precision of all computations. "auto" is "float64" for "lbfgs", and for X of float64
         with fewer than {SMALL} rows, else "float32".
     monotonic_cst : array-like of int, dict of str or None, default=None
-        **Constraints.** The direction of the prediction as a numeric column rises: 1 if it
-        never falls, -1 if it never rises, 0 if it is free; one entry for each column, or a dict
-        by name. With two classes, it is the direction of the second one's probability.
+        **Constraints.** As a numeric column rises, the prediction (of the second of two
+        classes) 1: never falls, -1: never rises, 0: is free. A list, or a dict by name.
     interaction_cst : {"pairwise", "no_interactions"}, list of sets of int or None, default=None
         The groups of columns that may interact, by position. Each has its own network, whose
         outputs add up. "no_interactions" is additive; "pairwise" has functions of two columns.

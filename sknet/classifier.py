@@ -119,12 +119,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If an argument is invalid, or training diverges. The estimator stays as it was.
-
-        Warns
-        -----
-        ConvergenceWarning
-            If predictions of the rows are still far worse than a constant.
+            If an argument is invalid, or training diverges. The estimator then stays as it
+            was. Predictions far worse than a constant give a ConvergenceWarning.
         """
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
@@ -163,7 +159,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to return the standard deviation of the members' probabilities as well.
+            Whether to return the standard deviation of the members' probabilities as well. It
+            needs more than one member; otherwise a ValueError is raised.
 
         Returns
         -------
@@ -171,11 +168,6 @@ class NNClassifier(ClassifierMixin, BaseNN):
             In the order of ``classes_``, and never 0 or 1. They are float32 for float32 X.
         std : ndarray of shape (n_samples, n_classes)
             The standard deviation, with ``return_std=True``.
-
-        Raises
-        ------
-        ValueError
-            If ``return_std`` is True and the network has a single member.
         """
         model = cast(ClassificationModel, self._fitted_model)
         model.check_std(return_std)

@@ -69,8 +69,7 @@ class NNRegressor(RegressorMixin, BaseNN):
     delta : float, default=1.35
         The error beyond which the loss "huber" is linear, in standard deviations of y.
     quantile : float in (0, 1) or sorted list of these, default=0.5
-        The quantile that the loss "quantile" predicts, or a list of quantiles that do not
-        cross, each with a column of the prediction.
+        The quantile that the loss "quantile" predicts, or several, which have a column each.
     power : float in [1, 2], default=1.5
         The power of the loss "tweedie": 1 is "poisson", and 2 is "gamma".
 
@@ -155,8 +154,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions in the units of y, with a column for each of several quantiles. The
-            dtype is float32 for float32 X, else float64.
+            In the units of y, a column for each of several quantiles; float32 for float32 X.
         std : ndarray of the same shape
             With ``loss="normal"``, the standard deviation of y in the row, by all members.
             With another loss, how far the members disagree, not how much y varies.
