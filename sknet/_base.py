@@ -241,7 +241,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         result = fit_one_pass(model, data, run, len(before.get("loss", [])))
         history = {name: before.get(name, []) + new for name, new in result.history.items()}
         model = model.passed(result, data.n_rows)
-        finish(self, fitted_attributes(features, model, history, run), result, stacklevel=5)
+        finish(self, fitted_attributes(features, model, history, run), result, stacklevel=6)
         return self
 
     # Prediction.

@@ -304,6 +304,8 @@ ALSO = {
     ],
     "data/row_blocks": ["test_row_blocks.py"],
     "data/effects": ["data/test_codes.py"],
+    "data/joint": ["test_multi_target.py"],
+    "data/splits": ["test_validation_rows.py"],
     "data/kinds": ["data/test_encoding.py", "data/test_targets.py"],
 }
 #: Modules that only collect other modules.

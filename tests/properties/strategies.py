@@ -22,9 +22,11 @@ from properties.tables import (
     Table,
     Weights,
 )
+from sklearn.model_selection import ShuffleSplit, StratifiedKFold
 from sklearn.utils._param_validation import HasMethods
 
 from sknet import NNClassifier, NNRegressor
+from sknet._parameters import SPLITTER
 from sknet._requirements import Interval, Options, StrOptions
 from sknet._shared_parameters import SharedParameters
 from sknet.nn.activations import ACTIVATIONS, Activation
@@ -34,8 +36,10 @@ from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 
-#: The largest values of the parameters that decide how long a fit takes.
+#: The largest values of the parameters that decide how long a fit takes, or that need another
+#: network.
 CAPS = {"hidden_layer_sizes": 4, "max_iter": 4, "n_members": 3, "max_fun": 30}
+CAPS |= {"frozen_layers": 0}
 #: The classes of rules by the base class that a constraint names.
 RULES = {
     Activation: ACTIVATIONS,
@@ -106,6 +110,7 @@ class Values:
             "random_state": st.integers(0, 9) | st.integers(0, 9).map(np.random.RandomState),
             "verbose": st.booleans() | st.integers(0, 2),
             callable: st.just(fixed_score) | st.just(true_score),
+            SPLITTER: st.just(ShuffleSplit(random_state=0)) | st.just(StratifiedKFold(2)),
             dict: self._weights_of_classes(),
             list: self._list(),
             tuple: self._list().map(tuple),
@@ -119,6 +124,8 @@ class Values:
 
     def _in_interval(self, interval: Interval) -> st.SearchStrategy:
         low, high = interval.left, interval.right
+        if self.name == "time_limit":  # Two fits that a clock ends are not equal.
+            return st.sampled_from([1000, 1e9])
         if interval.type is Integral:
             cap = CAPS.get(self.name, 300)
             integers = st.integers(low, cap if high is None else high)
