@@ -30,9 +30,9 @@ known, tested = train_test_split(patients[inside], test_size=0.5, random_state=0
 left_out = patients[~inside]
 
 networks = {
-    "spread of the members": NNRegressor(n_members=32, random_state=0),
+    "spread of the members": NNRegressor(n_members=16, random_state=0),
     'standard deviation of y, loss="normal"': NNRegressor(
-        loss="normal", n_members=32, random_state=0
+        loss="normal", n_members=16, random_state=0
     ),
 }
 
