@@ -12,7 +12,7 @@ ensemble show the second reason only: they agree where there are training rows, 
 where there are none. With ``loss="normal"`` each member also estimates how much y varies, and
 ``predict(X, return_std=True)`` returns the standard deviation of y that results from both.
 
-The ensembles have 32 members, which are trained on half of the patients from 35 to 65.
+The ensembles have 16 members, which are trained on half of the patients from 35 to 65.
 """
 
 import matplotlib.pyplot as plt
