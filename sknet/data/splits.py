@@ -68,15 +68,16 @@ def _checked(data: Dataset, labels: Labels, *sides: NDArray[np.intp]) -> Sides:
         undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
         raise ValueError(
             f"Early stopping would train on {training.size} and validate with "
-            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 and "
-            "2. Give more groups, which follow one another if validation_fraction='last', pass "
-            "X_val and y_val to fit, or set early_stopping=False."
+            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 "
+            "training row and 2 validation rows. Give more groups, which must follow one "
+            "another if validation_fraction='last', pass X_val and y_val to fit, or set "
+            "early_stopping=False."
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
         warnings.warn(
-            f"The training rows lack the classes {lost.tolist()} of validation rows. Give "
-            "groups, or a validation_fraction, with all classes on both sides, or pass X_val "
-            "and y_val to fit.",
+            f"The training rows lack the classes {lost.tolist()} of validation rows. Choose "
+            "groups or a validation_fraction that leave rows of all classes for training, or "
+            "pass X_val and y_val to fit.",
             stacklevel=2,
         )
     return training, validation
@@ -150,11 +151,11 @@ class FirstSplit(Split):
         if np.isin(groups[training], groups[validation]).any():
             raise ValueError(
                 f"validation_fraction={self.splitter!r} divides groups. Use a splitter that "
-                "keeps their rows together, such as GroupShuffleSplit, or leave out groups."
+                "keeps groups together, such as GroupShuffleSplit, or do not pass groups."
             )
         if (n_used := training.size + validation.size) < MOSTLY_USED * data.n_rows:
             warnings.warn(
-                f"validation_fraction={self.splitter!r}: its first split leaves out "
+                f"The first split of validation_fraction={self.splitter!r} leaves out "
                 f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
                 "validate with the last rows, set validation_fraction='last'.",
                 stacklevel=2,
