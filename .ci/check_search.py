@@ -21,7 +21,7 @@ WANTED = {
     "early stopping": ["guide/overfitting"],
     "feature importance": ["inspection"],
     "time series": ["guide/validation"],
-    "time series split": ["guide/validation"],
+    "time series split": ["guide/validation", "guide/dates"],
     "group split": ["guide/validation"],
     "dropout": ["guide/overfitting"],
     "save model": ["shipping"],
