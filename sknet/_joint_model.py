@@ -247,7 +247,9 @@ def _check_losses(settings: Settings, losses: tuple[Loss, ...]) -> None:
     if settings.promise is not None:
         raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
     if several := [one for one in losses if one.predicts_quantiles]:
-        raise ValueError(f"A target has one column of predictions, but {several[0]!r} several.")
+        raise ValueError(
+            f"A target has one column of predictions, but {several[0]!r} has several."
+        )
     if ordered := [one for one in losses if one.link.ordered]:
         raise ValueError(f"{ordered[0]!r} needs one target. Fit a network for each target.")
 

@@ -147,9 +147,9 @@ class Checkpoint(FitCallback):
 class TimeLimit(FitCallback):
     """Stops a fit after the first epoch that ends later than a time limit.
 
-    It cuts off fits that take too long, and changes no other ones. The parameter ``time_limit``
-    of the estimators makes the plan of a fit suit the seconds instead, so that the learning
-    rate falls to zero in time: the better choice if you expect that time to be short.
+    It cuts off fits that take too long, and changes no others. If you expect the time to be
+    short, set the parameter ``time_limit`` of the estimator instead. It plans the training for
+    that many seconds, so that the learning rate falls to zero in time.
 
     Parameters
     ----------

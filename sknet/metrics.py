@@ -1,7 +1,7 @@
 """Scores of predicted distributions and intervals: functions, and scorers for scikit-learn.
 
-``crps_scorer`` and ``interval_scorer`` serve as ``scoring`` of cross-validation and of grid
-searches. The ``scoring`` of sknet's estimators also takes their names: "neg_crps" and
+Pass :class:`CRPSScorer` or :class:`IntervalScorer` as ``scoring`` to cross-validation or a grid
+search. The ``scoring`` of sknet's estimators also accepts the names "neg_crps" and
 "neg_interval_score".
 """
 
@@ -36,18 +36,18 @@ def crps(
 ) -> float:
     """Return the mean continuous ranked probability score (CRPS) of predicted quantiles.
 
-    The CRPS is the absolute error, generalised to distributions: it is in the units of y, and
-    lower is better (Gneiting and Raftery, 2007, equation 20). Here the distributions are those
-    of ``NNRegressor(loss="quantile")``, whose pieces are normal, and the score is exact. Two
-    quantiles make it that of a normal distribution. With many levels it approaches twice the
-    mean pinball loss.
+    The CRPS generalises the absolute error to distributions. It is in the units of y, and lower
+    is better (Gneiting and Raftery, 2007, equation 20). The distribution of a row connects its
+    quantiles by pieces of normal distributions, as ``NNRegressor(loss="quantile")`` does, and
+    the score is exact. Two quantiles give a normal distribution. With many levels, the score
+    approaches twice the mean pinball loss.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
         The true targets.
     quantiles : array-like of shape (n_samples, n_levels)
-        The predicted quantiles, which do not fall from one level to the next.
+        The predicted quantiles, which must not fall from one level to the next.
     levels : array-like of shape (n_levels,)
         At least two levels in (0, 1), in increasing order.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -70,7 +70,7 @@ def crps(
     if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
         raise ValueError(
             f"quantiles must have the shape (n_samples, n_levels), here {(*y.shape, at.size)}, "
-            f"and must not fall from one level to the next; got shape {values.shape}."
+            f"and must not fall from one level to the next, got the shape {values.shape}."
         )
     distribution = PiecewiseNormal.through(at, values[:, np.newaxis])
     return _average(distribution.crps(y[:, np.newaxis, np.newaxis]), sample_weight)
@@ -84,17 +84,18 @@ def interval_score(
     coverage: float = 0.9,
     sample_weight: ArrayLike | None = None,
 ) -> float:
-    """Return the mean interval score, also called Winkler score; lower is better.
+    """Return the mean interval score (Winkler score) of predicted intervals; lower is better.
 
-    It is the width of the interval, plus 2 / (1 - coverage) times the distance of y from it
-    (Gneiting and Raftery, 2007, equation 43). The true quantiles have the least expected score.
+    The score of a row is the width of its interval, plus 2 / (1 - coverage) times the distance
+    of y from it (Gneiting and Raftery, 2007, equation 43). The true quantiles have the lowest
+    expected score.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The true targets.
     low, high : array-like of the same shape
-        The ends of central intervals, such as the quantiles 0.05 and 0.95.
+        The ends of central intervals, such as the quantiles at 0.05 and 0.95.
     coverage : float in (0, 1), default=0.9
         The probability that y is in the interval.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -114,7 +115,7 @@ def interval_score(
     y, below, above = (np.asarray(one, float) for one in (y_true, low, high))
     if not y.shape == below.shape == above.shape or (below > above).any():
         raise ValueError(
-            "y_true, low and high must have the same shape, and low must not be above high; "
+            "y_true, low and high must have the same shape, and low must not be above high, "
             f"got the shapes {y.shape}, {below.shape} and {above.shape}."
         )
     outside = np.maximum(below - y, 0) + np.maximum(y - above, 0)
@@ -145,7 +146,7 @@ def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
     if not hasattr(estimator, "predict_quantiles"):
         raise ValueError(
             f"The score of a distribution needs an NNRegressor with {DISTRIBUTION_LOSSES}, "
-            f"alone, in a pipeline or in a fitted search; got {estimator!r}."
+            f"alone, in a pipeline or in a fitted search, got {estimator!r}."
         )
     return estimator, X
 
@@ -153,8 +154,9 @@ def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
 class CRPSScorer(BaseEstimator):
     """Minus the mean CRPS of the distributions that an NNRegressor predicts (see :func:`crps`).
 
-    The score is exact for each loss. The NNRegressor may be the last step of a pipeline. With
-    metadata routing, ``set_score_request(sample_weight=True)`` asks for the weights.
+    The score is exact for each loss. The NNRegressor may be the last step of a pipeline, or the
+    best estimator of a fitted search. With metadata routing,
+    ``set_score_request(sample_weight=True)`` requests the weights.
 
     Examples
     --------
@@ -177,13 +179,13 @@ class CRPSScorer(BaseEstimator):
     def __call__(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the score, as scikit-learn asks a scorer for it."""
+        """Return the score: scikit-learn calls a scorer in this way."""
         return self.score(estimator, X, y, sample_weight)
 
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return minus the mean score of the rows; the mean over several outputs."""
+        """Return minus the mean score of the rows, which is a mean over the outputs."""
         network, X = _final(estimator, X)
         numbers = np.asarray(y, float)
         of_y, _ = network._distribution(X)
@@ -193,13 +195,13 @@ class CRPSScorer(BaseEstimator):
 class IntervalScorer(CRPSScorer):
     """Minus the mean interval score of central intervals that an NNRegressor predicts.
 
-    The intervals are between the quantiles (1 - coverage) / 2 and (1 + coverage) / 2 (see
-    :func:`interval_score`). Otherwise it is like :class:`CRPSScorer`.
+    The intervals lie between the quantiles at (1 - coverage) / 2 and (1 + coverage) / 2 (see
+    :func:`interval_score`). It is used like :class:`CRPSScorer`.
 
     Parameters
     ----------
     coverage : float in (0, 1), default=0.9
-        The probability of the intervals.
+        The probability that y is in the interval.
     """
 
     def __init__(self, coverage: float = 0.9) -> None:
@@ -208,7 +210,7 @@ class IntervalScorer(CRPSScorer):
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return minus the mean score of the rows; the mean over several outputs."""
+        """Return minus the mean score of the rows, which is a mean over the outputs."""
         OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
         network, X = _final(estimator, X)
         levels = [(1 - self.coverage) / 2, (1 + self.coverage) / 2]

@@ -45,23 +45,23 @@ def _has_labels(estimator: Any) -> bool:
 class NNMultiTarget(BaseNN):
     """Neural network for several targets: numbers, labels, or both, with gaps.
 
-    All targets share the layers but the last. The loss is the sum of the mean losses of the
-    targets; a row has no part in the loss of a target that it lacks, as NaN or None. Numbers
-    are standardised, each target by the rows that have it.
+    The targets share all layers but the last. The loss is the weighted sum of the targets' mean
+    losses. A row has no part in the loss of a target that it lacks (NaN or None). Numbers are
+    standardised by the rows that have the target.
 
     Parameters
     ----------
     {parameters}
     targets : dict of str to str or Loss, or None, default=None
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
-        ``NNRegressor`` or ``NNClassifier`` by its name or as an object. Other columns are
-        numbers if their dtype is one of numbers, else labels. The columns of an array are
-        called "y0", "y1" and so on.
+        ``NNRegressor`` or ``NNClassifier``, by name or as an object, but not "ordinal". Other
+        columns are numbers if they have a dtype of numbers, else labels. The columns of an
+        array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned" or None, default="learned"
-        The weight of the loss of each target, 1 for those that are not named, or for all with
-        None. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla, 2018):
-        the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k. The
-        losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1.
+        The weight of the loss of each target. Targets without a weight have 1, and with None
+        all have. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
+        2018): the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
+        The losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1.
 
     Attributes
     ----------
@@ -142,8 +142,8 @@ class NNMultiTarget(BaseNN):
     ) -> Self:
         """Update the network by one pass over the given rows.
 
-        The first call, which needs rows of each target, fixes the classes and the scaling of
-        the inputs. Otherwise it is as that of :class:`NNRegressor`.
+        The first call fixes the classes and the scaling of the inputs, and needs rows of each
+        target. Otherwise it works like ``partial_fit`` of :class:`NNRegressor`.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class NNMultiTarget(BaseNN):
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. Only their ratios matter; None gives all the same weight.
         classes : dict of str to array-like, default=None
-            All classes of each target that has labels, needed in the first call.
+            All classes of each target that has labels. The first call needs them.
 
         Returns
         -------
@@ -177,8 +177,8 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         frame or ndarray of shape (n_samples, n_targets)
-            A frame of pandas or polars if the y of training was one, else an array. A target
-            of numbers has predictions in its units, another one the most probable class.
+            A frame of pandas or polars if the y of training was one, else an array. It has
+            numbers in the units of y, and for labels the most probable class.
         """
         columns, library = self._columns(X), self._joint.target.library
         if library is not None:
@@ -200,7 +200,7 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         dict of str to ndarray of shape (n_samples, n_classes)
-            By target, in the order of ``classes_``, and never 0 or 1.
+            For each target, a column for each of its ``classes_``. No probability is 0 or 1.
         """
         joint = self._joint
         (proba,) = self._predict(X, lambda raw: joint.probabilities(raw, False))
@@ -209,7 +209,7 @@ class NNMultiTarget(BaseNN):
     def target_scores(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return the score of each target: R2 of numbers, and the accuracy of labels.
+        """Return the score of each target: R2 for numbers, and the accuracy for labels.
 
         Parameters
         ----------
@@ -223,7 +223,7 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         dict of str to float
-            By target; NaN if no row has it. The target of a loss of quantiles has D2 of the
+            By target; NaN if no row has the target. The score of "quantile" is D2 of the
             pinball loss.
         """
         joint, read = self._joint, self._read_y(y)
@@ -239,7 +239,7 @@ class NNMultiTarget(BaseNN):
         return scores
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the mean of the scores of the targets: see ``target_scores``.
+        """Return the mean of the targets' scores (see ``target_scores``).
 
         Parameters
         ----------
@@ -253,7 +253,7 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         float
-            The mean over the targets that rows of y have.
+            The mean over the targets that at least one row has.
         """
         return float(np.nanmean([*self.target_scores(X, y, sample_weight).values()]))
 

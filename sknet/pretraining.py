@@ -1,6 +1,6 @@
 """Pre-training: a network learns the columns of a table from rows without targets.
 
-The result of :func:`pretrain` is what the ``fit`` of an estimator can start from: ``init``.
+Pass the result of :func:`pretrain` to the ``fit`` of an estimator as ``init``.
 """
 
 from typing import Any
@@ -32,26 +32,26 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     """Train the layers of a network on rows without targets.
 
     In each mini-batch, random cells get the values of other rows, and the network learns to
-    predict their original values from the rest of the row: numbers by the squared error of the
-    scaled value, categories by the cross-entropy of the level. Missing values are not scored.
-    ``fit(X, y, init=...)`` then starts from the encodings and layers, and its output layer
-    begins anew. Choose a ``hidden_rate_factor`` below 1 for it, such as 0.3.
+    predict their original values from the rest of the row. Numbers have the squared error of
+    the scaled value, and categories the cross-entropy of the level. Missing values are not
+    scored. ``fit(X, y, init=...)`` then starts from these encodings and layers, with a new
+    output layer. Set a ``hidden_rate_factor`` below 1 for this fit, such as 0.3.
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
-        The estimator that is to be fitted, which is not changed. Its parameters determine the
-        layers and the training, which has no early stopping. The solver must be stochastic.
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
+        The estimator to fit later, which is not changed. Its parameters determine the layers
+        and the training, which has no early stopping. The solver must be stochastic.
     X : array-like of shape (n_samples, n_features)
-        The rows: an array or a data frame, dense. Rows that have targets may be among them. All
-        of them count the same.
+        The rows: a dense array or a data frame. They may include the rows that have targets,
+        and all have the same weight.
     corruption : float in (0, 1), default=0.3
-        The probability of each cell to be changed.
+        The probability that a cell is changed.
 
     Returns
     -------
     PretrainedNetwork
-        What ``fit`` of an estimator with the same layers takes as ``init``.
+        The trained layers, for ``init`` of the ``fit`` of an estimator with the same layers.
 
     Raises
     ------
@@ -59,8 +59,8 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
         If the estimator is not one of sknet.
     ValueError
         If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
-        has ``monotonic_cst`` or ``interaction_cst``, under which columns cannot be predicted
-        from all the others.
+        has ``monotonic_cst`` or ``interaction_cst``, which do not let each column be predicted
+        from all others.
 
     Examples
     --------
@@ -74,7 +74,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     6
     """
     if not isinstance(estimator, BaseNN):
-        raise TypeError(f"pretrain takes networks of sknet, got {kind_of(estimator)}.")
+        raise TypeError(f"pretrain needs an estimator of sknet, got {kind_of(estimator)}.")
     if not FRACTION.allows(corruption) or corruption == 0:
         raise ValueError(f"corruption must be a number between 0 and 1, got {corruption!r}.")
     options = {"frozen_layers": 0, "hidden_rate_factor": 1.0, "early_stopping": False}
@@ -88,7 +88,7 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     features, X = Features.learn(estimator, X)
     if not isinstance(X, np.ndarray):
         kind = "sparse" if sparse.issparse(X) else "read in blocks"
-        raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass a part.")
+        raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass some.")
     run, data = Run.start(estimator.random_state), Dataset(X)
     facts = facts_of(features, data.n_rows, X.dtype, is_sparse=False)
     settings = settle(estimator.set_params(**_members(estimator, facts)), facts)

@@ -1,4 +1,4 @@
-"""Ways to choose the rows that early stopping validates with."""
+"""Splits of a table into training rows and the rows that early stopping validates with."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -12,28 +12,28 @@ from sknet.data.batches import Dataset
 from sknet.data.draws import Labels, count_validation_rows, deal_groups, split_rows
 from sknet.data.kinds import naming
 
-#: X, y and groups of the user, with all rows of the table.
+#: X, y and groups as the user passed them, with all rows.
 Given = tuple[Any, ...]
 #: The indices of the rows to train on, and of the rows to validate with.
 Sides = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-#: The share of the rows that the split of a user's splitter is expected to use.
+#: If the split of a user's splitter uses a smaller share of the rows, a warning says so.
 MOSTLY_USED = 0.9
 
 
 @dataclass(frozen=True)
 class Split(ABC):
-    """Chooses the rows to validate with. It divides none of the groups of the data.
+    """Divides rows into training rows and validation rows, but no group of rows.
 
     Parameters
     ----------
     fraction : float
-        The share of the rows. A splitter of the user says itself which rows they are.
+        The share of the validation rows. A splitter of the user ignores it.
     """
 
     fraction: float
 
-    #: Whether the rows are drawn at random, so that each member may have others.
+    #: Whether the rows are drawn at random, so that each member may have different ones.
     is_random: ClassVar[bool] = False
 
     @abstractmethod
@@ -44,7 +44,7 @@ class Split(ABC):
         ----------
         data : Dataset
         labels : array of shape (n_rows,) or None
-            Classes whose shares both sides keep, if the rows are drawn at random.
+            Classes, whose shares are the same on both sides if the rows are drawn at random.
         seed : int
         given : tuple
             X, y and groups of the user, for a splitter of scikit-learn.
@@ -62,21 +62,22 @@ class Split(ABC):
 
 
 def _checked(data: Dataset, labels: Labels, *sides: NDArray[np.intp]) -> Sides:
-    """Return the sides of a split by groups, time or a splitter, as :class:`Split` says."""
+    """Return the sides of a split by groups, time or a splitter, after the checks of Split."""
     training, validation = sides
     if not training.size or validation.size < 2:
         undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
         raise ValueError(
             f"Early stopping would train on {training.size} and validate with "
-            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 and "
-            "2. Give more groups, which follow one another if validation_fraction='last', pass "
-            "X_val and y_val to fit, or set early_stopping=False."
+            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 "
+            "training row and 2 validation rows. Give more groups, which must follow one "
+            "another if validation_fraction='last', pass X_val and y_val to fit, or set "
+            "early_stopping=False."
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
         warnings.warn(
-            f"The training rows lack the classes {lost.tolist()} of validation rows. Give "
-            "groups, or a validation_fraction, with all classes on both sides, or pass X_val "
-            "and y_val to fit.",
+            f"The training rows lack the classes {lost.tolist()} of validation rows. Choose "
+            "groups or a validation_fraction that leave rows of all classes for training, or "
+            "pass X_val and y_val to fit.",
             stacklevel=2,
         )
     return training, validation
@@ -100,19 +101,19 @@ class RandomRows(Split):
 
 @dataclass(frozen=True)
 class LastRows(Split):
-    """The last rows in the order of the table, which may be that of time.
+    """The last rows of the table, which may be sorted by time.
 
-    With groups, they begin at the nearest row where no group is divided.
+    With groups, they begin at the nearest row that divides no group.
     """
 
     def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
-        """Return all rows before some row, and those from it on."""
+        """Return the rows before the first validation row, and the rows from it on."""
         rows = np.arange(data.n_rows)
         first = data.n_rows - count_validation_rows(data.n_rows, self.fraction)
         if data.groups is not None:
             last = np.zeros(data.groups.max() + 1, np.intp)
             last[data.groups] = rows
-            # Before these rows, all groups that have begun have ended.
+            # At these rows, every earlier group has ended.
             limits = np.flatnonzero(np.maximum.accumulate(last[data.groups]) == rows)[:-1] + 1
             first = int(limits[np.abs(limits - first).argmin()]) if limits.size else 0
         return _checked(data, labels, rows[:first], rows[first:])
@@ -122,8 +123,8 @@ class LastRows(Split):
 class FirstSplit(Split):
     """The first split of a splitter of scikit-learn, which gets all rows of the user's table.
 
-    Rows on neither side of it are not used; if they are many, a warning says so. Rows on both
-    sides are validation rows.
+    Rows on neither side are not used. If there are many, a warning says so. Rows on both sides
+    are validation rows.
 
     Parameters
     ----------
@@ -150,11 +151,11 @@ class FirstSplit(Split):
         if np.isin(groups[training], groups[validation]).any():
             raise ValueError(
                 f"validation_fraction={self.splitter!r} divides groups. Use a splitter that "
-                "keeps their rows together, such as GroupShuffleSplit, or leave out groups."
+                "keeps groups together, such as GroupShuffleSplit, or do not pass groups."
             )
         if (n_used := training.size + validation.size) < MOSTLY_USED * data.n_rows:
             warnings.warn(
-                f"validation_fraction={self.splitter!r}: its first split leaves out "
+                f"The first split of validation_fraction={self.splitter!r} leaves out "
                 f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
                 "validate with the last rows, set validation_fraction='last'.",
                 stacklevel=2,
@@ -162,5 +163,5 @@ class FirstSplit(Split):
         return _checked(data, labels, training, validation)
 
 
-#: The ways to choose rows that have names.
+#: Splits by name.
 SPLITS: dict[str, type[Split]] = {"last": LastRows}

@@ -1,22 +1,22 @@
-"""The seconds that a fit may take, and the haste with which its plan keeps to them."""
+"""The seconds that a fit may take, and the planned steps that it leaves out to keep to them."""
 
 import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-#: The share of the seconds of a training in which the time of a step is measured first.
+#: The share of the seconds at the start of a training in which steps are only measured.
 MEASURED = 0.05
-#: What follows the last step takes as long as so many evaluations: it is evaluated, and the
-#: certainty of predictions is fitted, to rows that are encoded anew.
+#: What follows the last step takes as long as this many evaluations: the result is evaluated,
+#: and the certainty of predictions is fitted to rows that are encoded anew.
 EVALUATIONS = 3
 
 
 class Budget:
     """The seconds of a fit, counted from the moment at which this object is made.
 
-    A plan for which they do not suffice passes faster: with each step, some planned steps are
-    left out. At the speed measured so far, the plan is then over when the seconds are.
+    If they are too few for the plan, some planned steps are left out with each step. At the
+    speed measured so far, the plan then ends together with the seconds.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Budget:
         self._n_steps = -1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The clock of another machine has another zero: what is left counts from the arrival.
+        # The clock of another machine has another zero. The seconds left count from unpickling.
         return Budget, (self._end - self._clock(), self._clock)
 
     @property
@@ -42,9 +42,9 @@ class Budget:
         return self._end < math.inf
 
     def begin(self, evaluate: Callable[[], Any] | None = None) -> None:
-        """Begin to measure the steps of a training, and keep free the seconds after the last.
+        """Begin to measure the steps of a training, and reserve time for what follows the last.
 
-        These are estimated by calls of ``evaluate()``; None says that they hardly count.
+        Calls of ``evaluate()`` estimate this time. None reserves no time.
         """
         if self.is_limited and evaluate is not None:
             # The first call may take far longer than those that follow.
@@ -60,8 +60,8 @@ class Budget:
     def left_out(self, n_ahead: float) -> float:
         """Return how many planned steps to leave out, after a step that was made.
 
-        With n planned steps ahead, and seconds left for f steps, each of these stands for n / f
-        planned ones: n / f - 1 are left out.
+        If n planned steps are ahead, and the seconds left allow f steps, each of these stands
+        for n / f planned ones: n / f - 1 are left out.
 
         Parameters
         ----------

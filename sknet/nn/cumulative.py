@@ -1,10 +1,10 @@
 """Cumulative links: probabilities of classes that have an order.
 
-P(y <= k) = F(theta_k - f) with one score f for each row, K - 1 thresholds theta_1 < theta_2 <
-..., and the distribution function F of a latent variable, whose classes lie between the
-thresholds: McCullagh, "Regression Models for Ordinal Data" (1980).
+P(y <= k) = F(theta_k - f), with one score f for each row, K - 1 thresholds theta_1 < theta_2 <
+..., and a distribution function F. The score plus noise with this distribution lies between the
+thresholds of its class: McCullagh, "Regression Models for Ordinal Data" (1980).
 
-To add a link, derive a class from :class:`Cumulative`, write its F by logarithms, and add a
+To add a link, derive a class from :class:`Cumulative`, write the logarithms of its F, and add a
 line to :data:`CUMULATIVE_LINKS`.
 """
 
@@ -23,30 +23,32 @@ from sknet.nn.links import Change, Link, Logit, Softmax
 from sknet.nn.rules import Constraint, Rule
 from sknet.nn.sets import POSITIONS
 
-#: The limits of the logarithm of the distance of two thresholds, in that of equal classes.
+#: The limits of log(distance of two thresholds / their distance with equal probabilities).
 LOG_GAP_LIMITS = (-50.0, 10.0)
 #: The largest magnitude of a score.
 FARTHEST_SCORE = 1e6
-#: A narrower class has the density in its middle times its width as its probability.
+#: The probability of a narrower class is its width times the density in its middle.
 NARROW = 1e-5
 
 
 @dataclass(frozen=True)
 class Cumulative(Rule, Link):
-    """P(y <= k) = F(theta_k - f), with raw_1 = f and thresholds by the other raw predictions.
+    """P(y <= k) = F(theta_k - f), with raw_1 = f and thresholds from the other raw predictions.
 
     theta_1 = e_1 and theta_k = theta_(k-1) + (e_k - e_(k-1)) exp(raw_k), where e_k are the
-    thresholds of K equal probabilities, F(e_k) = k / K: so thresholds are always ordered, and
-    classes are equally probable where all raw predictions are zero. raw_2, ... are the same
-    for all rows. Two classes have one column of predictions, the probability of the second.
+    thresholds of K equal probabilities, F(e_k) = k / K. Thresholds are therefore always
+    ordered, and classes are equally probable if all raw predictions are zero. raw_2, ... are
+    the same for all rows. Two classes have one column of predictions, the probability of the
+    second.
 
-    All is computed in float64, by logarithms without cancellation.
+    Everything is computed in float64, from logarithms without cancellation.
 
     Parameters
     ----------
     order : tuple of int, default=()
-        The positions of the classes among the sorted ones, from the lowest. By default, sorted
-        classes are in order. Predictions have the columns of sorted classes.
+        The positions of the classes among the sorted ones, from the lowest class. By default,
+        the order is that of the sorted classes. The columns of predictions are always those of
+        the sorted classes.
     """
 
     out_activation: ClassVar[str] = "cumulative"
@@ -62,7 +64,7 @@ class Cumulative(Rule, Link):
 
     @classmethod
     def log_above(cls, z: Array) -> Array:
-        """Return log(1 - F(z)). By default F is symmetric."""
+        """Return log(1 - F(z)). The default is for a symmetric F."""
         return cls.log_below(-z)
 
     @staticmethod
@@ -164,7 +166,7 @@ class Cumulative(Rule, Link):
         return raw.astype(prediction.dtype, copy=False)
 
     def exceeding(self, raw: Array) -> Array:
-        """Return P(y > k) for all classes but the highest, in their order."""
+        """Return P(y > k) for all classes k but the highest, in the order of the classes."""
         return np.exp(self.log_above(self.thresholds(raw)))
 
     def median(self, exceeding: Array) -> Array:
@@ -174,22 +176,22 @@ class Cumulative(Rule, Link):
 
     @property
     def is_permuted(self) -> bool:
-        """Whether the order of the classes is not that of the sorted ones."""
+        """Whether the order of the classes differs from that of the sorted ones."""
         return list(self.order) != sorted(self.order)
 
     def with_certainty(self, factor: float, n_raw: int) -> Change:
-        # All distances of thresholds and score are multiplied.
+        # The factor multiplies all theta_k - f.
         first = even_thresholds(type(self), n_raw)[0]
         factors, shift = np.ones(n_raw), np.full(n_raw, math.log(factor))
         factors[0], shift[0] = factor, first * (1 - factor)
         return factors, shift
 
     def _sorted(self, columns: Array) -> Array:
-        """Return columns in the order of the sorted classes, given those in their order."""
+        """Return columns in sorted order, given columns in the order of the classes."""
         return columns[..., np.argsort(self.order)] if self.is_permuted else columns
 
     def _in_order(self, columns: Array) -> Array:
-        """Return columns in the order of the classes, given those of the sorted ones."""
+        """Return columns in the order of the classes, given columns in sorted order."""
         return columns[..., list(self.order)] if self.is_permuted else columns
 
 
@@ -229,7 +231,7 @@ class CumulativeProbit(Cumulative):
     def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
         middle = z[..., :-1] + gaps / 2
         narrow = cls.log_density(middle) + np.log(gaps)
-        # On the side where neither probability is near one.
+        # Differences are taken on the side where neither probability is near one.
         left = middle < 0
         larger = np.where(left, below[..., 1:], above[..., :-1])
         smaller = np.where(left, below[..., :-1], above[..., 1:])
@@ -259,7 +261,7 @@ class CumulativeCLogLog(Cumulative):
 
     @classmethod
     def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
-        # The share of those above the lower threshold who are not above the higher one.
+        # The share of what is above the lower threshold that is not above the higher one.
         log_hazard = z[..., 1:] + np.log(-np.expm1(-gaps))
         return above[..., :-1] + cls.log_below(log_hazard)
 
@@ -270,7 +272,7 @@ class CumulativeCLogLog(Cumulative):
 
 
 def _growth(z: Array) -> Array:
-    """Return exp(z), cut where it would overflow in float32."""
+    """Return exp(z), bounded so that it does not overflow in float32."""
     return np.exp(np.minimum(z, 80))
 
 
@@ -281,7 +283,7 @@ def even_thresholds(link: type[Cumulative], n: int) -> Array:
     return link.quantile(below, below[::-1])
 
 
-#: Links of classes that have an order, by name.
+#: Links of ordered classes, by name.
 CUMULATIVE_LINKS: dict[str, type[Cumulative]] = {
     "logit": CumulativeLogit,
     "probit": CumulativeProbit,

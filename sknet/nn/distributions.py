@@ -1,7 +1,7 @@
 """Distributions of y: probabilities, quantiles, samples and scores.
 
-To add one, derive a class from :class:`Distribution`, and return it from ``distribution`` of
-the loss that it is for.
+To add one, derive a class from :class:`Distribution`, and return it from the method
+``distribution`` of its loss.
 """
 
 import math
@@ -19,30 +19,30 @@ from sknet.nn.kernels import Array
 
 #: The levels at which distributions are calibrated.
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
-#: The largest z that counts in a calibration, which is for all rows: in rows whose quantiles
-#: are nearly equal, as those of integers can be, it has no limit.
+#: The largest z that a calibration uses. If the quantiles of a row are nearly equal, as those
+#: of integers can be, its z has no limit, and the calibration is for all rows.
 FARTHEST = 30.0
-#: A calibration counts as many rows as these that need none.
+#: A calibration counts this many further rows, for which the distributions are right.
 PRIOR_ROWS = 50
-#: Counts above this one have no exact float64.
+#: Larger counts have no exact float64.
 LARGEST_COUNT = 2.0**53
-#: The least dispersion, that of rows which are predicted exactly.
+#: The smallest dispersion, that of rows that are predicted exactly.
 LEAST_DISPERSION = 1e-12
-#: The mean number of jumps from which a sum of jumps is close to a shifted gamma distribution:
-#: its probabilities differ by less than 2e-4.
+#: With more jumps on average, a sum of jumps has nearly a shifted gamma distribution: the
+#: probabilities differ by less than 2e-4.
 MANY_JUMPS = 300.0
-#: The largest number of means at which quantiles are computed; of more, they are interpolated.
+#: The largest number of means at which quantiles are computed; for more, they are interpolated.
 N_NODES = 150
-#: Smaller mean numbers of jumps, and smaller excesses of them, count as this one.
+#: Mean numbers of jumps below this, and excesses of them, are raised to it.
 LEAST = 1e-13
 
 
 class Distribution(ABC):
     """The distribution of y in each row and each output.
 
-    The parameters are arrays of shape (n_rows, n_outputs, 1), with further entries in the last
-    axis if a subclass says so. Arguments and results have an axis of any length there. All
-    numbers are float64, and in the units of y.
+    The parameters are arrays of shape (n_rows, n_outputs, 1). In some subclasses, the last axis
+    is longer. The last axis of arguments and results has any length. All numbers are float64,
+    in the units of y.
     """
 
     @abstractmethod
@@ -51,11 +51,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def cdf(self, y: Array) -> Array:
-        """Return the probabilities of at most y."""
+        """Return the probabilities that a number of the distribution is at most y."""
 
     @abstractmethod
     def quantiles(self, levels: Array) -> Array:
-        """Return the smallest numbers whose probabilities of at most them reach the levels."""
+        """Return the smallest numbers whose ``cdf`` is at least as large as the levels."""
 
     @abstractmethod
     def crps(self, y: Array) -> Array:
@@ -73,7 +73,9 @@ class Distribution(ABC):
         """Return independent samples; ``rng`` is a generator or RandomState of NumPy."""
 
     def calibration(self, y: Array, sample_weight: Array | None) -> Array | None:
-        """Return what rows tell of the distributions of others, or None if they tell nothing.
+        """Return a correction of the distributions of all rows, or None if there is none.
+
+        It is estimated from rows whose y is known.
 
         Parameters
         ----------
@@ -87,7 +89,7 @@ class Distribution(ABC):
         return None
 
     def calibrated(self, calibration: Array) -> "Distribution":
-        """Return the distributions with a calibration that others have told."""
+        """Return the distributions with a correction, which ``calibration`` has returned."""
         return self
 
 
@@ -126,7 +128,7 @@ class PiecewiseNormal(Distribution):
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the normal z at which the distributions of the rows have ``CALIBRATED``.
 
-        With few rows, they are near those of distributions that are right as they are.
+        With few rows, they are close to those of distributions that need no calibration.
         """
         z = np.clip(self._z(y)[..., 0], -FARTHEST, FARTHEST)
         found = np.quantile(z, CALIBRATED, 0, weights=sample_weight, method="inverted_cdf")
@@ -135,10 +137,10 @@ class PiecewiseNormal(Distribution):
         return expected + n_rows / (n_rows + PRIOR_ROWS) * (found.T - expected)
 
     def calibrated(self, calibration: Array) -> Self:
-        """Return the distributions whose quantiles ``CALIBRATED`` are where it says.
+        """Return the distributions whose quantiles at ``CALIBRATED`` are those at other z.
 
         Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep Learning Using Calibrated
-        Regression" (2018), with a function of normal z in the place of probabilities.
+        Regression" (2018), with a function of normal z instead of probabilities.
         """
         return self.through(CALIBRATED, self._at(calibration))
 
@@ -175,7 +177,7 @@ class PiecewiseNormal(Distribution):
         return constant * rank**2 + self.slopes * spread
 
     def _z(self, y: Array) -> Array:
-        """Return the numbers whose standard normal probability is that of at most y."""
+        """Return the standard normal numbers that have the ``cdf`` of y."""
         piece = (y[..., np.newaxis] >= self.values[..., np.newaxis, 1:]).sum(axis=-1)
         value, slope = self._of_pieces(piece)
         return self.starts[piece] + (y - value) / slope
@@ -207,8 +209,8 @@ class Poisson(Distribution):
     def __post_init__(self) -> None:
         if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
             raise ValueError(
-                f"A Poisson distribution is one of counts, but a mean is {largest:.3g}. Choose "
-                "loss='gamma' or 'tweedie' for amounts."
+                f"A Poisson distribution is one of counts, but a mean is {largest:.3g}. For "
+                "amounts, choose loss='gamma' or 'tweedie'."
             )
 
     def __len__(self) -> int:
@@ -272,12 +274,12 @@ class Gamma(Dispersed):
 
     @cached_property
     def shape(self) -> Array:
-        """The exponent of y in the density, plus one."""
+        """The shape: the exponent of y in the density, plus one."""
         return 1 / np.asarray(self.dispersion)
 
     @cached_property
     def scale(self) -> Array:
-        """The number that divides y in the density."""
+        """The scale, by which y is divided in the density."""
         return self.dispersion * self.mean
 
     def cdf(self, y: Array) -> Array:
@@ -300,11 +302,11 @@ class Gamma(Dispersed):
 class Tweedie(Dispersed):
     """The sum of a random number of gamma-distributed jumps; its variance is dispersion mean^p.
 
-    The number has a Poisson distribution, and the sum of no jumps is zero. It is the Tweedie
+    The number has a Poisson distribution, and the sum of no jumps is zero. This is the Tweedie
     distribution of power 1 < p < 2: Dunn and Smyth, "Series evaluation of Tweedie exponential
     dispersion model densities" (2005), section 2. Probabilities are sums over the number of
-    jumps. From ``MANY_JUMPS`` on, it is a shifted gamma distribution that has the same mean,
-    variance and skewness.
+    jumps. With more than ``MANY_JUMPS`` on average, a shifted gamma distribution with the same
+    mean, variance and skewness replaces it.
     """
 
     @property
@@ -332,7 +334,7 @@ class Tweedie(Dispersed):
 
     @cached_property
     def _limit(self) -> Gamma:
-        """What is added to the shift with many jumps."""
+        """The gamma distribution of a sum of many jumps, before the shift."""
         cv_squared = self.dispersion * self.mean ** (self.power - 2)
         return Gamma(2 / self.power * self.mean, dispersion=self.power**2 / 4 * cv_squared)
 
