@@ -159,6 +159,11 @@ def test_the_same_seed_gives_the_same_bits(frame):
     assert (one != third).any()
 
 
+def test_it_has_a_time_limit(frame):
+    pretrained = pretrain(NNRegressor(max_iter=50, time_limit=1e-9), frame[0])
+    assert len(pretrained.history_["loss"]) == 1
+
+
 def test_members_are_those_of_few_rows():
     """A table of many rows would get members that share weights."""
     X = np.random.default_rng(0).normal(size=(2500, 4))
