@@ -188,8 +188,7 @@ class Network:
         ``which`` are places among the ``n_raw`` outputs of each member. Outputs that are the
         same for all rows are left out, and do not count.
         """
-        *others, last = self.layers
-        last = last.head if isinstance(last, WithConstants) else last
+        others, last = self.layers[:-1], self.head
         n_units = last.n_units // n_raw * (which.stop - which.start)  # type: ignore[attr-defined]
         fewer = replace(last, n_units=n_units, within=None)  # type: ignore[type-var]
         part = replace(self, layers=(*others, fewer))
