@@ -130,7 +130,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         given = Batch(X, y, cast(Any, sample_weight))
         known = None if before is None else before._features.asked_by(self)
         features, data = read_training(self, given, known)
-        data = with_groups(data, groups)
+        data = with_groups(data, groups, used=X_val is None)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
