@@ -1,9 +1,7 @@
 """A stack of layers over one flat parameter vector."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import groupby
 from math import prod
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self, cast
@@ -218,33 +216,6 @@ class Network:
         """Return the slots by the number of their layer, without dropout, and their name."""
         n_before = np.cumsum([isinstance(layer, Dropout) for layer in self.layers]).tolist()
         return {(slot.layer - n_before[slot.layer], slot.name): slot for slot in self.slots}
-
-    def stretches(
-        self, of_layers: Sequence[float], start: int, stop: int
-    ) -> list[tuple[float, int, int]]:
-        """Return the longest stretches of the flat vector whose layers have the same number.
-
-        Parameters
-        ----------
-        of_layers : sequence of float
-            A number for each layer; empty for a number of one for all of them.
-        start, stop : int
-            The part of the vector that is divided.
-
-        Returns
-        -------
-        list of (number, start, stop)
-        """
-        if not of_layers:
-            return [(1.0, start, stop)]
-        inside = (
-            one for one in self.slots if start <= one.where.start < one.where.stop <= stop
-        )
-        found = []
-        for number, group in groupby(inside, lambda slot: of_layers[slot.layer]):
-            places = [one.where for one in group]
-            found.append((number, places[0].start, places[-1].stop))
-        return found
 
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters, of float64."""
