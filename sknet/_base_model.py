@@ -256,9 +256,8 @@ class Model:
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        ending, certainty = result.ending.value, result.certainty
-        known = {"ending": ending, "certainty": certainty}
-        known |= {"n_refit": result.n_refit, "n_unvisited": result.n_unvisited}
+        names = "certainty", "n_refit", "n_unvisited"
+        known = {"ending": result.ending.value, **{one: getattr(result, one) for one in names}}
         return replace(self.with_params(result.params, **known), calibration=result.calibration)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:

@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.ensembles import WithConstants
 from sknet.nn.kernels import Array, Rows, Views
-from sknet.nn.layers import Buffers, Dropout, Layer, Parameter, WorkArrays
+from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.sets import Bounds
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
@@ -207,15 +207,14 @@ class Network:
         Layers of dropout may differ. The output layer may differ unless ``with_outputs``, which
         copies it, too.
         """
-        theirs = other._numbered_slots()
-        for key, slot in self._numbered_slots().items():
-            if with_outputs or slot.layer < len(self.layers) - 1:
-                slot.of(params)[...] = theirs[key].of(others)
 
-    def _numbered_slots(self) -> dict[tuple[int, str], Slot]:
-        """Return the slots by the number of their layer, without dropout, and their name."""
-        n_before = np.cumsum([isinstance(layer, Dropout) for layer in self.layers]).tolist()
-        return {(slot.layer - n_before[slot.layer], slot.name): slot for slot in self.slots}
+        def arrays(network: "Network", vector: Array) -> list[Array]:
+            n_layers = len(network.layers) - (not with_outputs)
+            return [one.of(vector) for one in network.slots if one.layer < n_layers]
+
+        # Dropout has no parameters, so that the others are in the same order.
+        for mine, theirs in zip(arrays(self, params), arrays(other, others), strict=True):
+            mine[...] = theirs
 
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters, of float64."""
