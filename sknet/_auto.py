@@ -41,8 +41,9 @@ PATIENCE = 10
 #: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
 #: learning rate falls to zero within the second.
 PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
-#: For numbers, the score of whole groups is uncertain: the first epochs can be the best for
-#: long, until the learning rate is lower. The patience is so many times as long.
+#: The score of whole groups is uncertain: one of the first epochs is often the best until the
+#: learning rate has fallen. Except for classes without an order, patience is so many times as
+#: long.
 PATIENCE_OF_GROUPS = 3
 #: On tables from ``SMALL`` on: the number of mini-batches of an epoch, and the smallest and the
 #: largest number of rows of a mini-batch.
