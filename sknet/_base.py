@@ -164,7 +164,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             )
         if init is not None:
             if not isinstance(init, PretrainedNetwork):
-                fitted(init)
+                fitted(init, "init")
             return init, None
         if resume_from is not None:
             return load_checkpoint(self, resume_from)
@@ -412,8 +412,10 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
         )
 
 
-def fitted(estimator: Any) -> tuple[Features, Model]:
+def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     """Return the features and the model of a fitted estimator of sknet.
+
+    ``name`` is that of the argument in messages.
 
     Raises
     ------
@@ -424,9 +426,10 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"An NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For a "
-            "pipeline, pass its last step, pipeline[-1], and X transformed by the steps before "
-            "it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
+            f"{name}: an NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For "
+            "a pipeline, pass its last step, pipeline[-1], and X transformed by the steps "
+            "before it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
-    check_is_fitted(estimator)
+    message = f"{name}: this %(name)s instance is not fitted yet. Call its fit first."
+    check_is_fitted(estimator, msg=message)
     return estimator._features, estimator._model
