@@ -41,6 +41,10 @@ PATIENCE = 10
 #: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
 #: learning rate falls to zero within the second.
 PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
+#: The score of whole groups is uncertain: one of the first epochs is often the best until the
+#: learning rate has fallen. Except for classes without an order, patience is so many times as
+#: long.
+PATIENCE_OF_GROUPS = 3
 #: On tables from ``SMALL`` on: the number of mini-batches of an epoch, and the smallest and the
 #: largest number of rows of a mini-batch.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
@@ -98,7 +102,8 @@ class Facts(NamedTuple):
     are split off later. ``n_levels`` has the number of levels of each category, and ``n_dates``
     is the number of columns of dates. If the rows are one chunk of a stream, ``n_earlier`` is
     the number of rows of the chunks before it, else None.
-    ``ordered_y`` says that the loss uses an order of the classes.
+    ``ordered_y`` says that the loss uses an order of the classes, and ``grouped`` that no split
+    divides groups of rows.
     """
 
     n_rows: int
@@ -110,6 +115,7 @@ class Facts(NamedTuple):
     n_dates: int = 0
     n_earlier: int | None = None
     ordered_y: bool = False
+    grouped: bool = False
 
     @property
     def one_score(self) -> bool:
@@ -255,6 +261,8 @@ def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
     if not _is_planned(known):
         return PATIENCE
     patience = max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
+    if facts.grouped and facts.one_score:
+        return patience * PATIENCE_OF_GROUPS
     by_numbers = not (facts.one_score or facts.n_levels)
     return min(patience, PATIENCE) if by_numbers else patience
 

@@ -127,7 +127,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         given = Batch(X, y, cast(Any, sample_weight))
         known = None if before is None else before._features.asked_by(self)
         features, data = read_training(self, given, known)
-        data = with_groups(data, groups)
+        data = with_groups(data, groups, used=X_val is None)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
         # Drawn after the checks, so that an error leaves a given RandomState as it was.
@@ -161,7 +161,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             )
         if init is not None:
             if not isinstance(init, PretrainedNetwork):
-                fitted(init)
+                fitted(init, "init")
             return init, None
         if resume_from is not None:
             return load_checkpoint(self, resume_from)
@@ -409,8 +409,10 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
         )
 
 
-def fitted(estimator: Any) -> tuple[Features, Model]:
+def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     """Return the features and the model of a fitted estimator of sknet.
+
+    ``name`` is that of the argument in messages.
 
     Raises
     ------
@@ -421,9 +423,10 @@ def fitted(estimator: Any) -> tuple[Features, Model]:
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"An NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For a "
-            "pipeline, pass its last step, pipeline[-1], and X transformed by the steps before "
-            "it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
+            f"{name}: an NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For "
+            "a pipeline, pass its last step, pipeline[-1], and X transformed by the steps "
+            "before it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
-    check_is_fitted(estimator)
+    message = f"{name}: this %(name)s instance is not fitted yet. Call its fit first."
+    check_is_fitted(estimator, msg=message)
     return estimator._features, estimator._model

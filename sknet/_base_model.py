@@ -157,17 +157,23 @@ class Model:
         """
         params = self.params.copy()
         self.network.copy_layers(params, source.network, source.params, with_outputs=False)
-        if (change := self.rescaling_from(source)) is not None:
+        if self._predicts_as(source) and (change := self.rescaling_from(source.target)):
             whole = params.copy()
             self.network.copy_layers(whole, source.network, source.params, with_outputs=True)
             self.network.rescale_outputs(whole, *change)
             params = whole if self._beats_constant(whole, data) else params
         return self.with_params(params)
 
-    def rescaling_from(self, source: "Model") -> Change | None:
-        """Return how to change raw predictions of another model to predict as that one does.
+    def _predicts_as(self, source: "Model") -> bool:
+        """Whether both models turn raw predictions of as many columns into the same kind."""
+        heads = self.network.layers[-1], source.network.layers[-1]
+        same_link = self.loss.link == source.loss.link
+        return type(self) is type(source) and same_link and heads[0] == heads[1]
 
-        None, the default, if these are not about a y of the same form.
+    def rescaling_from(self, before: Any) -> Change | None:
+        """Return how to change raw predictions about the target ``before`` to suit this one.
+
+        None, the default, if that cannot be done. Both targets have as many columns.
         """
         return None
 
@@ -250,9 +256,8 @@ class Model:
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a fit that is over."""
-        ending, certainty = result.ending.value, result.certainty
-        known = {"ending": ending, "certainty": certainty}
-        known |= {"n_refit": result.n_refit, "n_unvisited": result.n_unvisited}
+        names = "certainty", "n_refit", "n_unvisited"
+        known = {"ending": result.ending.value, **{one: getattr(result, one) for one in names}}
         return replace(self.with_params(result.params, **known), calibration=result.calibration)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:

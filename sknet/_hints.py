@@ -60,7 +60,8 @@ def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator
 
     def hint(name: str) -> str:
         options = [one.options for one in constraints[name] if isinstance(one, Options)]
-        return hint_of_value(name, getattr(estimator, name), set().union(*options))
+        names = {one for one in set().union(*options) if isinstance(one, str)}
+        return hint_of_value(name, getattr(estimator, name), names)
 
     with _hints(r"The '(\w+)' parameter", hint):
         yield

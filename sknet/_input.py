@@ -313,8 +313,10 @@ def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     return data.with_targets(f"y{suffix}")
 
 
-def with_groups(data: Dataset, groups: Any) -> Dataset:
-    """Return training rows with the numbers of their groups, if the user gives groups.
+def with_groups(data: Dataset, groups: Any, used: bool) -> Dataset:
+    """Return training rows with the numbers of their groups, if there are groups to be used.
+
+    Groups that are not used are checked as well.
 
     Raises
     ------
@@ -323,7 +325,8 @@ def with_groups(data: Dataset, groups: Any) -> Dataset:
     """
     if groups is None:
         return data
-    return data._replace(groups=check_groups(groups, data.X.shape[0])[data.positions])
+    numbers = check_groups(groups, data.X.shape[0])[data.positions]
+    return data._replace(groups=numbers) if used else data
 
 
 def read_validation(features: Features, given: Batch) -> Dataset | None:

@@ -171,6 +171,14 @@ class JointModel(Model):
         """Return the changes of the raw predictions of each target."""
         return self.loss.link.joined([model.initial_change() for model in self.models])
 
+    def rescaling_from(self, before: JointTarget) -> Change | None:
+        """Return the changes for all targets, or None if one of them is another."""
+        if before.names != self.target.names:
+            return None
+        pairs = zip(self.models, before.targets, strict=True)
+        changes = [model.rescaling_from(target) for model, target in pairs]
+        return None if None in changes else self.loss.link.joined(changes)
+
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
 

@@ -5,6 +5,7 @@ A model knows nothing of scikit-learn's estimators. An estimator keeps its model
 
 from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -112,12 +113,10 @@ class ClassificationModel(Model):
         thresholds = link.thresholds(raw)
         return thresholds[0] if self.n_members == 1 else thresholds
 
-    def rescaling_from(self, source: Model) -> Change | None:
-        """Return no change of logits, or None if the classes or the loss are others."""
-        if not isinstance(source, ClassificationModel) or source.loss.link != self.loss.link:
-            return None
-        one, other = self.target, source.target
-        same = one.kind == other.kind and np.array_equal(one.classes_, other.classes_)
+    def rescaling_from(self, before: ClassTarget) -> Change | None:
+        """Return no change of logits, or None if the classes are others."""
+        known, now = before.classes_, self.target.classes_
+        same = before.kind == self.target.kind and np.array_equal(known, now)
         return (np.ones(self.n_raw), np.zeros(self.n_raw)) if same else None
 
     def decision(self, raw: np.ndarray) -> np.ndarray:
@@ -206,18 +205,12 @@ class RegressionModel(Model):
         """
         after = copy(self.target)
         after.merge(self.measure_target(self.settings, data))
-        rescaling = self._rescaling(self.target, after)
+        rescaling = replace(self, target=after).rescaling_from(self.target)
         return (self.target, None) if rescaling is None else (after, rescaling)
 
-    def rescaling_from(self, source: Model) -> Change | None:
-        """Return the change for the scale of y, or None if outputs or the loss are others."""
-        if not isinstance(source, RegressionModel) or source.loss.link != self.loss.link:
-            return None
-        same = source.target.n_outputs == self.target.n_outputs
-        return self._rescaling(source.target, self.target) if same else None
-
-    def _rescaling(self, before: RegressionTarget, after: RegressionTarget) -> Change | None:
-        """Return how raw predictions change from one scale of y to another, or None."""
+    def rescaling_from(self, before: RegressionTarget) -> Change | None:
+        """Return the change for the scale of y; None if there is none for the loss."""
+        after = self.target
         shift = (before.mean_ - after.mean_) / after.scale_
         return self.loss.link.rescaling(before.scale_, after.scale_, shift)
 

@@ -193,13 +193,10 @@ class Settings:
 
     def update_rule(self, network: Network) -> UpdateRule:
         """Return the rule that turns gradients into steps, for a stochastic solver."""
-        factor, n_frozen = self.hidden_rate_factor, 0
-        rates: tuple[float, ...] = ()
-        if self.frozen_layers:
-            n_frozen = 1 + network.hidden_ends[self.frozen_layers - 1]
-        if n_frozen or factor != 1:
-            n_others = len(network.layers) - 1 - n_frozen
-            rates = *[0.0] * n_frozen, *[factor] * n_others, 1.0
+        n_first = self.frozen_layers
+        n_frozen = 1 + network.hidden_ends[n_first - 1] if n_first else 0
+        n_others = len(network.layers) - 1 - n_frozen
+        rates = *[0.0] * n_frozen, *[self.hidden_rate_factor] * n_others, 1.0
         solver = cast(Optimizer, self.solver)
         return UpdateRule(solver, **self.fields_of(UpdateRule), rates_of_layers=rates)
 

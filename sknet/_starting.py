@@ -33,25 +33,25 @@ from sknet.nn.monotone import Promise
 
 
 def facts_of(
-    features: Features,
-    n_rows: int,
-    dtype: np.dtype[Any],
-    is_sparse: bool,
-    n_earlier: int | None = None,
+    features: Features, n_rows: int, dtype: np.dtype[Any], is_sparse: bool, **known: Any
 ) -> Facts:
     """Return the facts of a table that the values of "auto" depend on.
 
-    ``n_rows`` is the number of rows of the whole table, and ``n_earlier`` that of the rows of
-    earlier chunks, if the table is a chunk of a stream.
+    ``n_rows`` is the number of rows of the whole table, and ``known`` are other facts.
     """
     n_columns, numeric_y = features.n_features, features.numeric_y
     n_levels = [len(levels) for levels in features.reader.levels_]
     n_dates = len(features.reader.of_kind(DateColumn))
     # Several targets have a loss each.
     ordered = uses_order(getattr(features.estimator, "loss", None))
-    return Facts(
-        n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier, ordered
-    )
+    facts = Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates)
+    return facts._replace(ordered_y=ordered, **known)
+
+
+def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
+    """Return the facts of a table in memory, of which ``known`` may replace some."""
+    X, known = data.X, {"grouped": data.groups is not None} | known
+    return facts_of(features, data.n_rows, X.dtype, sparse.issparse(X), **known)
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
@@ -161,12 +161,11 @@ def start_model(
         If y does not suit the loss, if ``numeric_embedding`` does not suit X, or if monotonic
         constraints suit neither X nor the task.
     """
-    X, n_rows = data.X, data.n_rows
-    facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
+    facts = facts_of_rows(features, data, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
     kind = model_class(features.numeric_y, data.y)
     known = kind.measure_target(settings, data)
-    settings, target = kind.learn_target(settings, known, X.dtype, classes)
+    settings, target = kind.learn_target(settings, known, data.X.dtype, classes)
     # The encodings are those of the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
@@ -196,8 +195,8 @@ def continue_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the target that the model has learned.
     """
-    X, n_rows = data.X, n_rows or data.n_rows
-    facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X), n_earlier)
+    facts = facts_of_rows(features, data, n_earlier=n_earlier)
+    facts = facts._replace(n_rows=n_rows or data.n_rows)
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
     if isinstance(settings.class_weight, str):  # "balanced"
         counts = model.measure_target(settings, data)
@@ -243,13 +242,12 @@ def transfer_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the loss.
     """
-    X, n_rows = data.X, data.n_rows
-    facts = facts_of(features, n_rows, X.dtype, sparse.issparse(X))
+    facts = facts_of_rows(features, data)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
     kind = model_class(features.numeric_y, data.y)
     known = kind.measure_target(settings, data)
-    settings, target = kind.learn_target(settings, known, X.dtype)
+    settings, target = kind.learn_target(settings, known, data.X.dtype)
     encoder = source.encoder.with_late_scales(data)
     model = kind.initial(settings, source.reader, encoder, target, streams["init"])
     return model.with_layers_of(source, weigh(settings, target, data))

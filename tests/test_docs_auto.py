@@ -73,6 +73,7 @@ def test_every_rule_is_on_the_page():
         "n_iter_no_change": [
             _auto.PLANNED_PATIENCE,
             _auto.LEAST_PATIENCE,
+            _auto.PATIENCE_OF_GROUPS,
             _auto.PATIENCE,
             _auto.PATIENCE,
         ],

@@ -27,6 +27,7 @@ WRONG_VALUES = [
     ("numeric_embedding", "PLE", "'piecewise_linear'"),
     ("scoring", "accurracy", "'accuracy'"),
     ("dtype", "Float32", "'float32'"),
+    ("n_iter_no_change", "Auto", "'auto'"),
 ]
 #: Arguments of other libraries, and what the messages name.
 WRONG_NAMES = [

@@ -244,6 +244,19 @@ def test_partial_fit(table):
         fitted.partial_fit(X, gaps[["price", "size"]])
 
 
+def test_a_start_keeps_the_outputs_of_the_same_targets(table):
+    """Predictions are those of the start, whatever the scales of the new rows are."""
+    X, y, _ = table
+    known = network().fit(X, y)
+    rows = slice(0, 100)
+    still = {"learning_rate_init": 1e-12, "max_iter": 1, "early_stopping": False}
+    for targets, same in [(y, True), (y.rename(columns={"price": "cost"}), False)]:
+        fitted = network(**still).fit(X[rows], targets[rows], init=known)
+        assert fitted._model.target.targets[0].scale_ != known._model.target.targets[0].scale_
+        found, expected = (one.predict(X).iloc[:, 0] for one in (fitted, known))
+        assert np.allclose(found, expected, rtol=1e-4) == same
+
+
 def test_checkpoint_and_files(table, tmp_path):
     X, _, gaps = table
     whole = network().fit(X, gaps)

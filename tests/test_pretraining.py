@@ -140,15 +140,15 @@ def test_a_fit_starts_from_its_layers(frame, cls, options):
     assert joblib.hash(vars(estimator)) == before
     pretrained = pickle.loads(pickle.dumps(pretrained))
     fitted = network(cls, **options, frozen_layers=2).fit(X[:120], y[:120], init=pretrained)
-    mine, theirs = (one._model.network._numbered_slots() for one in (fitted, pretrained))
-    kept = [key for key in mine if key[0] < max(mine)[0]]
-    assert len(kept) > 3
-    for key in kept:
-        one, other = (
-            mine[key].of(fitted._model.params),
-            theirs[key].of(pretrained._model.params),
-        )
-        assert_array_equal(one, other)
+    found = []
+    for model in (fitted._model, pretrained._model):
+        *hidden, _ = range(len(model.network.layers))
+        slots = [one for one in model.network.slots if one.layer in hidden]
+        found.append([(one.name, one.of(model.params)) for one in slots])
+    assert len(found[0]) > 3
+    for (name, array), (other_name, other) in zip(*found, strict=True):
+        assert name == other_name
+        assert_array_equal(array, other)
     assert fitted.predict(X).shape == y.shape
 
 
@@ -157,6 +157,11 @@ def test_the_same_seed_gives_the_same_bits(frame):
     one, other, third = (pretrain(network(random_state=i), X)._model.params for i in (0, 0, 1))
     assert_array_equal(one, other)
     assert (one != third).any()
+
+
+def test_it_has_a_time_limit(frame):
+    pretrained = pretrain(NNRegressor(max_iter=50, time_limit=1e-9), frame[0])
+    assert len(pretrained.history_["loss"]) == 1
 
 
 def test_members_are_those_of_few_rows():

@@ -319,9 +319,9 @@ def test_other_columns_are_refused(frame, forbid_training, change, message):
 def test_what_is_no_fitted_network_is_refused(frame, forbid_training):
     X, y = frame
     forbid_training()
-    with pytest.raises(TypeError, match="got Pipeline"):
+    with pytest.raises(TypeError, match="^init: .*got Pipeline"):
         network().fit(X, y, init=make_pipeline(network()))
-    with pytest.raises(sklearn.exceptions.NotFittedError):
+    with pytest.raises(sklearn.exceptions.NotFittedError, match="^init: this NNRegressor"):
         network().fit(X, y, init=network())
 
 

@@ -289,6 +289,18 @@ def test_groups_have_no_other_use(early_stopping, given_val):
     assert_array_equal(network.predict_proba(X), expected)
 
 
+def test_the_score_of_groups_has_more_patience():
+    """In regression, unless it is set or X_val is what early stopping watches."""
+    y, found = y_of(NNRegressor), {}
+    validating = {"groups": GROUPS, "X_val": X[:30], "y_val": y[:30]}
+    options = {"groups": {"groups": GROUPS}, "X_val": validating}
+    for name, given_val in {"rows": {}, **options}.items():
+        network = NNRegressor(**{**EARLY, "max_iter": 30}, n_iter_no_change="auto")
+        network.fit(X, y, **given_val)
+        found[name] = network.auto_params_["n_iter_no_change"]
+    assert found == {"rows": 5, "groups": 15, "X_val": 5}
+
+
 def test_a_warning_tells_of_rows_that_are_not_used():
     splitter = TimeSeriesSplit(5)
     network = NNRegressor(**EARLY, validation_fraction=splitter)

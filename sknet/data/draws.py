@@ -181,10 +181,8 @@ def cross_fitted(
         # The few rows of a class are in consecutive parts, so those of the members are spread.
         of_members = np.arange(n_members) * n_parts // n_members
     else:
-        of_members, rest = (
-            np.arange(n_members),
-            [1 - n_members / n_parts] * (n_members < n_parts),
-        )
+        of_members = np.arange(n_members)
+        rest = [1 - n_members / n_parts] if n_members < n_parts else []
         shares = np.array([1 / n_parts] * n_members + rest)
         parts = deal_groups(data.groups, shares, labels, seed)
     held_out = parts[:, np.newaxis] == of_members

@@ -8,12 +8,13 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 import numpy as np
 
 from sknet.nn.budget import Budget
 from sknet.nn.kernels import Array, blocks, divided
+from sknet.nn.network import Slot
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
@@ -220,17 +221,21 @@ class Epoch(Epochs):
         and layers only if their factors do. Parameters with a factor of zero are in none.
         """
         network, optimizer = self.objective.network, self.rule.optimizer
-        n, undecayed = network.n_penalized, optimizer.without_decay()
-        wholes = [(optimizer, 0, n), (undecayed, n, network.n_params)]
-        if optimizer == undecayed:
-            wholes = [(optimizer, 0, network.n_params)]
-        return [
-            (optimizer, factor, start, stop)
-            for optimizer, *whole in wholes
-            for factor, first, last in network.stretches(self.rule.rates_of_layers, *whole)
-            if factor
-            for start, stop in pairwise(divided(first, last, self.team.n_threads))
-        ]
+        undecayed = optimizer.without_decay()
+        factors = self.rule.rates_of_layers or [1.0] * len(network.layers)
+
+        def how(slot: Slot) -> tuple[bool, float]:
+            decays = optimizer != undecayed and slot.parameter.penalized
+            return decays, factors[slot.layer]
+
+        found = []
+        for (decays, factor), slots in groupby(network.slots, how):
+            places = [slot.where for slot in slots]
+            whole = places[0].start, places[-1].stop
+            ends = divided(*whole, self.team.n_threads) if factor else []
+            own = optimizer if decays else undecayed
+            found += [(own, factor, start, stop) for start, stop in pairwise(ends)]
+        return found
 
     def run(self) -> tuple[float, float]:
         """Make one epoch; return means of the loss and of the penalty before each step.

@@ -1,9 +1,7 @@
 """A stack of layers over one flat parameter vector."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import groupby
 from math import prod
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self, cast
@@ -14,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.ensembles import WithConstants
 from sknet.nn.kernels import Array, Rows, Views
-from sknet.nn.layers import Buffers, Dropout, Layer, Parameter, WorkArrays
+from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.sets import Bounds
 
 #: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
@@ -188,8 +186,7 @@ class Network:
         ``which`` are places among the ``n_raw`` outputs of each member. Outputs that are the
         same for all rows are left out, and do not count.
         """
-        *others, last = self.layers
-        last = last.head if isinstance(last, WithConstants) else last
+        others, last = self.layers[:-1], self.head
         n_units = last.n_units // n_raw * (which.stop - which.start)  # type: ignore[attr-defined]
         fewer = replace(last, n_units=n_units, within=None)  # type: ignore[type-var]
         part = replace(self, layers=(*others, fewer))
@@ -210,42 +207,14 @@ class Network:
         Layers of dropout may differ. The output layer may differ unless ``with_outputs``, which
         copies it, too.
         """
-        theirs = other._numbered_slots()
-        for key, slot in self._numbered_slots().items():
-            if with_outputs or slot.layer < len(self.layers) - 1:
-                slot.of(params)[...] = theirs[key].of(others)
 
-    def _numbered_slots(self) -> dict[tuple[int, str], Slot]:
-        """Return the slots by the number of their layer, without dropout, and their name."""
-        n_before = np.cumsum([isinstance(layer, Dropout) for layer in self.layers]).tolist()
-        return {(slot.layer - n_before[slot.layer], slot.name): slot for slot in self.slots}
+        def arrays(network: "Network", vector: Array) -> list[Array]:
+            n_layers = len(network.layers) - (not with_outputs)
+            return [one.of(vector) for one in network.slots if one.layer < n_layers]
 
-    def stretches(
-        self, of_layers: Sequence[float], start: int, stop: int
-    ) -> list[tuple[float, int, int]]:
-        """Return the longest stretches of the flat vector whose layers have the same number.
-
-        Parameters
-        ----------
-        of_layers : sequence of float
-            A number for each layer; empty for a number of one for all of them.
-        start, stop : int
-            The part of the vector that is divided.
-
-        Returns
-        -------
-        list of (number, start, stop)
-        """
-        if not of_layers:
-            return [(1.0, start, stop)]
-        inside = (
-            one for one in self.slots if start <= one.where.start < one.where.stop <= stop
-        )
-        found = []
-        for number, group in groupby(inside, lambda slot: of_layers[slot.layer]):
-            places = [one.where for one in group]
-            found.append((number, places[0].start, places[-1].stop))
-        return found
+        # Dropout has no parameters, so that the others are in the same order.
+        for mine, theirs in zip(arrays(self, params), arrays(other, others), strict=True):
+            mine[...] = theirs
 
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters, of float64."""
