@@ -27,6 +27,8 @@ from sknet.nn.sets import POSITIONS
 LOG_GAP_LIMITS = (-50.0, 10.0)
 #: The largest magnitude of a score.
 FARTHEST_SCORE = 1e6
+#: The upper limit of the highest class, and minus the lower limit of the lowest.
+EDGE = 1e9
 #: A narrower class has the density in its middle times its width as its probability.
 NARROW = 1e-5
 
@@ -72,11 +74,8 @@ class Cumulative(Rule, Link):
 
     @classmethod
     @abstractmethod
-    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
-        """Return log(F(z_k) - F(z_(k-1))) with z_k = z_(k-1) + gap_k, a column for each gap.
-
-        ``below`` is log F(z), and ``above`` is log(1 - F(z)).
-        """
+    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
+        """Return log(F(upper) - F(lower)) with upper = lower + gaps."""
 
     @staticmethod
     @abstractmethod
@@ -97,46 +96,44 @@ class Cumulative(Rule, Link):
 
     def thresholds(self, raw: Array) -> Array:
         """Return theta_k - f, an increasing row for each row of raw predictions."""
-        return self._thresholds_and_gaps(raw)[0]
+        return self._edges_and_gaps(raw)[0][..., 1:-1]
 
-    def _thresholds_and_gaps(self, raw: Array) -> tuple[Array, Array]:
+    def _edges_and_gaps(self, raw: Array) -> tuple[Array, Array]:
+        """Return the limits of all classes, and their widths; the outer ones are huge."""
         even = even_thresholds(type(self), raw.shape[-1])
-        z: Array = raw.astype(np.float64)
-        score, gaps = z[..., 0], np.clip(z[..., 1:], *LOG_GAP_LIMITS)
-        np.exp(gaps, out=gaps)
-        gaps *= even[1:] - even[:-1]
-        z[..., 0] = even[0] - np.clip(score, -FARTHEST_SCORE, FARTHEST_SCORE)
-        z[..., 1:] = gaps
-        return np.cumsum(z, axis=-1, out=z), gaps
+        edges, gaps = (np.full((*raw.shape[:-1], even.size + n), EDGE) for n in (2, 1))
+        between = np.clip(raw[..., 1:], *LOG_GAP_LIMITS, dtype=np.float64)
+        gaps[..., 1:-1] = np.exp(between, out=between) * np.diff(even)
+        edges[..., 1] = even[0] - np.clip(raw[..., 0], -FARTHEST_SCORE, FARTHEST_SCORE)
+        edges[..., 2:-1] = gaps[..., 1:-1]
+        np.cumsum(edges[..., 1:-1], axis=-1, out=edges[..., 1:-1])
+        edges[..., 0] = -EDGE
+        return edges, gaps
 
     def log_probabilities(self, raw: Array) -> Array:
         """Return log P(y = k), with a column for each of the sorted classes."""
-        return self._sorted(self._log_probabilities(*self._thresholds_and_gaps(raw)))
-
-    def _log_probabilities(self, z: Array, gaps: Array) -> Array:
-        """Return log P(y = k) in the order of the classes."""
-        log_p = np.empty((*z.shape[:-1], z.shape[-1] + 1))
-        below, above = self.log_below(z), self.log_above(z)
-        log_p[..., 0], log_p[..., -1] = below[..., 0], above[..., -1]
-        log_p[..., 1:-1] = self.log_between(z, gaps, below, above)
-        return log_p
+        edges, gaps = self._edges_and_gaps(raw)
+        return self._sorted(self.log_between(edges[..., :-1], edges[..., 1:], gaps))
 
     def log_likelihood(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return sum_k y_k log P(y = k); write its gradient into ``gradient_out``.
 
         ``y`` has a column for each of the sorted classes.
         """
-        (z, gaps), y = self._thresholds_and_gaps(raw), self._in_order(y)
-        log_p = self._log_probabilities(z, gaps)
-        # A threshold is the upper limit of one class and the lower limit of the next.
-        log_density = self.log_density(z)
-        of_z = y[..., :-1] * np.exp(log_density - log_p[..., :-1])
-        of_z -= y[..., 1:] * np.exp(log_density - log_p[..., 1:])
+        (edges, gaps), y = self._edges_and_gaps(raw), self._in_order(y)
+        # Most rows have one class. What follows takes time for each class of a row.
+        *rows, classes = chosen = np.nonzero(y)
+        share, below, above = y[chosen], (*rows, classes), (*rows, classes + 1)
+        log_p = self.log_between(edges[below], edges[above], gaps[chosen])
+        value, of_edges = np.zeros(y.shape), np.zeros_like(edges)
+        value[chosen] = share * log_p
+        of_edges[above] = share * np.exp(self.log_density(edges[above]) - log_p)
+        of_edges[below] -= share * np.exp(self.log_density(edges[below]) - log_p)
         # A step moves all further thresholds.
-        np.cumsum(of_z[..., ::-1], axis=-1, out=of_z[..., ::-1])
-        np.negative(of_z[..., 0], out=gradient_out[..., 0], casting="same_kind")
-        np.multiply(of_z[..., 1:], gaps, out=gradient_out[..., 1:], casting="same_kind")
-        return (y * log_p).sum(axis=-1).astype(raw.dtype, copy=False)
+        of_thresholds = np.cumsum(of_edges[..., -2:0:-1], axis=-1)[..., ::-1]
+        gradient_out[..., 0] = -of_thresholds[..., 0]
+        gradient_out[..., 1:] = of_thresholds[..., 1:] * gaps[..., 1:-1]
+        return value.sum(axis=-1).astype(raw.dtype, copy=False)
 
     def inverse(self, raw: Array) -> Array:
         p = self.both(raw)
@@ -206,8 +203,8 @@ class CumulativeLogit(Cumulative):
         return -size - 2 * np.log1p(np.exp(-size))
 
     @classmethod
-    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
-        return below[..., 1:] + above[..., :-1] + np.log(-np.expm1(-gaps))
+    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
+        return cls.log_below(upper) + cls.log_above(lower) + np.log(-np.expm1(-gaps))
 
     @staticmethod
     def quantile(below: Array, above: Array) -> Array:
@@ -226,13 +223,11 @@ class CumulativeProbit(Cumulative):
         return -0.5 * np.square(z) - 0.5 * math.log(2 * math.pi)
 
     @classmethod
-    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
-        middle = z[..., :-1] + gaps / 2
-        narrow = cls.log_density(middle) + np.log(gaps)
+    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
+        narrow = cls.log_density(lower + gaps / 2) + np.log(gaps)
         # On the side where neither probability is near one.
-        left = middle < 0
-        larger = np.where(left, below[..., 1:], above[..., :-1])
-        smaller = np.where(left, below[..., :-1], above[..., 1:])
+        sides = np.where(lower + upper < 0, (upper, lower), (-lower, -upper))
+        larger, smaller = cls.log_below(sides)
         ratio = np.maximum(larger - smaller, NARROW**2)
         return np.where(gaps < NARROW, narrow, larger + np.log(-np.expm1(-ratio)))
 
@@ -258,10 +253,10 @@ class CumulativeCLogLog(Cumulative):
         return z - _growth(z)
 
     @classmethod
-    def log_between(cls, z: Array, gaps: Array, below: Array, above: Array) -> Array:
+    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
         # The share of those above the lower threshold who are not above the higher one.
-        log_hazard = z[..., 1:] + np.log(-np.expm1(-gaps))
-        return above[..., :-1] + cls.log_below(log_hazard)
+        share = cls.log_below(upper + np.log(-np.expm1(-gaps)))
+        return cls.log_above(lower) + share
 
     @staticmethod
     def quantile(below: Array, above: Array) -> Array:
