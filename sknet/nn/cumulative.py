@@ -102,12 +102,13 @@ class Cumulative(Rule, Link):
         """Return the limits of all classes, and their widths; the outer ones are huge."""
         even = even_thresholds(type(self), raw.shape[-1])
         edges, gaps = (np.full((*raw.shape[:-1], even.size + n), EDGE) for n in (2, 1))
-        between = np.clip(raw[..., 1:], *LOG_GAP_LIMITS, dtype=np.float64)
-        gaps[..., 1:-1] = np.exp(between, out=between) * np.diff(even)
-        edges[..., 1] = even[0] - np.clip(raw[..., 0], -FARTHEST_SCORE, FARTHEST_SCORE)
-        edges[..., 2:-1] = gaps[..., 1:-1]
-        np.cumsum(edges[..., 1:-1], axis=-1, out=edges[..., 1:-1])
         edges[..., 0] = -EDGE
+        edges[..., 1] = even[0] - np.clip(raw[..., 0], -FARTHEST_SCORE, FARTHEST_SCORE)
+        between = np.clip(raw[..., 1:], *LOG_GAP_LIMITS, dtype=np.float64)
+        gaps[..., 1:-1] = np.exp(between, out=between) * (even[1:] - even[:-1])
+        # Faster for a few columns than a cumulative sum of NumPy.
+        for k in range(1, even.size):
+            np.add(edges[..., k], gaps[..., k], out=edges[..., k + 1])
         return edges, gaps
 
     def log_probabilities(self, raw: Array) -> Array:
@@ -122,7 +123,7 @@ class Cumulative(Rule, Link):
         """
         (edges, gaps), y = self._edges_and_gaps(raw), self._in_order(y)
         # Most rows have one class. What follows takes time for each class of a row.
-        *rows, classes = chosen = np.nonzero(y)
+        *rows, classes = chosen = np.nonzero(y != 0)
         share, below, above = y[chosen], (*rows, classes), (*rows, classes + 1)
         log_p = self.log_between(edges[below], edges[above], gaps[chosen])
         value, of_edges = np.zeros(y.shape), np.zeros_like(edges)
@@ -130,10 +131,11 @@ class Cumulative(Rule, Link):
         of_edges[above] = share * np.exp(self.log_density(edges[above]) - log_p)
         of_edges[below] -= share * np.exp(self.log_density(edges[below]) - log_p)
         # A step moves all further thresholds.
-        of_thresholds = np.cumsum(of_edges[..., -2:0:-1], axis=-1)[..., ::-1]
-        gradient_out[..., 0] = -of_thresholds[..., 0]
-        gradient_out[..., 1:] = of_thresholds[..., 1:] * gaps[..., 1:-1]
-        return value.sum(axis=-1).astype(raw.dtype, copy=False)
+        for k in range(raw.shape[-1] - 1, 0, -1):
+            of_edges[..., k] += of_edges[..., k + 1]
+        gradient_out[..., 0] = -of_edges[..., 1]
+        gradient_out[..., 1:] = of_edges[..., 2:-1] * gaps[..., 1:-1]
+        return np.einsum("...k->...", value).astype(raw.dtype, copy=False)
 
     def inverse(self, raw: Array) -> Array:
         p = self.both(raw)
@@ -195,7 +197,8 @@ class CumulativeLogit(Cumulative):
 
     @staticmethod
     def log_below(z: Array) -> Array:
-        return special.log_expit(z)
+        # The function of SciPy takes four times as long.
+        return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
     @staticmethod
     def log_density(z: Array) -> Array:
