@@ -122,20 +122,24 @@ class Cumulative(Rule, Link):
         ``y`` has a column for each of the sorted classes.
         """
         (edges, gaps), y = self._edges_and_gaps(raw), self._in_order(y)
-        # Most rows have one class. What follows takes time for each class of a row.
-        *rows, classes = chosen = np.nonzero(y != 0)
-        share, below, above = y[chosen], (*rows, classes), (*rows, classes + 1)
-        log_p = self.log_between(edges[below], edges[above], gaps[chosen])
-        value, of_edges = np.zeros(y.shape), np.zeros_like(edges)
+        # Most rows have one class, so that most entries of y need no logarithms.
+        chosen = np.flatnonzero(y != 0)
+        below = chosen + chosen // y.shape[-1]  # Rows of edges have one more column.
+        above, share = below + 1, y.take(chosen)
+        lower, upper = edges.take(below), edges.take(above)
+        value, of_edges = np.zeros(y.size), np.zeros(edges.size)
+        log_p = self.log_between(lower, upper, gaps.take(chosen))
         value[chosen] = share * log_p
-        of_edges[above] = share * np.exp(self.log_density(edges[above]) - log_p)
-        of_edges[below] -= share * np.exp(self.log_density(edges[below]) - log_p)
+        of_edges[above] = share * np.exp(self.log_density(upper) - log_p)
+        of_edges[below] -= share * np.exp(self.log_density(lower) - log_p)
+        of_edges = of_edges.reshape(edges.shape)
         # A step moves all further thresholds.
         for k in range(raw.shape[-1] - 1, 0, -1):
             of_edges[..., k] += of_edges[..., k + 1]
         gradient_out[..., 0] = -of_edges[..., 1]
         gradient_out[..., 1:] = of_edges[..., 2:-1] * gaps[..., 1:-1]
-        return np.einsum("...k->...", value).astype(raw.dtype, copy=False)
+        total = np.einsum("...k->...", value.reshape(y.shape))
+        return total.astype(raw.dtype, copy=False)
 
     def inverse(self, raw: Array) -> Array:
         p = self.both(raw)
