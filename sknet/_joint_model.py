@@ -15,9 +15,11 @@ from sknet.data.batches import Dataset
 from sknet.data.joint import LIBRARY, JointTarget, KnownTargets, columns_of, is_multioutput
 from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget
+from sknet.nn.distributions import CALIBRATED
 from sknet.nn.joint import JointLoss, stretches
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
+from sknet.nn.objective import Members, of_targets
 
 #: The weights of the targets that the network learns.
 LEARNED = "learned"
@@ -116,6 +118,10 @@ class JointModel(Model):
         known = {one.name: getattr(self, one.name) for one in fields(self)}
         known |= {"settings": replace(self.settings, loss=loss), "target": target, "loss": loss}
         known |= {"provenance": replace(self.provenance, certainty=own)}
+        if self.calibration is not None:
+            numbers = self.calibration[number : number + 1]
+            numbers = numbers[:, ~np.isnan(numbers[0])]
+            known["calibration"] = numbers if numbers.size else None
         return _kind_of(target)(**known)
 
     def separated(self, number: int) -> Any:
@@ -146,6 +152,22 @@ class JointModel(Model):
         by_member = self.members.split(raw)
         for model, columns in zip(self.models, self.loss.link.columns, strict=True):
             yield model, by_member[:, :, columns].reshape(len(raw), -1)
+
+    def calibration_of(
+        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
+    ) -> np.ndarray:
+        """Return what rows tell of the distribution of each target, with NaN for nothing.
+
+        The arguments are those of ``RegressionModel``.
+        """
+        found = np.full((len(self.models), CALIBRATED.size), np.nan)
+        of_each = of_targets(self.loss, members, raw, Y, weight, *unseen)
+        for row, model, (loss, rows) in zip(found, self.models, of_each, strict=True):
+            told = loss.predicts_distribution and len(rows[1])
+            own = model.calibration_of(*rows) if told else model.calibration
+            if own is not None:
+                row[: own.size] = own[0]
+        return found
 
     def check_target(self, y: Any, name: str) -> None:
         """Refuse other targets than those of training, and values that do not suit them."""

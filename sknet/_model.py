@@ -233,9 +233,9 @@ class RegressionModel(Model):
         return super().predict(X, function)
 
     def calibration_of(
-        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, unseen: np.ndarray
+        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray | None:
-        """Return what rows tell of the distribution of y around its predictions.
+        """Return what rows tell of the distribution of y, or None if they tell nothing.
 
         Parameters
         ----------
@@ -245,18 +245,22 @@ class RegressionModel(Model):
         Y : ndarray of shape (n_rows, n_outputs)
             The encoded targets.
         weight : ndarray of shape (n_rows,) or None
-        unseen : ndarray of shape (n_rows, members.n * n_raw)
+        *unseen : ndarray of shape (n_rows, members.n * n_raw)
             Raw predictions of parameters that were not trained on the rows. Errors are theirs.
+            Without them, the rows are training rows, which tell a dispersion only.
         """
-        with_std = self.loss.link.predicts_std
+        loss = self.loss
+        if not (loss.predicts_distribution if unseen else loss.has_dispersion):
+            return None
         known, new = (
-            self.predictions(one.astype(np.float64), with_std, members) for one in (raw, unseen)
+            self.predictions(one.astype(np.float64), loss.link.predicts_std, members)
+            for one in (raw, *(unseen or [raw]))
         )
         change = known[0] - new[0]
-        if self.loss.predicts_quantiles:
+        if loss.predicts_quantiles:
             change = change.mean(axis=1, keepdims=True)
         y = self.target.inverse_transform(Y) + change
-        return self.loss.distribution(*known).calibration(y[..., np.newaxis], weight)
+        return loss.distribution(*known).calibration(y[..., np.newaxis], weight)
 
     def distribution(self, X: Any) -> Distribution:
         """Return the distribution of y in each row of X, in the units of y.

@@ -127,7 +127,8 @@ class Cumulative(Rule, Link):
         below = chosen + chosen // y.shape[-1]  # Rows of edges have one more column.
         above, share = below + 1, y.take(chosen)
         lower, upper = edges.take(below), edges.take(above)
-        value, of_edges = np.zeros(y.size), np.zeros(edges.size)
+        value: Array = np.zeros(y.size)
+        of_edges: Array = np.zeros(edges.size)
         log_p = self.log_between(lower, upper, gaps.take(chosen))
         value[chosen] = share * log_p
         of_edges[above] = share * np.exp(self.log_density(upper) - log_p)
