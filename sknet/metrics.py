@@ -44,9 +44,9 @@ def crps(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
+    y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The true targets.
-    quantiles : array-like of shape (n_samples, n_levels)
+    quantiles : array-like of shape (n_samples, n_levels) or (n_samples, n_outputs, n_levels)
         The predicted quantiles, which do not fall from one level to the next.
     levels : array-like of shape (n_levels,)
         At least two levels in (0, 1), in increasing order.
@@ -69,11 +69,12 @@ def crps(
         raise ValueError(f"levels must be at least two rising numbers in (0, 1), got {at}.")
     if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
         raise ValueError(
-            f"quantiles must have the shape (n_samples, n_levels), here {(*y.shape, at.size)}, "
-            f"and must not fall from one level to the next; got shape {values.shape}."
+            "quantiles must have the shape of y_true and an axis of levels, here "
+            f"{(*y.shape, at.size)}, and must not fall from one level to the next; got shape "
+            f"{values.shape}."
         )
-    distribution = PiecewiseNormal.through(at, values[:, np.newaxis])
-    return _average(distribution.crps(y[:, np.newaxis, np.newaxis]), sample_weight)
+    distribution = PiecewiseNormal.through(at, values)
+    return _average(distribution.crps(y[..., np.newaxis]), sample_weight)
 
 
 def interval_score(
@@ -122,7 +123,15 @@ def interval_score(
 
 
 def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
-    """Return the mean of the rows' scores, each of which is the mean over its outputs."""
+    """Return the mean of the rows' scores, each of which is the mean over its outputs.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, if a score is NaN, or if there are not as many weights as rows.
+    """
+    if scores.size == 0 or np.isnan(scores).any():
+        raise ValueError("The score needs at least one row, and numbers that are not NaN.")
     rows = scores.reshape(len(scores), -1).mean(axis=1)
     check_consistent_length(rows, sample_weight)
     weight = None if sample_weight is None else np.asarray(sample_weight, float)
@@ -185,9 +194,9 @@ class CRPSScorer(BaseEstimator):
     ) -> float:
         """Return minus the mean score of the rows; the mean over several outputs."""
         network, X = _final(estimator, X)
-        numbers = np.asarray(y, float)
         of_y, _ = network._distribution(X)
-        return -_average(of_y.crps(numbers.reshape(len(numbers), -1, 1)), sample_weight)
+        numbers = np.asarray(y, float).reshape(len(of_y), network.n_outputs_, 1)
+        return -_average(of_y.crps(numbers), sample_weight)
 
 
 class IntervalScorer(CRPSScorer):
@@ -213,8 +222,9 @@ class IntervalScorer(CRPSScorer):
         network, X = _final(estimator, X)
         levels = [(1 - self.coverage) / 2, (1 + self.coverage) / 2]
         low, high = np.moveaxis(network.predict_quantiles(X, levels), -1, 0)
+        numbers = np.asarray(y, float).reshape(low.shape)
         return -interval_score(
-            y, low, high, coverage=self.coverage, sample_weight=sample_weight
+            numbers, low, high, coverage=self.coverage, sample_weight=sample_weight
         )
 
 

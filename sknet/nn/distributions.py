@@ -33,6 +33,10 @@ LEAST_DISPERSION = 1e-12
 MANY_JUMPS = 300.0
 #: The largest number of means at which quantiles are computed; of more, they are interpolated.
 N_NODES = 150
+#: Jumps of a larger shape are nearly equal, so that quantiles of their sums, as functions of
+#: the mean number, have steps. They need ``MANY_NODES``.
+SMOOTH_SHAPE = 10.0
+MANY_NODES = 3000
 #: Smaller mean numbers of jumps, and smaller excesses of them, count as this one.
 LEAST = 1e-13
 
@@ -398,7 +402,10 @@ def _quantiles_of_sums(jumps: Array, shape: float, level: float) -> Array:
     some = excess > 0
     at = np.log(np.maximum(excess[some], LEAST))
     # As functions of the log of the excess, quantiles have no kink.
-    found[some] = np.exp(_interpolated(lambda at: _log_quantiles(at, shape, level), at))
+    n_nodes = N_NODES if shape < SMOOTH_SHAPE else MANY_NODES
+    found[some] = np.exp(
+        _interpolated(lambda at: _log_quantiles(at, shape, level), at, n_nodes)
+    )
     return found
 
 
@@ -428,10 +435,12 @@ def _log_half_differences(log_jumps: Array, shape: float) -> Array:
     return np.log(step * ((cdf * (1 - cdf)) @ x))
 
 
-def _interpolated(function: Callable[[Array], Array], at: Array) -> Array:
+def _interpolated(
+    function: Callable[[Array], Array], at: Array, n_nodes: int = N_NODES
+) -> Array:
     """Return a smooth function at some numbers; if they are many, by a spline."""
     known, places = np.unique(at, return_inverse=True)
-    if known.size > N_NODES:
-        nodes = np.linspace(known[0], known[-1], N_NODES)
+    if known.size > n_nodes:
+        nodes = np.linspace(known[0], known[-1], n_nodes)
         return interpolate.CubicSpline(nodes, function(nodes))(at)
     return function(known)[places].reshape(at.shape) if known.size else at

@@ -61,6 +61,10 @@ def test_quantiles_of_many_rows_are_interpolated():
     assert_allclose(found[:100], MAKE["tweedie"](means[:100]).quantiles(LEVELS), rtol=1e-6)
     scores = MAKE["tweedie"](means).crps(means)
     assert_allclose(scores[:100], MAKE["tweedie"](means[:100]).crps(means[:100]), rtol=1e-6)
+    # Near power 1, quantiles are no smooth functions of the mean.
+    steep = Tweedie(means[:200], 1.01, np.array([[0.6]]))
+    found = steep.quantiles(np.array([0.9]))
+    assert_allclose(steep.cdf(found)[found > 0], 0.9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("power", [1.1, 1.5, 1.9])
