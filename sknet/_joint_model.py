@@ -169,7 +169,7 @@ class JointModel(Model):
                 row[: own.size] = own[0]
         return found
 
-    def check_target(self, y: Any, name: str) -> None:
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse other targets than those of training, and values that do not suit them."""
         self.target.check_columns(y, name)
         for model, (_, column) in zip(self.models, self.target.each(y), strict=True):

@@ -23,7 +23,7 @@ from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, Reconstruction
+from sknet.nn.losses import Loss, Ordinal, Reconstruction
 from sknet.nn.objective import Members
 
 
@@ -79,9 +79,18 @@ class ClassificationModel(Model):
             )
         return settings.loss.of_classes(target.classes_, target.declared_)
 
-    def check_target(self, y: Any, name: str) -> None:
-        """Refuse labels that are not among the classes."""
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
+        """Refuse labels that are not among the classes, and another order that is used."""
         self.target.check_labels(y, name)
+        loss, given = self.loss, self.settings.loss
+        if not (isinstance(loss, Ordinal) and isinstance(given, Ordinal)) or given.classes:
+            return
+        found = tuple(one for one in order if one in loss.classes)
+        if found != tuple(one for one in loss.classes if one in found):
+            raise ValueError(
+                f"{name} declares the order {found}, but the network was fitted with the order "
+                f"{loss.classes}."
+            )
 
     def check_all_labels(self, y: Any) -> None:
         """Check that each class occurs in y."""
@@ -179,7 +188,7 @@ class RegressionModel(Model):
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
         return target.fit(data.y, data.sample_weight, data.weight_unit)
 
-    def check_target(self, y: Any, name: str) -> None:
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse another number of outputs, and numbers outside of the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
