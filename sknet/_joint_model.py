@@ -88,12 +88,14 @@ class JointModel(Model):
         ValueError
             If a parameter or a loss does not suit several targets.
         """
-        pairs = zip(target.names, map(_kind_of, target.targets), target.targets, strict=True)
-        losses = tuple(
-            kind.choose_loss(_settings_of(settings, name, kind.numeric_y), one)
-            for name, kind, one in pairs
-        )
-        _check_losses(settings, losses)
+        kinds = [_kind_of(one) for one in target.targets]
+        of_each = [
+            _settings_of(settings, name, kind.numeric_y)
+            for name, kind in zip(target.names, kinds, strict=True)
+        ]
+        _check_losses(settings, [own.loss for own in of_each])
+        parts = zip(kinds, of_each, target.targets, strict=True)
+        losses = tuple(kind.choose_loss(own, one) for kind, own, one in parts)
         given = settings.values.get("target_weights")
         by_name = given if isinstance(given, dict) else {}
         if unknown := [name for name in by_name if name not in target.names]:
@@ -257,7 +259,7 @@ def _settings_of(settings: Settings, name: Any, numeric: bool) -> Settings:
     return replace(settings, loss=loss)
 
 
-def _check_losses(settings: Settings, losses: tuple[Loss, ...]) -> None:
+def _check_losses(settings: Settings, losses: list[Loss]) -> None:
     """Refuse what several targets cannot have.
 
     Raises
