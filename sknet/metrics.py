@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import UNUSED
 
-from sknet.nn.distributions import PiecewiseNormal
+from sknet.nn.distributions import Distribution, PiecewiseNormal
 from sknet.nn.kernels import Array
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, QUANTILES
 
@@ -138,25 +138,28 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
     return float(np.average(rows, weights=weight))
 
 
-def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the regressor in a pipeline or a fitted search, and its input.
+def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
+    """Return the distributions that a regressor predicts, and y in their form.
+
+    The regressor may be in a pipeline or in a fitted search.
 
     Raises
     ------
     ValueError
-        If it does not predict a distribution.
+        If it predicts no distribution, or if y has another shape.
     """
     if hasattr(estimator, "best_estimator_"):
-        return _final(estimator.best_estimator_, X)
+        return _judged(estimator.best_estimator_, X, y)
     if isinstance(estimator, Pipeline):
         before, last = estimator[:-1], estimator.steps[-1][1]
-        return _final(last, before.transform(X) if before.steps else X)
+        return _judged(last, before.transform(X) if before.steps else X, y)
     if not hasattr(estimator, "predict_quantiles"):
         raise ValueError(
             f"The score of a distribution needs an NNRegressor with {DISTRIBUTION_LOSSES}, "
             f"alone, in a pipeline or in a fitted search; got {estimator!r}."
         )
-    return estimator, X
+    of_y, _ = estimator._distribution(X)
+    return of_y, np.asarray(y, float).reshape(len(of_y), estimator.n_outputs_, 1)
 
 
 class CRPSScorer(BaseEstimator):
@@ -193,9 +196,7 @@ class CRPSScorer(BaseEstimator):
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return minus the mean score of the rows; the mean over several outputs."""
-        network, X = _final(estimator, X)
-        of_y, _ = network._distribution(X)
-        numbers = np.asarray(y, float).reshape(len(of_y), network.n_outputs_, 1)
+        of_y, numbers = _judged(estimator, X, y)
         return -_average(of_y.crps(numbers), sample_weight)
 
 
@@ -219,10 +220,9 @@ class IntervalScorer(CRPSScorer):
     ) -> float:
         """Return minus the mean score of the rows; the mean over several outputs."""
         OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
-        network, X = _final(estimator, X)
-        levels = [(1 - self.coverage) / 2, (1 + self.coverage) / 2]
-        low, high = np.moveaxis(network.predict_quantiles(X, levels), -1, 0)
-        numbers = np.asarray(y, float).reshape(low.shape)
+        of_y, numbers = _judged(estimator, X, y)
+        levels = np.array([(1 - self.coverage) / 2, (1 + self.coverage) / 2])
+        low, high = np.split(of_y.quantiles(levels), 2, axis=-1)
         return -interval_score(
             numbers, low, high, coverage=self.coverage, sample_weight=sample_weight
         )

@@ -273,7 +273,7 @@ class CumulativeCLogLog(Cumulative):
 
 
 def _growth(z: Array) -> Array:
-    """Return exp(z), cut where it would overflow in float32."""
+    """Return exp(z), cut where F is one anyway, so that it does not overflow."""
     return np.exp(np.minimum(z, 80))
 
 

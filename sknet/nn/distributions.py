@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -349,10 +349,16 @@ class Tweedie(Dispersed):
 
     def quantiles(self, levels: Array) -> Array:
         found = np.maximum(self._limit.quantiles(levels) + self._shift, 0)
-        few = self._few[..., 0]
-        jumps, scale = self.jumps[few][:, 0], self.scale[few]
-        columns = [_quantiles_of_sums(jumps, self.shape, level) for level in levels.tolist()]
-        found[few] = scale * np.reshape(columns, (levels.size, jumps.size)).T
+        found[self._few[..., 0]] = 0
+        n_nodes = N_NODES if self.shape < SMOOTH_SHAPE else MANY_NODES
+        for k, level in enumerate(levels.tolist()):
+            # Where this is not positive, zero alone has at least the probability ``level``.
+            excess = self.jumps + math.log(level)
+            some = self._few & (excess > 0)
+            at = np.log(np.maximum(excess[some], LEAST))
+            # As functions of the log of the excess, quantiles have no kink.
+            log_x = _interpolated(partial(_log_quantiles, self.shape, level), at, n_nodes)
+            found[some[..., 0], k] = self.scale[some] * np.exp(log_x)
         return found
 
     def sample(self, n_samples: int, rng: Any) -> Array:
@@ -368,7 +374,7 @@ class Tweedie(Dispersed):
         )
         distance = y * (2 * self.cdf(y) - 1) + self.mean - 2 * self.scale * below
         log_jumps = np.log(np.clip(self._few_jumps, LEAST, None))
-        half = _interpolated(lambda at: _log_half_differences(at, self.shape), log_jumps)
+        half = _interpolated(partial(_log_half_differences, self.shape), log_jumps)
         few = distance - self.scale * np.exp(half)
         return np.where(self._few, few, self._limit.crps(y - self._shift))
 
@@ -394,22 +400,7 @@ def _sum_over_jumps(mean: Array, term: Callable[[int], Array]) -> Array:
     return sum(terms, np.zeros(()))
 
 
-def _quantiles_of_sums(jumps: Array, shape: float, level: float) -> Array:
-    """Return a quantile of sums of jumps of scale one, given the mean numbers of jumps."""
-    found = np.zeros_like(jumps)
-    # Where this is not positive, zero alone has at least the probability ``level``.
-    excess = jumps + math.log(level)
-    some = excess > 0
-    at = np.log(np.maximum(excess[some], LEAST))
-    # As functions of the log of the excess, quantiles have no kink.
-    n_nodes = N_NODES if shape < SMOOTH_SHAPE else MANY_NODES
-    found[some] = np.exp(
-        _interpolated(lambda at: _log_quantiles(at, shape, level), at, n_nodes)
-    )
-    return found
-
-
-def _log_quantiles(log_excess: Array, shape: float, level: float) -> Array:
+def _log_quantiles(shape: float, level: float, log_excess: Array) -> Array:
     """Return the logarithms of positive quantiles of sums of jumps, by bisection."""
     excess = np.exp(log_excess)
     jumps = excess - math.log(level)
@@ -424,7 +415,7 @@ def _log_quantiles(log_excess: Array, shape: float, level: float) -> Array:
     return high
 
 
-def _log_half_differences(log_jumps: Array, shape: float) -> Array:
+def _log_half_differences(shape: float, log_jumps: Array) -> Array:
     """Return log E|X - X'| / 2 for sums X of jumps of scale one: the integral of F (1 - F)."""
     jumps, step = np.exp(log_jumps), 0.02
     most = float(jumps.max()) * shape
