@@ -24,8 +24,8 @@ CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
 FARTHEST = 30.0
 #: A calibration counts as many rows as these that need none.
 PRIOR_ROWS = 50
-#: Counts above this one have no exact float64.
-LARGEST_COUNT = 2.0**53
+#: SciPy's functions of a Poisson distribution return NaN for means that are not far above.
+LARGEST_COUNT = 5e8
 #: The least dispersion, that of rows which are predicted exactly.
 LEAST_DISPERSION = 1e-12
 #: The mean number of jumps from which a sum of jumps is close to a shifted gamma distribution:
@@ -211,8 +211,8 @@ class Poisson(Distribution):
     def __post_init__(self) -> None:
         if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
             raise ValueError(
-                f"A Poisson distribution is one of counts, but a mean is {largest:.3g}. Choose "
-                "loss='gamma' or 'tweedie' for amounts."
+                f"A Poisson distribution is one of counts up to {LARGEST_COUNT:.0e}, but a "
+                f"mean is {largest:.3g}. Choose loss='gamma' or 'tweedie' for amounts."
             )
 
     def __len__(self) -> int:
@@ -373,9 +373,9 @@ class Tweedie(Dispersed):
             lambda n: n * self.shape * special.gammainc(n * self.shape + 1, x),
         )
         distance = y * (2 * self.cdf(y) - 1) + self.mean - 2 * self.scale * below
-        log_jumps = np.log(np.clip(self._few_jumps, LEAST, None))
-        half = _interpolated(partial(_log_half_differences, self.shape), log_jumps)
-        few = distance - self.scale * np.exp(half)
+        jumps = np.maximum(self._few_jumps, LEAST)
+        half = _interpolated(partial(_log_half_differences, self.shape), np.log(jumps))
+        few = distance - self.scale * np.exp(half) * (self._few_jumps / jumps)
         return np.where(self._few, few, self._limit.crps(y - self._shift))
 
     @cached_property

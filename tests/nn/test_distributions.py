@@ -119,8 +119,14 @@ def test_crps_is_the_integral_of_squared_differences(name, level):
 
 
 def test_amounts_are_no_counts():
-    with pytest.raises(ValueError, match=r"counts, but a mean is 1e\+20"):
-        Poisson(np.full((1, 1, 1), 1e20))
+    with pytest.raises(ValueError, match=r"counts up to 5e\+08, but a mean is 1e\+09"):
+        Poisson(np.full((1, 1, 1), 1e9))
+    largest = Poisson(np.full((1, 1, 1), 5e8))
+    assert_allclose(largest.cdf(largest.quantiles(LEVELS)), [[LEVELS]], atol=1e-4)
+    # As of a normal distribution.
+    assert_allclose(
+        largest.crps(largest.mean) / 5e8**0.5, 2 * stats.norm.pdf(0) - np.pi**-0.5, rtol=1e-6
+    )
 
 
 def one(*numbers):
