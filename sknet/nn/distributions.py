@@ -151,7 +151,7 @@ class PiecewiseNormal(Distribution):
 
     def _at(self, z: Array) -> Array:
         """Return the y of normal z."""
-        piece = np.searchsorted(self.starts[1:], z, side="right")
+        piece = np.searchsorted(self.starts[1:], np.array(z, ndmin=3), side="right")
         value, slope = self._of_pieces(piece)
         return value + slope * (z - self.starts[piece])
 
@@ -186,8 +186,6 @@ class PiecewiseNormal(Distribution):
 
     def _of_pieces(self, piece: NDArray[np.intp]) -> tuple[Array, ...]:
         """Return the values and the slopes of chosen pieces."""
-        one_each = self.values[..., :1].shape
-        piece = np.broadcast_to(piece, np.broadcast_shapes(piece.shape, one_each))
         arrays = self.values, self.slopes
         return tuple(np.take_along_axis(one, piece, axis=-1) for one in arrays)
 
