@@ -158,8 +158,8 @@ def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
             f"The score of a distribution needs an NNRegressor with {DISTRIBUTION_LOSSES}, "
             f"alone, in a pipeline or in a fitted search; got {estimator!r}."
         )
-    of_y, _ = estimator._distribution(X)
-    return of_y, np.asarray(y, float).reshape(len(of_y), estimator.n_outputs_, 1)
+    of_y, n_rows, _ = estimator._distribution(X)
+    return of_y, np.asarray(y, float).reshape(n_rows, estimator.n_outputs_, 1)
 
 
 class CRPSScorer(BaseEstimator):

@@ -50,10 +50,6 @@ class Distribution(ABC):
     """
 
     @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of rows."""
-
-    @abstractmethod
     def cdf(self, y: Array) -> Array:
         """Return the probabilities of at most y."""
 
@@ -120,9 +116,6 @@ class PiecewiseNormal(Distribution):
         slopes = np.diff(quantiles) / np.diff(z)
         # Rounding may have made neighbours equal.
         return cls(z[:-1], quantiles[..., :-1], np.maximum(slopes, np.finfo(float).tiny))
-
-    def __len__(self) -> int:
-        return len(self.values)
 
     def cdf(self, y: Array) -> Array:
         return special.ndtr(self._z(y))
@@ -213,9 +206,6 @@ class Poisson(Distribution):
                 f"mean is {largest:.3g}. Choose loss='gamma' or 'tweedie' for amounts."
             )
 
-    def __len__(self) -> int:
-        return len(self.mean)
-
     def cdf(self, y: Array) -> Array:
         return np.where(y >= 0, special.pdtr(np.floor(np.maximum(y, 0)), self.mean), 0.0)
 
@@ -249,9 +239,6 @@ class Dispersed(Distribution):
     mean: Array
     power: float
     dispersion: Array | float = 1.0
-
-    def __len__(self) -> int:
-        return len(self.mean)
 
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the dispersion by Pearson's estimate: the mean of (y - mean)^2 / mean^power.
