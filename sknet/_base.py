@@ -391,7 +391,7 @@ def _weigh_and_split(
         return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed, given)
-    model.check_target(held_out.y, "y_val")
+    model.check_target(held_out.y, "y_val", held_out.order)
     return weighted, weigh(settings, target, held_out)
 
 

@@ -307,13 +307,16 @@ class Model:
         """Return the loss of the settings in the form that suits the target."""
         return settings.loss
 
-    def check_target(self, y: Any, name: str) -> None:
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse a y that does not suit the target that was learned.
+
+        ``order`` has the classes as the dtype of y declares them, if it does.
 
         Raises
         ------
         ValueError
-            If y has other outputs or unknown labels, or numbers outside of the loss's domain.
+            If y has other outputs, unknown labels, numbers outside of the loss's domain, or
+            another order of the classes, if the loss uses it.
         """
         raise NotImplementedError
 

@@ -266,7 +266,7 @@ def _hold_out(
     """Return the rows to validate with: those of the user, rows of the chunks, or None."""
     source, data = validation.X, read_validation(found.agreed.features, validation)
     if data is not None:
-        model.check_target(data.y, "y_val")
+        model.check_target(data.y, "y_val", data.order)
     elif found.limit >= 0:
         source = found.held_out.X
         data = read_rows(found.agreed.features, found.held_out).in_own_units()
@@ -305,7 +305,7 @@ def _epoch(
 
     def read(chunk: Batch) -> Batch:
         data = read_rows(found.agreed.features, chunk)
-        model.check_target(data.y, "y")
+        model.check_target(data.y, "y", data.order)
         return data.batch()
 
     # Counted before they are shuffled: rows without end must not fill a window.

@@ -9,7 +9,7 @@ import numpy as np
 
 from sknet._auto import MANY_ROWS
 from sknet._base_model import CALIBRATION_ROWS
-from sknet._model import Model, RegressionModel, row_weights
+from sknet._model import Model, row_weights
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
 from sknet.data.batches import Batch, Batches, Dataset
@@ -205,16 +205,16 @@ def _with_distribution(
     """Return the result with what rows tell of the distribution of y, if the loss needs it."""
     if not (model.loss.predicts_distribution if held else model.loss.has_dispersion):
         return result
-    if held is not None:
-        rows = held_out_predictions(model.with_params(result.params), held)
-        _, unseen, *_ = held_out_predictions(model.with_params(result.unseeing_params), held)
-    else:
+    if held is None:
         batch = batches.sample(CALIBRATION_ROWS)
         workspace = Workspace(model.network, len(batch.y), model.params.dtype)
-        unseen = raw = model.network.forward(result.params, batch.X, workspace)
-        rows = model.members, raw, batch.y, batch.sample_weight
-    found = cast(RegressionModel, model).calibration_of(*rows, unseen)
-    return replace(result, calibration=found)
+        raw = model.network.forward(result.params, batch.X, workspace)
+        rows: tuple[Any, ...] = (model.members, raw, batch.y, batch.sample_weight)
+    else:
+        found = (result.params, result.unseeing_params)
+        rows, unseen = (held_out_predictions(model.with_params(one), held) for one in found)
+        rows = *rows, unseen[1]
+    return replace(result, calibration=cast(Any, model).calibration_of(*rows))
 
 
 def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:

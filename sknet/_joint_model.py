@@ -15,9 +15,11 @@ from sknet.data.batches import Dataset
 from sknet.data.joint import LIBRARY, JointTarget, KnownTargets, columns_of, is_multioutput
 from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget
+from sknet.nn.distributions import CALIBRATED
 from sknet.nn.joint import JointLoss, stretches
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
+from sknet.nn.objective import Members, of_targets
 
 #: The weights of the targets that the network learns.
 LEARNED = "learned"
@@ -86,12 +88,14 @@ class JointModel(Model):
         ValueError
             If a parameter or a loss does not suit several targets.
         """
-        pairs = zip(target.names, map(_kind_of, target.targets), target.targets, strict=True)
-        losses = tuple(
-            kind.choose_loss(_settings_of(settings, name, kind.numeric_y), one)
-            for name, kind, one in pairs
-        )
-        _check_losses(settings, losses)
+        kinds = [_kind_of(one) for one in target.targets]
+        of_each = [
+            _settings_of(settings, name, kind.numeric_y)
+            for name, kind in zip(target.names, kinds, strict=True)
+        ]
+        _check_losses(settings, [own.loss for own in of_each])
+        parts = zip(kinds, of_each, target.targets, strict=True)
+        losses = tuple(kind.choose_loss(own, one) for kind, own, one in parts)
         given = settings.values.get("target_weights")
         by_name = given if isinstance(given, dict) else {}
         if unknown := [name for name in by_name if name not in target.names]:
@@ -116,6 +120,10 @@ class JointModel(Model):
         known = {one.name: getattr(self, one.name) for one in fields(self)}
         known |= {"settings": replace(self.settings, loss=loss), "target": target, "loss": loss}
         known |= {"provenance": replace(self.provenance, certainty=own)}
+        if self.calibration is not None:
+            numbers = self.calibration[number : number + 1]
+            numbers = numbers[:, ~np.isnan(numbers[0])]
+            known["calibration"] = numbers if numbers.size else None
         return _kind_of(target)(**known)
 
     def separated(self, number: int) -> Any:
@@ -147,7 +155,23 @@ class JointModel(Model):
         for model, columns in zip(self.models, self.loss.link.columns, strict=True):
             yield model, by_member[:, :, columns].reshape(len(raw), -1)
 
-    def check_target(self, y: Any, name: str) -> None:
+    def calibration_of(
+        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
+    ) -> np.ndarray:
+        """Return what rows tell of the distribution of each target, with NaN for nothing.
+
+        The arguments are those of ``RegressionModel``.
+        """
+        found = np.full((len(self.models), CALIBRATED.size), np.nan)
+        of_each = of_targets(self.loss, members, raw, Y, weight, *unseen)
+        for row, model, (loss, rows) in zip(found, self.models, of_each, strict=True):
+            told = loss.predicts_distribution and len(rows[1])
+            own = model.calibration_of(*rows) if told else model.calibration
+            if own is not None:
+                row[: own.size] = own[0]
+        return found
+
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse other targets than those of training, and values that do not suit them."""
         self.target.check_columns(y, name)
         for model, (_, column) in zip(self.models, self.target.each(y), strict=True):
@@ -243,7 +267,7 @@ def _settings_of(settings: Settings, name: Any, numeric: bool) -> Settings:
     return replace(settings, loss=loss)
 
 
-def _check_losses(settings: Settings, losses: tuple[Loss, ...]) -> None:
+def _check_losses(settings: Settings, losses: list[Loss]) -> None:
     """Refuse what several targets cannot have.
 
     Raises

@@ -24,7 +24,7 @@ from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, Reconstruction
+from sknet.nn.losses import Loss, Ordinal, Reconstruction
 from sknet.nn.objective import Members
 
 
@@ -80,9 +80,18 @@ class ClassificationModel(Model):
             )
         return settings.loss.of_classes(target.classes_, target.declared_)
 
-    def check_target(self, y: Any, name: str) -> None:
-        """Refuse labels that are not among the classes."""
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
+        """Refuse labels that are not among the classes, and another order that is used."""
         self.target.check_labels(y, name)
+        loss, given = self.loss, self.settings.loss
+        if not (isinstance(loss, Ordinal) and isinstance(given, Ordinal)) or given.classes:
+            return
+        found = tuple(one for one in order if one in loss.classes)
+        if found != tuple(one for one in loss.classes if one in found):
+            raise ValueError(
+                f"{name} declares the order {found}, but the network was fitted with the order "
+                f"{loss.classes}."
+            )
 
     def check_all_labels(self, y: Any) -> None:
         """Check that each class occurs in y."""
@@ -178,7 +187,7 @@ class RegressionModel(Model):
         target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
         return target.fit(data.y, data.sample_weight, data.weight_unit)
 
-    def check_target(self, y: Any, name: str) -> None:
+    def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse another number of outputs, and numbers outside of the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
@@ -226,9 +235,9 @@ class RegressionModel(Model):
         return super().predict(X, function)
 
     def calibration_of(
-        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, unseen: np.ndarray
+        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray | None:
-        """Return what rows tell of the distribution of y around its predictions.
+        """Return what rows tell of the distribution of y, or None if they tell nothing.
 
         Parameters
         ----------
@@ -238,18 +247,22 @@ class RegressionModel(Model):
         Y : ndarray of shape (n_rows, n_outputs)
             The encoded targets.
         weight : ndarray of shape (n_rows,) or None
-        unseen : ndarray of shape (n_rows, members.n * n_raw)
+        *unseen : ndarray of shape (n_rows, members.n * n_raw)
             Raw predictions of parameters that were not trained on the rows. Errors are theirs.
+            Without them, the rows are training rows, which tell a dispersion only.
         """
-        with_std = self.loss.link.predicts_std
+        loss = self.loss
+        if not (loss.predicts_distribution if unseen else loss.has_dispersion):
+            return None
         known, new = (
-            self.predictions(one.astype(np.float64), with_std, members) for one in (raw, unseen)
+            self.predictions(one.astype(np.float64), loss.link.predicts_std, members)
+            for one in (raw, *(unseen or [raw]))
         )
         change = known[0] - new[0]
-        if self.loss.predicts_quantiles:
+        if loss.predicts_quantiles:
             change = change.mean(axis=1, keepdims=True)
         y = self.target.inverse_transform(Y) + change
-        return self.loss.distribution(*known).calibration(y[..., np.newaxis], weight)
+        return loss.distribution(*known).calibration(y[..., np.newaxis], weight)
 
     def distribution(self, X: Any) -> Distribution:
         """Return the distribution of y in each row of X, in the units of y.

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator
 from sklearn.metrics import check_scoring
 
 from sknet._base_model import CALIBRATION_ROWS
-from sknet._model import Model, RegressionModel
+from sknet._model import Model
 from sknet._requirements import callbacks_of
 from sknet.data import frames
 from sknet.data.batches import Batches, Dataset, stack_rows
@@ -116,8 +116,9 @@ class Validation:
         model = self._model.with_params(params)
         if model.loss.has_dispersion:
             rows, raw = self._batches.data, raw_predictions(model, self._batches)
-            model = cast(RegressionModel, model)
-            found = model.calibration_of(model.members, raw, rows.y, rows.sample_weight, raw)
+            found = cast(Any, model).calibration_of(
+                model.members, raw, rows.y, rows.sample_weight
+            )
             model = replace(model, calibration=found)
         score = float(self._scorer(model))
         if not math.isfinite(score):

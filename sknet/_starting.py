@@ -202,7 +202,7 @@ def continue_model(
         counts = model.measure_target(settings, data)
         settings = settings.with_values(class_weight=counts.balanced_weights())
     model = model.continued(settings)
-    model.check_target(data.y, "y")
+    model.check_target(data.y, "y", data.order)
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))
 

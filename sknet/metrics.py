@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import UNUSED
 
-from sknet.nn.distributions import PiecewiseNormal
+from sknet.nn.distributions import Distribution, PiecewiseNormal
 from sknet.nn.kernels import Array
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, QUANTILES
 
@@ -44,9 +44,9 @@ def crps(
 
     Parameters
     ----------
-    y_true : array-like of shape (n_samples,)
+    y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The true targets.
-    quantiles : array-like of shape (n_samples, n_levels)
+    quantiles : array-like of shape (n_samples, n_levels) or (n_samples, n_outputs, n_levels)
         The predicted quantiles, which must not fall from one level to the next.
     levels : array-like of shape (n_levels,)
         At least two levels in (0, 1), in increasing order.
@@ -69,11 +69,12 @@ def crps(
         raise ValueError(f"levels must be at least two rising numbers in (0, 1), got {at}.")
     if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
         raise ValueError(
-            f"quantiles must have the shape (n_samples, n_levels), here {(*y.shape, at.size)}, "
-            f"and must not fall from one level to the next, got the shape {values.shape}."
+            "quantiles must have the shape of y_true and an axis of levels, here "
+            f"{(*y.shape, at.size)}, and must not fall from one level to the next; got the shape "
+            f"{values.shape}."
         )
-    distribution = PiecewiseNormal.through(at, values[:, np.newaxis])
-    return _average(distribution.crps(y[:, np.newaxis, np.newaxis]), sample_weight)
+    distribution = PiecewiseNormal.through(at, values)
+    return _average(distribution.crps(y[..., np.newaxis]), sample_weight)
 
 
 def interval_score(
@@ -123,32 +124,43 @@ def interval_score(
 
 
 def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
-    """Return the mean of the rows' scores, each of which is the mean over its outputs."""
+    """Return the mean of the rows' scores, each of which is the mean over its outputs.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows, if a score is NaN, or if there are not as many weights as rows.
+    """
+    if scores.size == 0 or np.isnan(scores).any():
+        raise ValueError("The score needs at least one row, and numbers that are not NaN.")
     rows = scores.reshape(len(scores), -1).mean(axis=1)
     check_consistent_length(rows, sample_weight)
     weight = None if sample_weight is None else np.asarray(sample_weight, float)
     return float(np.average(rows, weights=weight))
 
 
-def _final(estimator: Any, X: Any) -> tuple[Any, Any]:
-    """Return the regressor in a pipeline or a fitted search, and its input.
+def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
+    """Return the distributions that a regressor predicts, and y in their form.
+
+    The regressor may be in a pipeline or in a fitted search.
 
     Raises
     ------
     ValueError
-        If it does not predict a distribution.
+        If it predicts no distribution, or if y has another shape.
     """
     if hasattr(estimator, "best_estimator_"):
-        return _final(estimator.best_estimator_, X)
+        return _judged(estimator.best_estimator_, X, y)
     if isinstance(estimator, Pipeline):
         before, last = estimator[:-1], estimator.steps[-1][1]
-        return _final(last, before.transform(X) if before.steps else X)
+        return _judged(last, before.transform(X) if before.steps else X, y)
     if not hasattr(estimator, "predict_quantiles"):
         raise ValueError(
             f"The score of a distribution needs an NNRegressor with {DISTRIBUTION_LOSSES}, "
             f"alone, in a pipeline or in a fitted search, got {estimator!r}."
         )
-    return estimator, X
+    of_y, n_rows, _ = estimator._distribution(X)
+    return of_y, np.asarray(y, float).reshape(n_rows, estimator.n_outputs_, 1)
 
 
 class CRPSScorer(BaseEstimator):
@@ -186,10 +198,8 @@ class CRPSScorer(BaseEstimator):
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
         """Return minus the mean score of the rows, which is a mean over the outputs."""
-        network, X = _final(estimator, X)
-        numbers = np.asarray(y, float)
-        of_y, _ = network._distribution(X)
-        return -_average(of_y.crps(numbers.reshape(len(numbers), -1, 1)), sample_weight)
+        of_y, numbers = _judged(estimator, X, y)
+        return -_average(of_y.crps(numbers), sample_weight)
 
 
 class IntervalScorer(CRPSScorer):
@@ -212,11 +222,11 @@ class IntervalScorer(CRPSScorer):
     ) -> float:
         """Return minus the mean score of the rows, which is a mean over the outputs."""
         OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
-        network, X = _final(estimator, X)
-        levels = [(1 - self.coverage) / 2, (1 + self.coverage) / 2]
-        low, high = np.moveaxis(network.predict_quantiles(X, levels), -1, 0)
+        of_y, numbers = _judged(estimator, X, y)
+        levels = np.array([(1 - self.coverage) / 2, (1 + self.coverage) / 2])
+        low, high = np.split(of_y.quantiles(levels), 2, axis=-1)
         return -interval_score(
-            y, low, high, coverage=self.coverage, sample_weight=sample_weight
+            numbers, low, high, coverage=self.coverage, sample_weight=sample_weight
         )
 
 

@@ -185,7 +185,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         at = np.asarray(levels, np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
             raise ValueError(f"levels must be a list of numbers in (0, 1), got {levels!r}.")
-        of_y, shaped = self._distribution(X)
+        of_y, _, shaped = self._distribution(X)
         return shaped(of_y.quantiles(at))
 
     @available_if(predicts_distribution)
@@ -204,8 +204,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, k), or with the axis of several outputs
             Probabilities.
         """
-        of_y, shaped = self._distribution(X)
-        numbers, single = numbers_of_rows(y, len(of_y), self.n_outputs_)
+        of_y, n_rows, shaped = self._distribution(X)
+        numbers, single = numbers_of_rows(y, n_rows, self.n_outputs_)
         found = shaped(of_y.cdf(numbers))
         return found[..., 0] if single else found
 
@@ -229,18 +229,20 @@ class NNRegressor(RegressorMixin, BaseNN):
         """
         check_count("n_samples", n_samples)
         rng = check_random_state(random_state)
-        of_y, shaped = self._distribution(X)
+        of_y, _, shaped = self._distribution(X)
         return shaped(of_y.sample(n_samples, rng))
 
-    def _distribution(self, X: Any) -> tuple[Distribution, Callable[[np.ndarray], np.ndarray]]:
-        """Return the distributions, and what gives results the form of predictions."""
+    def _distribution(
+        self, X: Any
+    ) -> tuple[Distribution, int, Callable[[np.ndarray], np.ndarray]]:
+        """Return the distributions of rows, their number, and what shapes results."""
         model, rows = cast(RegressionModel, self._fitted_model), self._features.read(X)
 
         def shaped(found: np.ndarray) -> np.ndarray:
             found = found[:, 0] if model.target.n_outputs == 1 else found
             return found.astype(rows.dtype, copy=False)
 
-        return model.distribution(rows), shaped
+        return model.distribution(rows), rows.shape[0], shaped
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Return R2, or D2 of the pinball loss if the loss is one of quantiles.

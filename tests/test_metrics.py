@@ -78,8 +78,12 @@ def test_scorers_agree_with_the_functions(network):
 
 @pytest.mark.parametrize("scorer", [CRPSScorer(), IntervalScorer(coverage=0.5)])
 def test_scorers_of_outputs_pipelines_and_searches(network, scorer):
-    both = NNRegressor((8,), loss="normal", **BRIEF).fit(X, np.column_stack([y, -y]))
-    assert scorer(both, X, np.column_stack([y, -y])) < 0
+    Y = np.column_stack([y, -y])
+    both = NNRegressor((8,), loss="normal", early_stopping=False, **BRIEF).fit(X, Y)
+    score = crps(Y, both.predict_quantiles(X, [0.2, 0.7]), [0.2, 0.7])
+    assert CRPSScorer()(both, X, Y) == pytest.approx(-score)
+    assert scorer(both, X, Y) < 0
+    assert scorer(network, X, y[:, np.newaxis]) == scorer(network, X, y)
     expected = scorer(network, X, y)
     pipeline = make_pipeline("passthrough", clone(network))
     search = GridSearchCV(pipeline, {"nnregressor__alpha": [1e-4, 10.0]}, scoring=scorer, cv=2)
@@ -123,6 +127,12 @@ def test_what_is_refused(network):
     for quantiles in (np.zeros((120, 3)), np.tile([1.0, 0.0], (120, 1)), np.zeros(120)):
         with pytest.raises(ValueError, match="quantiles must have the shape"):
             crps(y, quantiles, [0.1, 0.9])
+    for numbers in ([np.nan], []):
+        with pytest.raises(ValueError, match="at least one row, and numbers that are not NaN"):
+            interval_score(numbers, np.zeros(len(numbers)), np.ones(len(numbers)))
+    for scorer in SCORERS.values():
+        with pytest.raises(ValueError, match="cannot reshape"):
+            scorer(network, X, np.column_stack([y, y]))
     with pytest.raises(ValueError, match="low must not be above high"):
         interval_score(y, y + 1, y)
     with pytest.raises(ValueError, match="coverage must be a number in"):

@@ -135,6 +135,28 @@ def test_one_target_of_numbers_is_bit_identical_to_a_regressor(table):
     )
 
 
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_distributions_of_targets_are_calibrated(table, early_stopping):
+    """Those of one target are the regressor's; of several, those of the rows that have it."""
+    X, whole, gaps = table
+    options = {**BRIEF, "early_stopping": early_stopping, "n_members": 2}
+    for loss in ("gamma", "normal"):
+        one = NNMultiTarget(**options, targets={"price": loss}).fit(X, whole[["price"]])
+        regressor = NNRegressor(**options, loss=loss).fit(X, whole["price"])
+        for _ in range(2):
+            found = one.estimators_["price"].predict_quantiles(X, [0.05, 0.5])
+            assert_array_equal(found, regressor.predict_quantiles(X, [0.05, 0.5]))
+            one.partial_fit(X[:50], whole[["price"]][:50])
+            regressor.partial_fit(X[:50], whole["price"][:50])
+    targets = {**TARGETS, "price": "gamma"}
+    joint = network(early_stopping=early_stopping, refit=False, targets=targets)
+    held = {"X_val": X, "y_val": gaps} if early_stopping else {}
+    price = joint.fit(X, gaps, **held).estimators_["price"]
+    known = gaps["price"].notna()
+    error = (gaps["price"] / price.predict(X) - 1)[known]
+    assert_allclose(price._model.calibration, [[np.mean(error**2)]], rtol=1e-4)
+
+
 @pytest.mark.parametrize("weights", [None, "learned", {"price": 3.0}], ids=str)
 def test_a_weight_of_two_equals_a_repeated_row(table, weights):
     X, _, gaps = (part[:60] for part in table)

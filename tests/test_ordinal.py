@@ -199,6 +199,25 @@ def test_without_an_order_nothing_changes(loss, y, message):
     assert_array_equal(network.predict_proba(X), before)
 
 
+def test_the_order_stays_that_of_the_fit():
+    """Until the next fit from the start. An order that the loss names is the only one."""
+    X, y = table(60)
+    labels, other = (
+        pd.Series(pd.Categorical(NAMES[y], names, ordered=True))
+        for names in (NAMES, NAMES[::-1])
+    )
+    network = network_of(loss="ordinal", max_iter=2, random_state=0).fit(X, labels)
+    match = r"declares the order \('excellent', .* was fitted with the order \('poor',"
+    with pytest.raises(ValueError, match="y " + match):
+        network.partial_fit(X, other)
+    with pytest.raises(ValueError, match="y_val " + match):
+        sknet.NNClassifier(loss="ordinal").fit(X, labels, X_val=X, y_val=other)
+    some = labels[y < 3].cat.remove_unused_categories()
+    network.partial_fit(X[y < 3], some).partial_fit(X, NAMES[y])
+    network.set_params(loss=Ordinal(classes=NAMES)).fit(X, labels).partial_fit(X, other)
+    assert network._model.loss.classes == tuple(NAMES)
+
+
 def test_other_losses_have_no_thresholds():
     X, y = table(30)
     assert not hasattr(network_of(max_iter=2).fit(X, y), "thresholds_")

@@ -8,7 +8,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self
 
 import numpy as np
@@ -24,8 +24,8 @@ CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
 FARTHEST = 30.0
 #: A calibration counts this many further rows, for which the distributions are right.
 PRIOR_ROWS = 50
-#: Larger counts have no exact float64.
-LARGEST_COUNT = 2.0**53
+#: SciPy's functions of a Poisson distribution return NaN for means that are not far above.
+LARGEST_COUNT = 5e8
 #: The smallest dispersion, that of rows that are predicted exactly.
 LEAST_DISPERSION = 1e-12
 #: With more jumps on average, a sum of jumps has nearly a shifted gamma distribution: the
@@ -33,7 +33,11 @@ LEAST_DISPERSION = 1e-12
 MANY_JUMPS = 300.0
 #: The largest number of means at which quantiles are computed; for more, they are interpolated.
 N_NODES = 150
-#: Mean numbers of jumps below this, and excesses of them, are raised to it.
+#: Jumps of a larger shape are nearly equal, so that quantiles of their sums, as functions of
+#: the mean number, have steps. They need ``MANY_NODES``.
+SMOOTH_SHAPE = 10.0
+MANY_NODES = 3000
+#: Smaller mean numbers of jumps, and smaller excesses of them, count as this one.
 LEAST = 1e-13
 
 
@@ -44,10 +48,6 @@ class Distribution(ABC):
     is longer. The last axis of arguments and results has any length. All numbers are float64,
     in the units of y.
     """
-
-    @abstractmethod
-    def __len__(self) -> int:
-        """Return the number of rows."""
 
     @abstractmethod
     def cdf(self, y: Array) -> Array:
@@ -119,9 +119,6 @@ class PiecewiseNormal(Distribution):
         # Rounding may have made neighbours equal.
         return cls(z[:-1], quantiles[..., :-1], np.maximum(slopes, np.finfo(float).tiny))
 
-    def __len__(self) -> int:
-        return len(self.values)
-
     def cdf(self, y: Array) -> Array:
         return special.ndtr(self._z(y))
 
@@ -149,7 +146,7 @@ class PiecewiseNormal(Distribution):
 
     def _at(self, z: Array) -> Array:
         """Return the y of normal z."""
-        piece = np.searchsorted(self.starts[1:], z, side="right")
+        piece = np.searchsorted(self.starts[1:], np.array(z, ndmin=3), side="right")
         value, slope = self._of_pieces(piece)
         return value + slope * (z - self.starts[piece])
 
@@ -184,8 +181,6 @@ class PiecewiseNormal(Distribution):
 
     def _of_pieces(self, piece: NDArray[np.intp]) -> tuple[Array, ...]:
         """Return the values and the slopes of chosen pieces."""
-        one_each = self.values[..., :1].shape
-        piece = np.broadcast_to(piece, np.broadcast_shapes(piece.shape, one_each))
         arrays = self.values, self.slopes
         return tuple(np.take_along_axis(one, piece, axis=-1) for one in arrays)
 
@@ -209,12 +204,9 @@ class Poisson(Distribution):
     def __post_init__(self) -> None:
         if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
             raise ValueError(
-                f"A Poisson distribution is one of counts, but a mean is {largest:.3g}. For "
-                "amounts, choose loss='gamma' or 'tweedie'."
+                f"A Poisson distribution is one of counts up to {LARGEST_COUNT:.0e}, but a "
+                f"mean is {largest:.3g}. Choose loss='gamma' or 'tweedie' for amounts."
             )
-
-    def __len__(self) -> int:
-        return len(self.mean)
 
     def cdf(self, y: Array) -> Array:
         return np.where(y >= 0, special.pdtr(np.floor(np.maximum(y, 0)), self.mean), 0.0)
@@ -249,9 +241,6 @@ class Dispersed(Distribution):
     mean: Array
     power: float
     dispersion: Array | float = 1.0
-
-    def __len__(self) -> int:
-        return len(self.mean)
 
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the dispersion by Pearson's estimate: the mean of (y - mean)^2 / mean^power.
@@ -347,10 +336,16 @@ class Tweedie(Dispersed):
 
     def quantiles(self, levels: Array) -> Array:
         found = np.maximum(self._limit.quantiles(levels) + self._shift, 0)
-        few = self._few[..., 0]
-        jumps, scale = self.jumps[few][:, 0], self.scale[few]
-        columns = [_quantiles_of_sums(jumps, self.shape, level) for level in levels.tolist()]
-        found[few] = scale * np.reshape(columns, (levels.size, jumps.size)).T
+        found[self._few[..., 0]] = 0
+        n_nodes = N_NODES if self.shape < SMOOTH_SHAPE else MANY_NODES
+        for k, level in enumerate(levels.tolist()):
+            # Where this is not positive, zero alone has at least the probability ``level``.
+            excess = self.jumps + math.log(level)
+            some = self._few & (excess > 0)
+            at = np.log(np.maximum(excess[some], LEAST))
+            # As functions of the log of the excess, quantiles have no kink.
+            log_x = _interpolated(partial(_log_quantiles, self.shape, level), at, n_nodes)
+            found[some[..., 0], k] = self.scale[some] * np.exp(log_x)
         return found
 
     def sample(self, n_samples: int, rng: Any) -> Array:
@@ -365,9 +360,9 @@ class Tweedie(Dispersed):
             lambda n: n * self.shape * special.gammainc(n * self.shape + 1, x),
         )
         distance = y * (2 * self.cdf(y) - 1) + self.mean - 2 * self.scale * below
-        log_jumps = np.log(np.clip(self._few_jumps, LEAST, None))
-        half = _interpolated(lambda at: _log_half_differences(at, self.shape), log_jumps)
-        few = distance - self.scale * np.exp(half)
+        jumps = np.maximum(self._few_jumps, LEAST)
+        half = _interpolated(partial(_log_half_differences, self.shape), np.log(jumps))
+        few = distance - self.scale * np.exp(half) * (self._few_jumps / jumps)
         return np.where(self._few, few, self._limit.crps(y - self._shift))
 
     @cached_property
@@ -392,19 +387,7 @@ def _sum_over_jumps(mean: Array, term: Callable[[int], Array]) -> Array:
     return sum(terms, np.zeros(()))
 
 
-def _quantiles_of_sums(jumps: Array, shape: float, level: float) -> Array:
-    """Return a quantile of sums of jumps of scale one, given the mean numbers of jumps."""
-    found = np.zeros_like(jumps)
-    # Where this is not positive, zero alone has at least the probability ``level``.
-    excess = jumps + math.log(level)
-    some = excess > 0
-    at = np.log(np.maximum(excess[some], LEAST))
-    # As functions of the log of the excess, quantiles have no kink.
-    found[some] = np.exp(_interpolated(lambda at: _log_quantiles(at, shape, level), at))
-    return found
-
-
-def _log_quantiles(log_excess: Array, shape: float, level: float) -> Array:
+def _log_quantiles(shape: float, level: float, log_excess: Array) -> Array:
     """Return the logarithms of positive quantiles of sums of jumps, by bisection."""
     excess = np.exp(log_excess)
     jumps = excess - math.log(level)
@@ -419,7 +402,7 @@ def _log_quantiles(log_excess: Array, shape: float, level: float) -> Array:
     return high
 
 
-def _log_half_differences(log_jumps: Array, shape: float) -> Array:
+def _log_half_differences(shape: float, log_jumps: Array) -> Array:
     """Return log E|X - X'| / 2 for sums X of jumps of scale one: the integral of F (1 - F)."""
     jumps, step = np.exp(log_jumps), 0.02
     most = float(jumps.max()) * shape
@@ -430,10 +413,12 @@ def _log_half_differences(log_jumps: Array, shape: float) -> Array:
     return np.log(step * ((cdf * (1 - cdf)) @ x))
 
 
-def _interpolated(function: Callable[[Array], Array], at: Array) -> Array:
+def _interpolated(
+    function: Callable[[Array], Array], at: Array, n_nodes: int = N_NODES
+) -> Array:
     """Return a smooth function at some numbers; if they are many, by a spline."""
     known, places = np.unique(at, return_inverse=True)
-    if known.size > N_NODES:
-        nodes = np.linspace(known[0], known[-1], N_NODES)
+    if known.size > n_nodes:
+        nodes = np.linspace(known[0], known[-1], n_nodes)
         return interpolate.CubicSpline(nodes, function(nodes))(at)
     return function(known)[places].reshape(at.shape) if known.size else at

@@ -86,8 +86,11 @@ class Loss(Rule):
 
     @property
     def predicts_distribution(self) -> bool:
-        """Whether :meth:`distribution` turns predictions into distributions of y."""
-        return False
+        """Whether :meth:`distribution` turns predictions into distributions of y.
+
+        By default it does if a subclass has written it.
+        """
+        return type(self).distribution is not Loss.distribution
 
     def distribution(self, prediction: Array, *std: Array) -> Distribution:
         """Return the distribution of y in each row, if ``predicts_distribution``.
@@ -350,7 +353,6 @@ class PositiveMean(Loss):
     link: ClassVar[Link] = links.Log()
     estimates = "the mean of y"
     shifts_y = False
-    predicts_distribution = True
 
     @property
     def variance_power(self) -> float:
@@ -475,7 +477,6 @@ class NormalLikelihood(Loss):
     has_temperature = True
     not_negative = False
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 2.0)
-    predicts_distribution = True
 
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5

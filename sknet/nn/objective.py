@@ -312,8 +312,10 @@ def fit_factor(
         One for each target of a :class:`~sknet.nn.joint.JointLoss`.
     """
     if isinstance(loss, JointLoss):
-        of_targets = _calibrations(loss, members, raw, y, sample_weight)
-        return tuple(1.0 if one is None else fit_factor(*one) for one in of_targets)
+        return tuple(
+            fit_factor(own, *rows) if own.has_temperature and len(rows[1]) else 1.0
+            for own, rows in of_targets(loss, members, raw, y, sample_weight)
+        )
     split = members.split(raw.astype(np.float64))
     n_rows, _, n_raw = split.shape
 
@@ -333,16 +335,16 @@ def fit_factor(
     return math.exp(best) if least < total(0.0) else 1.0
 
 
-def _calibrations(
-    loss: JointLoss, members: Members, raw: Array, y: Array, sample_weight: Array | None
-) -> Iterator[tuple[Any, ...] | None]:
-    """Yield the arguments of :func:`fit_factor` for each target; None without a temperature."""
-    by_member = members.split(raw)
+def of_targets(
+    loss: JointLoss, members: Members, raw: Array, y: Array, weight: Array | None, *more: Array
+) -> Iterator[tuple[Loss, tuple[Any, ...]]]:
+    """Yield the loss of each target, and the other arguments for the rows that have it.
+
+    ``more`` are further raw predictions.
+    """
     for part in loss.parts(y):
-        if not (part.loss.has_temperature and len(part.y)):
-            yield None
-            continue
-        own = replace(members, link=part.loss.link)
-        own_raw = by_member[part.known, :, part.columns].reshape(len(part.y), -1)
-        weight = None if sample_weight is None else sample_weight[part.known]
-        yield part.loss, own, own_raw, part.y, weight
+        splits = [members.split(one)[part.known, :, part.columns] for one in (raw, *more)]
+        own_raw, *own = (one.reshape(len(one), members.n * one.shape[2]) for one in splits)
+        own_weight = None if weight is None else weight[part.known]
+        link = part.loss.link
+        yield part.loss, (replace(members, link=link), own_raw, part.y, own_weight, *own)

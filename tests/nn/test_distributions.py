@@ -61,6 +61,10 @@ def test_quantiles_of_many_rows_are_interpolated():
     assert_allclose(found[:100], MAKE["tweedie"](means[:100]).quantiles(LEVELS), rtol=1e-6)
     scores = MAKE["tweedie"](means).crps(means)
     assert_allclose(scores[:100], MAKE["tweedie"](means[:100]).crps(means[:100]), rtol=1e-6)
+    # Near power 1, quantiles are no smooth functions of the mean.
+    steep = Tweedie(means[:200], 1.01, np.array([[0.6]]))
+    found = steep.quantiles(np.array([0.9]))
+    assert_allclose(steep.cdf(found)[found > 0], 0.9, rtol=1e-9)
 
 
 @pytest.mark.parametrize("power", [1.1, 1.5, 1.9])
@@ -115,8 +119,14 @@ def test_crps_is_the_integral_of_squared_differences(name, level):
 
 
 def test_amounts_are_no_counts():
-    with pytest.raises(ValueError, match=r"counts, but a mean is 1e\+20"):
-        Poisson(np.full((1, 1, 1), 1e20))
+    with pytest.raises(ValueError, match=r"counts up to 5e\+08, but a mean is 1e\+09"):
+        Poisson(np.full((1, 1, 1), 1e9))
+    largest = Poisson(np.full((1, 1, 1), 5e8))
+    assert_allclose(largest.cdf(largest.quantiles(LEVELS)), [[LEVELS]], atol=1e-4)
+    # As of a normal distribution.
+    assert_allclose(
+        largest.crps(largest.mean) / 5e8**0.5, 2 * stats.norm.pdf(0) - np.pi**-0.5, rtol=1e-6
+    )
 
 
 def one(*numbers):
