@@ -70,8 +70,8 @@ def crps(
     if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
         raise ValueError(
             "quantiles must have the shape of y_true and an axis of levels, here "
-            f"{(*y.shape, at.size)}, and must not fall from one level to the next; got the shape "
-            f"{values.shape}."
+            f"{(*y.shape, at.size)}, and must not fall from one level to the next; got "
+            f"the shape {values.shape}."
         )
     distribution = PiecewiseNormal.through(at, values)
     return _average(distribution.crps(y[..., np.newaxis]), sample_weight)
