@@ -65,7 +65,8 @@ class Model:
     provenance : Provenance
         The training that the parameters come from.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
-        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`.
+        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`. The rows of
+        several targets are filled up with NaN.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.

@@ -18,6 +18,7 @@ from sknet.data.targets import ClassTarget
 from sknet.nn.joint import JointLoss, stretches
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
+from sknet.nn.objective import Members, rows_of_targets
 
 #: The weights of the targets that the network learns.
 LEARNED = "learned"
@@ -113,9 +114,12 @@ class JointModel(Model):
         target, (loss, _) = self.target.targets[number], self.loss.losses[number]
         certainty = self.provenance.certainty
         own = certainty[number] if isinstance(certainty, tuple) else certainty
+        row = np.empty(0) if self.calibration is None else self.calibration[number]
+        calibration = row[np.newaxis, ~np.isnan(row)]
         known = {one.name: getattr(self, one.name) for one in fields(self)}
         known |= {"settings": replace(self.settings, loss=loss), "target": target, "loss": loss}
         known |= {"provenance": replace(self.provenance, certainty=own)}
+        known |= {"calibration": calibration if calibration.size else None}
         return _kind_of(target)(**known)
 
     def separated(self, number: int) -> Any:
@@ -193,6 +197,30 @@ class JointModel(Model):
         targets, changes = zip(*found, strict=True)
         change = self.loss.link.joined(changes)
         return self.rescaled(replace(self.target, targets=targets), change, others)
+
+    def calibration_of(
+        self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, unseen: np.ndarray
+    ) -> np.ndarray:
+        """Return what rows tell of the distribution of each target, filled up with NaN.
+
+        The arguments are those of a model of numbers. A dispersion without rows is kept.
+        """
+        known, new = (
+            rows_of_targets(self.loss, members, one, Y, weight) for one in (raw, unseen)
+        )
+        found = []
+        for model, (loss, *rows), (_, _, own_unseen, *_) in zip(
+            self.models, known, new, strict=True
+        ):
+            wanted = loss.has_dispersion if raw is unseen else loss.predicts_distribution
+            own = model.calibration if wanted else None
+            if wanted and len(own_unseen):
+                own = model.calibration_of(*rows, own_unseen)
+            found.append(np.empty(0) if own is None else own[0])
+        filled = np.full((len(found), max(one.size for one in found)), np.nan)
+        for row, own in zip(filled, found, strict=True):
+            row[: own.size] = own
+        return filled
 
     # Predictions.
 

@@ -247,6 +247,7 @@ class RegressionModel(Model):
         weight : ndarray of shape (n_rows,) or None
         unseen : ndarray of shape (n_rows, members.n * n_raw)
             Raw predictions of parameters that were not trained on the rows. Errors are theirs.
+            ``raw`` itself if there are none.
         """
         with_std = self.loss.link.predicts_std
         known, new = (

@@ -19,6 +19,7 @@ from sknet._run import Run
 from sknet._starting import PretrainedNetwork, facts_of, settle
 from sknet.data.batches import Dataset
 from sknet.data.survey import survey_rows
+from sknet.nn.budget import Budget
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
@@ -85,6 +86,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
 def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwork:
     """Return the result of :func:`pretrain` within scikit-learn's context of a fit."""
     _check_parameters(estimator)
+    budget = Budget(estimator.time_limit)
     features, X = Features.learn(estimator, X)
     if not isinstance(X, np.ndarray):
         kind = "sparse" if sparse.issparse(X) else "read in blocks"
@@ -94,7 +96,7 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     settings = settle(estimator.set_params(**_members(estimator, facts)), facts)
     survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
     model = ColumnsModel.start(settings, survey, corruption, run.streams["init"])
-    result = fit_network(model, data._replace(y=X), None, run)
+    result = fit_network(model, data._replace(y=X), None, run, budget=budget)
     return PretrainedNetwork(features, model.trained(result), result.history)
 
 

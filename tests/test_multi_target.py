@@ -56,6 +56,9 @@ def test_kinds_follow_dtypes_and_the_parameter(table):
     assert {k: v.tolist() for k, v in fitted.classes_.items()} == CLASSES
     codes = whole["size"].astype("category")
     assert "size" in NNMultiTarget(**BRIEF).fit(X, whole.assign(size=codes)).classes_
+    objects = whole.assign(size=whole["size"].astype(object).where(X["a"] > 0, None))
+    objects.loc[objects["size"] == 2, "size"] = 2.5
+    assert "size" not in NNMultiTarget(**BRIEF).fit(X, objects).classes_
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "array"])
@@ -112,6 +115,43 @@ def test_estimators_of_single_targets_predict_the_same(table, options):
         assert_array_equal(estimators[name].predict(X), predicted[name])
         assert_allclose(proba[name].sum(axis=1), 1)
     assert integrated_gradients(estimators["price"], X[:5]).shape == (5, 4)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("loss", ["normal", "gamma", "poisson"])
+def test_the_distribution_of_one_target_is_that_of_a_regressor(table, loss, early_stopping):
+    """So is its dispersion, which a pass without rows of the target keeps."""
+    X, whole, _ = table
+    options = {**BRIEF, "early_stopping": early_stopping}
+    y = whole[["price"]].clip(lower=1).round()
+    one = NNMultiTarget(targets={"price": loss}, **options).fit(X, y).estimators_["price"]
+    alone = NNRegressor(loss=loss, **options).fit(X, y["price"])
+    assert_array_equal(
+        one.predict_quantiles(X, [0.1, 0.9]), alone.predict_quantiles(X, [0.1, 0.9])
+    )
+    y = whole.assign(price=y["price"])
+    fitted = network(targets={"price": loss, **TARGETS}, early_stopping=early_stopping).fit(
+        X, y
+    )
+    before = fitted.estimators_["price"]._model.calibration
+    fitted.partial_fit(X, y.assign(price=np.nan))
+    kept = fitted.estimators_["price"]._model.calibration
+    assert_array_equal(kept, before if loss == "gamma" else None)
+    assert fitted.estimators_["price"].sample(X, 3).shape == (300, 3)
+
+
+def test_names_and_labels_come_back_as_they_were(table):
+    """Columns may have numbers as names, and labels any dtype, with and without gaps."""
+    X, whole, _ = table
+    red = (whole["colour"] == "red").astype("boolean")
+    y = pd.DataFrame({0: whole["price"], 1: red, "1.": red.where(red.index > 9), 3: red})
+    y[3] = y[3].astype(object).where(red.index > 9, None)
+    fitted = NNMultiTarget(targets={1: "classification"}, **BRIEF).fit(X, y)
+    assert fitted.predict(X).columns.tolist() == [0, 1, "1.", 3] == [*fitted.target_weights_]
+    assert {k: v.tolist() for k, v in fitted.classes_.items()} == {
+        name: [False, True] for name in (1, "1.", 3)
+    }
+    assert NNClassifier(**BRIEF).fit(X, red).classes_.dtype == bool
 
 
 # Gaps and weights.
@@ -347,6 +387,11 @@ def test_several_columns_of_classes_have_the_form_of_scikit_learn(classes, text)
     assert (predicted.shape, predicted.dtype) == (Y.shape, theirs.predict(X).dtype)
     assert ours.score(X, Y) == (predicted == Y).all(axis=1).mean() > 0.8
     assert [one.shape for one in ours.decision_function(X)] == [(300, 3), (300,), (300, 3)]
+    ours.partial_fit(X, Y, classes=ours.classes_)
+    with pytest.raises(ValueError, match="not the same as on the last call"):
+        ours.partial_fit(X, Y, classes=ours.classes_[:2])
+    with pytest.raises(ValueError, match=r"y must have the shape \(300, 3\), got \(300,\)"):
+        ours.score(X, Y[:, 0])
     for log_proba, proba in zip(ours.predict_log_proba(X), ours.predict_proba(X), strict=True):
         assert_allclose(log_proba, np.log(proba), rtol=1e-6)
 

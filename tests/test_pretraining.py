@@ -159,6 +159,12 @@ def test_the_same_seed_gives_the_same_bits(frame):
     assert (one != third).any()
 
 
+def test_it_ends_within_the_time_limit():
+    X = np.random.default_rng(0).normal(size=(2000, 4))
+    pretrained = pretrain(network(max_iter=10**6, time_limit=0.5), X)
+    assert sum(pretrained.history_["seconds"]) < 5
+
+
 def test_members_are_those_of_few_rows():
     """A table of many rows would get members that share weights."""
     X = np.random.default_rng(0).normal(size=(2500, 4))

@@ -18,6 +18,8 @@ from sknet.data.weights import Floats, LabelCounts
 
 #: The key of the dtype's metadata that says of which library the user's y was.
 LIBRARY = "library"
+#: The key of the user's names of the columns, which the fields of the dtype have as text.
+NAMES = "names"
 
 
 class Column(NamedTuple):
@@ -36,11 +38,17 @@ def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
     return values == values
 
 
+def fields_of(y: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Yield the names and the columns of a structured array."""
+    metadata: Any = y.dtype.metadata or {}
+    fields = y.dtype.names or ()
+    for name, field in zip(metadata.get(NAMES, fields), fields, strict=True):
+        yield name, y[field]
+
+
 def columns_of(y: NDArray[Any]) -> Iterator[Column]:
     """Yield the targets of a checked y."""
-    names: Any = range(y.shape[1]) if y.ndim == 2 else y.dtype.names
-    for name in names:
-        values = y[:, name] if y.ndim == 2 else y[name]
+    for name, values in enumerate(y.T) if y.ndim == 2 else fields_of(y):
         known = known_rows(values)
         own = values[known]
         # Objects are labels with gaps between them, and become text or numbers without any.

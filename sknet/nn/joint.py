@@ -159,6 +159,14 @@ class JointLoss(Loss):
     def has_temperature(self) -> bool:  # type: ignore[override]
         return any(loss.has_temperature for loss, _ in self.losses)
 
+    @property
+    def has_dispersion(self) -> bool:  # type: ignore[override]
+        return any(loss.has_dispersion for loss, _ in self.losses)
+
+    @property
+    def predicts_distribution(self) -> bool:
+        return any(loss.predicts_distribution for loss, _ in self.losses)
+
     def parts(self, y: Array) -> Iterator[Part]:
         """Yield the targets of a batch, given its encoded columns of y."""
         places = stretches(n for _, n in self.losses)

@@ -312,8 +312,11 @@ def fit_factor(
         One for each target of a :class:`~sknet.nn.joint.JointLoss`.
     """
     if isinstance(loss, JointLoss):
-        of_targets = _calibrations(loss, members, raw, y, sample_weight)
-        return tuple(1.0 if one is None else fit_factor(*one) for one in of_targets)
+        of_targets = rows_of_targets(loss, members, raw, y, sample_weight)
+        return tuple(
+            fit_factor(own_loss, *own) if own_loss.has_temperature and len(own[2]) else 1.0
+            for own_loss, *own in of_targets
+        )
     split = members.split(raw.astype(np.float64))
     n_rows, _, n_raw = split.shape
 
@@ -333,16 +336,14 @@ def fit_factor(
     return math.exp(best) if least < total(0.0) else 1.0
 
 
-def _calibrations(
+def rows_of_targets(
     loss: JointLoss, members: Members, raw: Array, y: Array, sample_weight: Array | None
-) -> Iterator[tuple[Any, ...] | None]:
-    """Yield the arguments of :func:`fit_factor` for each target; None without a temperature."""
+) -> Iterator[tuple[Any, ...]]:
+    """Yield the same for each target: its loss, members, and the rows that have it."""
     by_member = members.split(raw)
     for part in loss.parts(y):
-        if not (part.loss.has_temperature and len(part.y)):
-            yield None
-            continue
         own = replace(members, link=part.loss.link)
-        own_raw = by_member[part.known, :, part.columns].reshape(len(part.y), -1)
+        own_raw = by_member[part.known, :, part.columns]
+        own_raw = own_raw.reshape(len(part.y), math.prod(own_raw.shape[1:]))
         weight = None if sample_weight is None else sample_weight[part.known]
         yield part.loss, own, own_raw, part.y, weight
