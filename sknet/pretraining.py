@@ -3,7 +3,7 @@
 The result of :func:`pretrain` is what the ``fit`` of an estimator can start from: ``init``.
 """
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from scipy import sparse
@@ -11,15 +11,19 @@ from sklearn.base import clone
 
 from sknet._auto import Facts, choose
 from sknet._base import BaseNN
+from sknet._base_model import Model, survey_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
-from sknet._model import ColumnsModel
 from sknet._requirements import fit_context, kind_of
 from sknet._run import Run
+from sknet._settings import Settings
 from sknet._starting import PretrainedNetwork, facts_of, settle
 from sknet.data.batches import Dataset
-from sknet.data.survey import survey_rows
+from sknet.data.draws import Corruption
+from sknet.data.encoding import ColumnsTarget
+from sknet.data.survey import Survey, survey_rows
 from sknet.nn.budget import Budget
+from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
@@ -123,3 +127,31 @@ def _check_parameters(estimator: BaseNN) -> None:
                 f"pretrain cannot be used with {name}: each column is predicted from all "
                 f"others. Set {name}=None."
             )
+
+
+class ColumnsModel(Model):
+    """A model of the columns of a table, which it predicts from rows with changed cells."""
+
+    target: ColumnsTarget
+
+    @classmethod
+    def start(  # type: ignore[override]
+        cls, settings: Settings, survey: Survey, corruption: float, rng: np.random.Generator
+    ) -> Self:
+        """Return a model with initial parameters, given a survey of the rows."""
+        encoder = survey_encoder(settings, survey)
+        target = ColumnsTarget(encoder, corruption)
+        return cls.initial(settings, survey.reader, encoder, target, rng)
+
+    def initial_change(self) -> None:
+        """Return no change of the initial raw predictions."""
+
+    @staticmethod
+    def choose_loss(settings: Settings, target: ColumnsTarget) -> JointLoss:
+        """Return the loss of the columns."""
+        return loss_of_cells(target.n_outputs - len(target.n_levels), target.n_levels)
+
+    def augmentation(self, rng: np.random.Generator) -> Corruption:
+        """Return the changes of cells, in the place of noise and mixup."""
+        target = self.target
+        return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)
