@@ -93,6 +93,8 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     if getattr(getattr(y, "dtype", None), "names", None):
         return dict(fields_of(y)), (y.dtype.metadata or {}).get(LIBRARY)
+    if isinstance(y, list | tuple):
+        y = np.asarray(as_array(y, name, LABELS))
     table = frames.wrapped(y, name)
     if len(table.shape) == 1:
         return {str(getattr(y, "name", None) or "y"): table.data}, None

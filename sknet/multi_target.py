@@ -253,9 +253,11 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         float
-            The mean over the targets that rows of y have.
+            The mean over the targets that rows of y have; NaN if they have none.
         """
-        return float(np.nanmean([*self.target_scores(X, y, sample_weight).values()]))
+        scores = [*self.target_scores(X, y, sample_weight).values()]
+        known = [score for score in scores if not np.isnan(score)]
+        return float(np.mean(known)) if known else np.nan
 
     @property
     def _joint(self) -> JointModel:

@@ -241,6 +241,9 @@ def test_a_target_of_a_few_rows(table):
     assert fitted.target_scores(X, whole)["price"] > 0.8
     assert np.isnan(fitted.target_scores(X[1:3], y[1:3])["colour"])
     assert fitted.target_scores(X, whole.assign(colour="unknown"))["colour"] == 0
+    assert np.isnan(
+        fitted.score(X[1:3], whole[1:3].assign(price=np.nan, colour=None, size=None))
+    )
 
 
 # Ways to fit.
@@ -260,6 +263,7 @@ def test_chunks_one_of_which_lacks_a_target(table):
     gaps = gaps.copy()
     gaps.loc[:99, "price"] = np.nan
     gaps.loc[100:199, "colour"] = None
+    gaps.loc[::50, ["price", "colour", "size"]] = None
     fitted = fit_chunks(network(max_iter=30), Chunks(X, gaps))
     assert min(fitted.target_scores(X, whole).values()) > 0.8
     with pytest.raises(ValueError, match=r"No row of y has the target\(s\) \['price'\]"):
@@ -351,6 +355,12 @@ def test_refused(table, forbid_training, options, change, message):
     with pytest.raises(ValueError, match=message):
         fitted.fit(X, whole.assign(**change))
     assert fitted._model is before
+
+
+def test_rows_that_mix_text_and_numbers_are_refused(table, forbid_training):
+    forbid_training()
+    with pytest.raises(ValueError, match="a list must be all text or all numbers"):
+        network(targets=None).fit(table[0][:2], [[1.5, "red"], [2.5, "blue"]])
 
 
 def test_an_explanation_is_about_one_target(table):
