@@ -116,10 +116,13 @@ class JointModel(Model):
         own = certainty[number] if isinstance(certainty, tuple) else certainty
         row = np.empty(0) if self.calibration is None else self.calibration[number]
         calibration = row[np.newaxis, ~np.isnan(row)]
-        known = {one.name: getattr(self, one.name) for one in fields(self)}
-        known |= {"settings": replace(self.settings, loss=loss), "target": target, "loss": loss}
-        known |= {"provenance": replace(self.provenance, certainty=own)}
-        known |= {"calibration": calibration if calibration.size else None}
+        known = {one.name: getattr(self, one.name) for one in fields(self)} | {
+            "settings": replace(self.settings, loss=loss),
+            "target": target,
+            "loss": loss,
+            "provenance": replace(self.provenance, certainty=own),
+            "calibration": calibration if calibration.size else None,
+        }
         return _kind_of(target)(**known)
 
     def separated(self, number: int) -> Any:
@@ -174,6 +177,15 @@ class JointModel(Model):
     def initial_change(self) -> Change:
         """Return the changes of the raw predictions of each target."""
         return self.loss.link.joined([model.initial_change() for model in self.models])
+
+    def rescaling_from(self, source: Model) -> Change | None:
+        """Return the changes for the scales of y, or None if targets or losses are others."""
+        if not isinstance(source, JointModel) or source.target.names != self.target.names:
+            return None
+        pairs = zip(self.models, source.models, strict=True)
+        changes = [one.rescaling_from(other) for one, other in pairs]
+        same = source.loss.link == self.loss.link and all(one is not None for one in changes)
+        return self.loss.link.joined(changes) if same else None
 
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.

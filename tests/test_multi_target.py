@@ -312,6 +312,21 @@ def test_other_ways_of_training(table, options):
     assert min(fitted.target_scores(X, whole).values()) > 0.7
 
 
+def test_a_fit_starts_from_the_outputs_of_the_same_targets(table):
+    """Numbers may have another range; with other targets the output layer begins anew."""
+    X, _, gaps = table
+    source = network(max_iter=60).fit(X, gaps)
+    later = gaps.assign(price=1.1 * gaps["price"])
+    gentle = network(max_iter=1, learning_rate_init=1e-6)
+    tuned = clone(gentle).fit(X, later, init=source)
+    assert_allclose(tuned.predict(X)["price"], source.predict(X)["price"], rtol=0.01)
+    assert_allclose(tuned.predict_proba(X)["size"], source.predict_proba(X)["size"], atol=0.1)
+    weights = source.target_weights_
+    assert tuned.target_weights_ == pytest.approx(weights, rel=0.01)
+    other = clone(gentle).fit(X, later.drop(columns="colour"), init=source)
+    assert other.target_scores(X, later.drop(columns="colour"))["price"] < 0.5
+
+
 def test_grid_over_the_new_parameters(table):
     X, _, gaps = table
     grid = {
