@@ -70,7 +70,7 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
     if unknown := [key for key in wanted if key not in columns]:
         raise ValueError(f"targets has {unknown}, but the columns of {name} are {[*columns]}.")
     fields = {
-        key: _check_column(column, _is_numeric(wanted.get(key), column), f"{name}[{key!r}]")
+        key: _check_column(column, wanted.get(key), f"{name}[{key!r}]")
         for key, column in columns.items()
     }
     dtypes = [(str(key), column.dtype) for key, column in fields.items()]
@@ -106,57 +106,58 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
     return {key: table.column(i) for i, key in enumerate(names)}, frames.library(y)
 
 
-def _is_numeric(wanted: Any, column: Any) -> bool:
-    """Return whether a target is numbers, by the wish of the user, or else by its dtype."""
-    if isinstance(wanted, str):
-        wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
-    if wanted is not None:
-        return getattr(wanted, "task", wanted) == "regression"
-    if hasattr(getattr(column, "dtype", None), "categories"):
-        return False
-    return np.asarray(_known_values(column)).dtype.kind in "iuf"
-
-
-def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values of a user's column are not missing."""
-    if values.dtype != object:
-        return known_rows(values)
-    return np.array([not frames.is_missing(one) for one in values.tolist()], bool)
-
-
-def _known_values(column: Any) -> Any:
-    """Return the values of a user's column that are not missing.
-
-    Objects that are all numbers, truth values or text, as between gaps, become an array.
-    """
-    values = np.asarray(column)
-    known = np.flatnonzero(_known(values))
-    if values.dtype == object and known.size:
-        found: NDArray[Any] = np.array(values[known].tolist())
-        if found.dtype.kind in "biuf" or {*map(type, values[known])} <= {str, np.str_}:
-            return found
-    return frames.take_rows(column, known)
-
-
-def _check_column(column: Any, numeric: bool, name: str) -> NDArray[Any]:
+def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:
     """Return a checked target as an array, in which missing values are NaN or None.
+
+    ``wanted`` is the entry of the parameter ``targets``, or None.
 
     Raises
     ------
     ValueError
         If :func:`check_y` raises it for the rows that have the target, or if dates are missing.
     """
-    known = _known(np.asarray(column))
+    known, values = _known_values(column)
+    numeric = _is_numeric(wanted, column, values)
     found = np.full(known.size, np.nan) if numeric else np.full(known.size, None, object)
     if not known.any():
         return found
-    values = check_y(_known_values(column), numeric, name)
+    values = check_y(values, numeric, name)
     if not numeric and known.all() and values.dtype.kind not in "Of":
         return values
     if values.dtype.kind in "mM":
         raise ValueError(f"{name} has missing dates. Turn the dates into text.")
     found[known] = values if numeric else values.astype(object)
     return found
+
+
+def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
+    """Return which values of a user's column are not missing, and these values.
+
+    Objects that are all numbers, truth values or text, as between gaps, become an array.
+    """
+    values = np.asarray(column)
+    if values.dtype != object:
+        known = known_rows(values)
+        return known, frames.take_rows(column, np.flatnonzero(known))
+    known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
+    objects = values[known].tolist()
+    found: NDArray[Any] = np.array(objects)
+    if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
+        return known, found
+    return known, frames.take_rows(column, np.flatnonzero(known))
+
+
+def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
+    """Return whether a target is numbers, by the wish of the user, or else by its dtype.
+
+    ``values`` are those of the column that are not missing.
+    """
+    if isinstance(wanted, str):
+        wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
+    if wanted is not None:
+        return getattr(wanted, "task", wanted) == "regression"
+    is_category = hasattr(getattr(column, "dtype", None), "categories")
+    return not is_category and np.asarray(values).dtype.kind in "iuf"
 
 
 def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:

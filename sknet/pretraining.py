@@ -46,7 +46,8 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     ----------
     estimator : NNClassifier or NNRegressor
         The estimator that is to be fitted, which is not changed. Its parameters determine the
-        layers and the training, which has no early stopping. The solver must be stochastic.
+        layers and the training, which has no early stopping, ``input_noise`` or ``mixup``. The
+        solver must be stochastic.
     X : array-like of shape (n_samples, n_features)
         The rows: an array or a data frame, dense. Rows that have targets may be among them. All
         of them count the same.

@@ -54,8 +54,10 @@ def test_kinds_follow_dtypes_and_the_parameter(table):
     assert {k: v.tolist() for k, v in fitted.classes_.items()} == {"colour": ["blue", "red"]}
     fitted = network().fit(X, gaps.assign(colour=gaps["colour"].astype("category")))
     assert {k: v.tolist() for k, v in fitted.classes_.items()} == CLASSES
-    codes = whole["size"].astype("category")
-    assert "size" in NNMultiTarget(**BRIEF).fit(X, whole.assign(size=codes)).classes_
+    for dtype in ("int64", "Int64"):
+        codes = whole["size"].astype(dtype).astype("category").where(X["a"] > 0)
+        fitted = NNMultiTarget(**BRIEF).fit(X, whole.assign(size=codes))
+        assert fitted.classes_["size"].dtype == np.int64
     objects = whole.assign(size=whole["size"].astype(object).where(X["a"] > 0, None))
     objects.loc[objects["size"] == 2, "size"] = 2.5
     assert "size" not in NNMultiTarget(**BRIEF).fit(X, objects).classes_
