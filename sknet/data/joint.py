@@ -149,14 +149,10 @@ class JointTarget:
         """The classes of each target that has labels."""
         return [one.classes_ for one in self.targets if isinstance(one, ClassTarget)]
 
-    def each(self, y: NDArray[Any]) -> Iterator[tuple[Any, Column]]:
-        """Yield each target with its column of y."""
-        return zip(self.targets, columns_of(y), strict=True)
-
     def transform(self, y: NDArray[Any], dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs); NaN is a missing target."""
         Y, start = np.full((len(y), self.n_outputs), np.nan, dtype), 0
-        for target, column in self.each(y):
+        for target, column in zip(self.targets, columns_of(y), strict=True):
             stop = start + target.n_outputs
             if column.known.any():
                 Y[column.known, start:stop] = target.transform(column.values, dtype)
@@ -177,18 +173,6 @@ class JointTarget:
                 f"{name} must have the targets {list(self.names)}, as in training, got "
                 f"{list(found) or 'one column'}."
             )
-
-    def check_all_labels(self, y: NDArray[Any]) -> None:
-        """Check that each class of each target occurs in y.
-
-        Raises
-        ------
-        ValueError
-            If a target lacks a class.
-        """
-        for target, column in self.each(y):
-            if isinstance(target, ClassTarget):
-                target.check_all_labels(column.values)
 
     def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at places among the classes, with a column for each target."""
