@@ -261,7 +261,8 @@ class Model:
         provenance, calibration = self.provenance.passed(n_rows), result.calibration
         if calibration is not None and self.calibration is not None:
             share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
-            calibration = self.calibration + share * (calibration - self.calibration)
+            before = np.where(np.isnan(self.calibration), calibration, self.calibration)
+            calibration = before + share * (calibration - before)
         passed = replace(self, params=result.params, provenance=provenance)
         return replace(passed, calibration=calibration)
 

@@ -12,16 +12,10 @@ from sknet._model import ClassificationModel, RegressionModel
 from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
-from sknet.data.joint import (
-    LIBRARY,
-    Column,
-    JointTarget,
-    KnownTargets,
-    columns_of,
-    is_multioutput,
-)
+from sknet.data.joint import LIBRARY, JointTarget, KnownTargets, columns_of, is_multioutput
 from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget
+from sknet.nn.distributions import CALIBRATED
 from sknet.nn.joint import JointLoss, stretches
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
@@ -161,7 +155,7 @@ class JointModel(Model):
         for model, columns in zip(self.models, self.loss.link.columns, strict=True):
             yield model, by_member[:, :, columns].reshape(len(raw), -1)
 
-    def columns(self, y: Any) -> Iterator[tuple[Any, Column]]:
+    def columns(self, y: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the model of each target with its column of a checked y."""
         return zip(self.models, columns_of(y), strict=True)
 
@@ -229,22 +223,17 @@ class JointModel(Model):
 
         The arguments are those of a model of numbers. A dispersion without rows is kept.
         """
-        known, new = (
-            rows_of_targets(self.loss, members, one, Y, weight) for one in (raw, unseen)
-        )
-        found = []
-        for model, (loss, *rows), (_, _, own_unseen, *_) in zip(
-            self.models, known, new, strict=True
-        ):
+        both = (rows_of_targets(self.loss, members, one, Y, weight) for one in (raw, unseen))
+        found = np.full((len(self.models), CALIBRATED.size), np.nan)
+        known = zip(found, self.models, *both, strict=True)
+        for row, model, (loss, *rows), (_, _, new, *_) in known:
             wanted = loss.has_dispersion if raw is unseen else loss.predicts_distribution
             own = model.calibration if wanted else None
-            if wanted and len(own_unseen):
-                own = model.calibration_of(*rows, own_unseen)
-            found.append(np.empty(0) if own is None else own[0])
-        filled = np.full((len(found), max(one.size for one in found)), np.nan)
-        for row, own in zip(filled, found, strict=True):
-            row[: own.size] = own
-        return filled
+            if wanted and len(new):
+                own = model.calibration_of(*rows, new)
+            if own is not None:
+                row[: own.size] = own[0]
+        return found
 
     # Predictions.
 

@@ -266,8 +266,9 @@ class RegressionModel(Model):
         """
         if self.loss.has_dispersion and self.calibration is None:
             raise ValueError(
-                f"{type(self.loss).__name__} has a dispersion, which is estimated at the end "
-                "of a fit, and this model is one of an epoch. Fit to the end first."
+                f"{type(self.loss).__name__} has a dispersion, which is not estimated: this is "
+                "the model of an epoch, which a fit to the end estimates, or of a target that "
+                "no held-out row has. For the latter, set early_stopping=False."
             )
         with_std = self.loss.link.predicts_std
         found = self.predict(X, lambda raw: self.predictions(raw, with_std))

@@ -3,7 +3,7 @@
 The result of :func:`pretrain` is what the ``fit`` of an estimator can start from: ``init``.
 """
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -21,7 +21,7 @@ from sknet._starting import PretrainedNetwork, facts_of, settle
 from sknet.data.batches import Dataset
 from sknet.data.draws import Corruption
 from sknet.data.encoding import ColumnsTarget
-from sknet.data.survey import Survey, survey_rows
+from sknet.data.survey import survey_rows
 from sknet.nn.budget import Budget
 from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
@@ -100,7 +100,9 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     facts = facts_of(features, data.n_rows, X.dtype, is_sparse=False)
     settings = settle(estimator.set_params(**_members(estimator, facts)), facts)
     survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
-    model = ColumnsModel.start(settings, survey, corruption, run.streams["init"])
+    encoder = survey_encoder(settings, survey)
+    target = ColumnsTarget(encoder, corruption)
+    model = ColumnsModel.initial(settings, survey.reader, encoder, target, run.streams["init"])
     result = fit_network(model, data._replace(y=X), None, run, budget=budget)
     return PretrainedNetwork(features, model.trained(result), result.history)
 
@@ -134,15 +136,6 @@ class ColumnsModel(Model):
     """A model of the columns of a table, which it predicts from rows with changed cells."""
 
     target: ColumnsTarget
-
-    @classmethod
-    def start(  # type: ignore[override]
-        cls, settings: Settings, survey: Survey, corruption: float, rng: np.random.Generator
-    ) -> Self:
-        """Return a model with initial parameters, given a survey of the rows."""
-        encoder = survey_encoder(settings, survey)
-        target = ColumnsTarget(encoder, corruption)
-        return cls.initial(settings, survey.reader, encoder, target, rng)
 
     def initial_change(self) -> None:
         """Return no change of the initial raw predictions."""

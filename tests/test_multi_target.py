@@ -142,6 +142,17 @@ def test_the_distribution_of_one_target_is_that_of_a_regressor(table, loss, earl
     assert fitted.estimators_["price"].sample(X, 3).shape == (300, 3)
 
 
+def test_a_pass_learns_a_dispersion_that_no_held_out_row_told(table):
+    X, whole, _ = table
+    y = whole.assign(price=whole["price"].where(whole.index < 2))
+    options = {"early_stopping": True, "n_members": 1}
+    fitted = network(targets={"price": "gamma", **TARGETS}, **options).fit(X, y)
+    with pytest.raises(ValueError, match="no held-out row has"):
+        fitted.estimators_["price"].sample(X)
+    fitted.partial_fit(X, whole)
+    assert fitted.estimators_["price"]._model.calibration.shape == (1, 1)
+
+
 def test_names_and_labels_come_back_as_they_were(table):
     """Columns may have numbers as names, and labels any dtype, with and without gaps."""
     X, whole, _ = table
