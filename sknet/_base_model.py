@@ -65,7 +65,8 @@ class Model:
     provenance : Provenance
         The training that the parameters come from.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
-        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`.
+        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`. The rows of
+        several targets are filled up with NaN.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.
@@ -265,7 +266,8 @@ class Model:
         provenance, calibration = self.provenance.passed(n_rows), result.calibration
         if calibration is not None and self.calibration is not None:
             share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
-            calibration = self.calibration + share * (calibration - self.calibration)
+            before = np.where(np.isnan(self.calibration), calibration, self.calibration)
+            calibration = before + share * (calibration - before)
         passed = replace(self, params=result.params, provenance=provenance)
         return replace(passed, calibration=calibration)
 

@@ -211,7 +211,9 @@ class FirstPass:
         part = f"chunk {len(self._sizes)}"
         self._include(look_at(features, data, data.in_own_units(), part), data)
         # A column of labels in one chunk and a flat y in another could not be joined.
-        return chunk._replace(y=data.y)
+        # Rows that lack all targets are left out.
+        chosen = chunk if data.rows is None else take(chunk, data.rows)
+        return chosen._replace(y=data.y)
 
     def _include(self, look: Look, data: Dataset) -> None:
         """Merge the look at a chunk with those before.

@@ -171,16 +171,21 @@ class JointModel(Model):
                 row[: own.size] = own[0]
         return found
 
+    def columns(self, y: Any) -> Iterator[tuple[Any, Any]]:
+        """Yield the model of each target with its column of a checked y."""
+        return zip(self.models, columns_of(y), strict=True)
+
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse other targets than those of training, and values that do not suit them."""
         self.target.check_columns(y, name)
-        for model, (_, column) in zip(self.models, self.target.each(y), strict=True):
+        for model, column in self.columns(y):
             if column.known.any():
                 model.check_target(column.values, f"{name}[{column.name!r}]")
 
     def check_all_labels(self, y: Any) -> None:
         """Check that each class of each target occurs in y."""
-        self.target.check_all_labels(y)
+        for model, column in self.columns(y):
+            model.check_all_labels(column.values)
 
     def training_targets(self, y: Any) -> np.ndarray:
         """Return encoded targets with label smoothing."""
@@ -218,10 +223,10 @@ class JointModel(Model):
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
         """Return the model whose mean and scale of each target include further rows."""
         found = []
-        for model, (target, column) in zip(self.models, self.target.each(data.y), strict=True):
+        for model, column in self.columns(data.y):
             own = data.choose(column.known)._replace(y=column.values)
             grows = column.numeric and column.known.any()
-            found.append(model.absorbed(own) if grows else (target, None))
+            found.append(model.absorbed(own) if grows else (model.target, None))
         targets, changes = zip(*found, strict=True)
         change = self.loss.link.joined(changes)
         return self.rescaled(replace(self.target, targets=targets), change, others)

@@ -10,21 +10,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from sknet._base_model import Model, survey_encoder
+from sknet._base_model import Model
 from sknet._parameters import check_class_weight
 from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet.data.batches import Batch, Dataset
-from sknet.data.draws import Corruption
-from sknet.data.encoding import ColumnsTarget
 from sknet.data.kinds import LARGEST, SINGLE_LIMITS
-from sknet.data.survey import Survey
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, Ordinal, Reconstruction
+from sknet.nn.losses import Loss, Ordinal
 from sknet.nn.objective import Members
 
 
@@ -274,8 +271,9 @@ class RegressionModel(Model):
         """
         if self.loss.has_dispersion and self.calibration is None:
             raise ValueError(
-                f"{type(self.loss).__name__} has a dispersion, which is estimated at the end "
-                "of a fit, and this model is one of an epoch. Fit to the end first."
+                f"{type(self.loss).__name__} has a dispersion, which is not estimated: this is "
+                "the model of an epoch, which a fit to the end estimates, or of a target that "
+                "no held-out row has. For the latter, set early_stopping=False."
             )
         with_std = self.loss.link.predicts_std
         found = self.predict(X, lambda raw: self.predictions(raw, with_std))
@@ -301,34 +299,6 @@ class RegressionModel(Model):
 
         of_y = deviation if link.predicts_std else None
         return (members or self.members).predictions(raw, predict, with_std, of_y)
-
-
-class ColumnsModel(Model):
-    """A model of the columns of a table, which it predicts from rows with changed cells."""
-
-    target: ColumnsTarget
-
-    @classmethod
-    def start(  # type: ignore[override]
-        cls, settings: Settings, survey: Survey, corruption: float, rng: np.random.Generator
-    ) -> Self:
-        """Return a model with initial parameters, given a survey of the rows."""
-        encoder = survey_encoder(settings, survey)
-        target = ColumnsTarget(encoder, corruption)
-        return cls.initial(settings, survey.reader, encoder, target, rng)
-
-    def initial_change(self) -> None:
-        """Return no change of the initial raw predictions."""
-
-    @staticmethod
-    def choose_loss(settings: Settings, target: ColumnsTarget) -> Loss:
-        """Return the loss of the columns."""
-        return Reconstruction(target.n_outputs - len(target.n_levels), target.n_levels)
-
-    def augmentation(self, rng: np.random.Generator) -> Corruption:
-        """Return the changes of cells, in the place of noise and mixup."""
-        target = self.target
-        return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)
 
 
 def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:

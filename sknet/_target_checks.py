@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sknet._requirements import check_sample_weight
 from sknet.data import frames
-from sknet.data.joint import LIBRARY, columns_of, is_multioutput, known_rows
+from sknet.data.joint import LIBRARY, NAMES, columns_of, fields_of, is_multioutput, known_rows
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
 from sknet.nn.losses import LOSSES
 
@@ -33,7 +33,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     with checking(name):
         check_kinds(y, name, allowed)
     _check_no_missing_labels(y, name)
-    y = as_array(y, name, allowed)
+    y = frames.without_nullable(as_array(y, name, allowed))
     sparse_format = False if numeric else "csr"
     with checking(name):
         y = check_array(y, sparse_format, ensure_2d=False, dtype=None, input_name=name)
@@ -50,7 +50,8 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
     """Return several targets as a structured array with a field for each.
 
     Numbers become float64, with NaN where a row lacks the target. Labels keep their dtype, or
-    become objects with None. The metadata of the dtype has the library of a frame.
+    become objects with None. The metadata of the dtype has the library of a frame, and the
+    names of its columns, which may be numbers.
 
     Parameters
     ----------
@@ -69,18 +70,18 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
     if unknown := [key for key in wanted if key not in columns]:
         raise ValueError(f"targets has {unknown}, but the columns of {name} are {[*columns]}.")
     fields = {
-        key: _check_column(column, _is_numeric(wanted.get(key), column), f"{name}[{key!r}]")
+        key: _check_column(column, wanted.get(key), f"{name}[{key!r}]")
         for key, column in columns.items()
     }
-    dtypes = [(key, column.dtype) for key, column in fields.items()]
-    dtype = np.dtype(dtypes, metadata={LIBRARY: library})
+    dtypes = [(str(key), column.dtype) for key, column in fields.items()]
+    dtype = np.dtype(dtypes, metadata={LIBRARY: library, NAMES: tuple(fields)})
     found = np.empty(len(next(iter(fields.values()))), dtype)
     for key, column in fields.items():
-        found[key] = column
+        found[str(key)] = column
     return found
 
 
-def _columns_of_targets(y: Any, name: str) -> tuple[dict[str, Any], str | None]:
+def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
     """Return the columns of a y with several targets by name, and the library of a frame.
 
     Raises
@@ -90,59 +91,73 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[str, Any], str | None]:
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
-    if names := getattr(getattr(y, "dtype", None), "names", None):
-        return {key: y[key] for key in names}, (y.dtype.metadata or {}).get(LIBRARY)
+    if getattr(getattr(y, "dtype", None), "names", None):
+        return dict(fields_of(y)), (y.dtype.metadata or {}).get(LIBRARY)
+    if isinstance(y, list | tuple):
+        y = np.asarray(as_array(y, name, LABELS))
     table = frames.wrapped(y, name)
     if len(table.shape) == 1:
         return {str(getattr(y, "name", None) or "y"): table.data}, None
     if len(table.shape) != 2 or 0 in table.shape or table.is_sparse:
         raise ValueError(f"{name} must be dense, with rows and a column for each target.")
-    names = table.names or [f"y{i}" for i in range(table.shape[1])]
-    if len({*names} - {""}) < len(names):
+    names = [*table.columns] or [f"y{i}" for i in range(table.shape[-1])]
+    if len({*map(str, names)} - {""}) < len(names):
         raise ValueError(f"The columns of {name} need different names, got {names}.")
     return {key: table.column(i) for i, key in enumerate(names)}, frames.library(y)
 
 
-def _is_numeric(wanted: Any, column: Any) -> bool:
-    """Return whether a target is numbers, by the wish of the user, or else by its dtype."""
-    if isinstance(wanted, str):
-        wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
-    if wanted is not None:
-        return getattr(wanted, "task", wanted) == "regression"
-    if hasattr(getattr(column, "dtype", None), "categories"):
-        return False
-    values = np.asarray(column)
-    if values.dtype == object:
-        values = np.array(values[_known(values)].tolist() or "")
-    return values.dtype.kind in "iuf"
-
-
-def _known(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values of a user's column are not missing."""
-    if values.dtype != object:
-        return known_rows(values)
-    return np.array([not frames.is_missing(one) for one in values.tolist()], bool)
-
-
-def _check_column(column: Any, numeric: bool, name: str) -> NDArray[Any]:
+def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:
     """Return a checked target as an array, in which missing values are NaN or None.
+
+    ``wanted`` is the entry of the parameter ``targets``, or None.
 
     Raises
     ------
     ValueError
         If :func:`check_y` raises it for the rows that have the target, or if dates are missing.
     """
-    known = _known(np.asarray(column))
+    known, values = _known_values(column)
+    numeric = _is_numeric(wanted, column, values)
     found = np.full(known.size, np.nan) if numeric else np.full(known.size, None, object)
     if not known.any():
         return found
-    values = check_y(frames.take_rows(column, np.flatnonzero(known)), numeric, name)
+    values = check_y(values, numeric, name)
     if not numeric and known.all() and values.dtype.kind not in "Of":
         return values
     if values.dtype.kind in "mM":
         raise ValueError(f"{name} has missing dates. Turn the dates into text.")
     found[known] = values if numeric else values.astype(object)
     return found
+
+
+def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
+    """Return which values of a user's column are not missing, and these values.
+
+    Objects that are all numbers, truth values or text, as between gaps, become an array.
+    """
+    values = np.asarray(column)
+    if values.dtype != object:
+        known = known_rows(values)
+        return known, frames.take_rows(column, np.flatnonzero(known))
+    known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
+    objects = values[known].tolist()
+    found: NDArray[Any] = np.array(objects)
+    if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
+        return known, found
+    return known, frames.take_rows(column, np.flatnonzero(known))
+
+
+def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
+    """Return whether a target is numbers, by the wish of the user, or else by its dtype.
+
+    ``values`` are those of the column that are not missing.
+    """
+    if isinstance(wanted, str):
+        wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
+    if wanted is not None:
+        return getattr(wanted, "task", wanted) == "regression"
+    is_category = hasattr(getattr(column, "dtype", None), "categories")
+    return not is_category and np.asarray(values).dtype.kind in "iuf"
 
 
 def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -220,10 +235,11 @@ def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     return y
 
 
-def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) -> None:
+def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
     """Refuse missing classes in the first ``partial_fit``, and different ones in later calls.
 
-    ``known`` are the classes of earlier calls, or None in the first call.
+    ``known`` are the classes of earlier calls, a list of them for several columns, or None in
+    the first call.
 
     Raises
     ------
@@ -231,12 +247,15 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
         If the first call has neither classes nor a multi-label y, or if the classes of a later
         call differ from the classes of the first.
     """
-    if classes is not None:
+    if isinstance(known, list):
+        found = known if classes is None else classes
+        same = len(found) == len(known) and all(map(np.array_equal, known, found))
+    elif classes is not None:
         with checking("classes"):
             found = as_array(classes, "classes", LABELS)
             if np.ndim(found) != 1 or not np.size(found):
                 raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
-            found = unique_labels(classes)
+            same = np.array_equal(known, unique_labels(classes))
     if known is None:
         y = check_y(y, numeric=False, name="y")
         if is_multioutput(y):
@@ -246,7 +265,7 @@ def check_partial_fit_classes(y: Any, classes: Any, known: np.ndarray | None) ->
             )
         if classes is None and not type_of_target(y).startswith("multilabel"):
             raise ValueError("classes must be passed on the first call to partial_fit.")
-    elif classes is not None and not np.array_equal(known, found):
+    elif classes is not None and not same:
         raise ValueError(
             f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
             f"{known!r}"

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
@@ -16,7 +17,7 @@ from sknet._model import ClassificationModel
 from sknet._parameters import available_with_stochastic_solver, with_parameters
 from sknet._requirements import fit_context
 from sknet._shared_parameters import shared_documentation
-from sknet._target_checks import check_partial_fit_classes
+from sknet._target_checks import check_partial_fit_classes, check_y
 from sknet.nn.losses import Loss, uses_order
 from sknet.nn.rules import FRACTION
 
@@ -226,8 +227,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
         """
         if self._fitted_model.target.kind != "multioutput":
             return super().score(X, y, sample_weight)
-        right = (self.predict(X) == np.asarray(y)).all(axis=1)
-        return float(np.average(right, weights=cast(Any, sample_weight)))
+        predicted, labels = self.predict(X), check_y(y, False, "y")
+        if labels.shape != predicted.shape:
+            raise ValueError(f"y must have the shape {predicted.shape}, got {labels.shape}.")
+        right = (predicted == labels).all(axis=1)
+        return accuracy_score(np.ones_like(right), right, sample_weight=sample_weight)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

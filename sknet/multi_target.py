@@ -21,7 +21,6 @@ from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_targets, check_targets, check_weight
 from sknet.classifier import NNClassifier, clipped
 from sknet.data import frames
-from sknet.data.joint import columns_of
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.rules import POSITIVE
 from sknet.regressor import NNRegressor, score_predictions
@@ -232,7 +231,7 @@ class NNMultiTarget(BaseNN):
             sample_weight = check_weight(sample_weight, read, "sample_weight")
         predicted = self._columns(X)
         scores = {}
-        for model, (name, _, known, values) in zip(joint.models, columns_of(read), strict=True):
+        for model, (name, _, known, values) in joint.columns(read):
             own_weight = None if sample_weight is None else sample_weight[known]
             own = values, predicted[name][known], own_weight
             scores[name] = _score(model, *own) if known.any() else np.nan
@@ -253,9 +252,11 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         float
-            The mean over the targets that at least one row has.
+            The mean over the targets that at least one row has; NaN if there are none.
         """
-        return float(np.nanmean([*self.target_scores(X, y, sample_weight).values()]))
+        scores = [*self.target_scores(X, y, sample_weight).values()]
+        known = [score for score in scores if not np.isnan(score)]
+        return float(np.mean(known)) if known else np.nan
 
     @property
     def _joint(self) -> JointModel:

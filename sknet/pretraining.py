@@ -11,15 +11,19 @@ from sklearn.base import clone
 
 from sknet._auto import Facts, choose
 from sknet._base import BaseNN
+from sknet._base_model import Model, survey_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
-from sknet._model import ColumnsModel
 from sknet._requirements import fit_context, kind_of
 from sknet._run import Run
+from sknet._settings import Settings
 from sknet._starting import PretrainedNetwork, facts_of, settle
 from sknet.data.batches import Dataset
+from sknet.data.draws import Corruption
+from sknet.data.encoding import ColumnsTarget
 from sknet.data.survey import survey_rows
 from sknet.nn.budget import Budget
+from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
@@ -42,7 +46,8 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     ----------
     estimator : NNClassifier, NNRegressor or NNMultiTarget
         The estimator to fit later, which is not changed. Its parameters determine the layers
-        and the training, which has no early stopping. The solver must be stochastic.
+        and the training, which has no early stopping, ``input_noise`` or ``mixup``. The solver
+        must be stochastic.
     X : array-like of shape (n_samples, n_features)
         The rows: a dense array or a data frame. They may include the rows that have targets,
         and all have the same weight.
@@ -95,7 +100,9 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     facts = facts_of(features, data.n_rows, X.dtype, is_sparse=False)
     settings = settle(estimator.set_params(**_members(estimator, facts)), facts)
     survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
-    model = ColumnsModel.start(settings, survey, corruption, run.streams["init"])
+    encoder = survey_encoder(settings, survey)
+    target = ColumnsTarget(encoder, corruption)
+    model = ColumnsModel.initial(settings, survey.reader, encoder, target, run.streams["init"])
     result = fit_network(model, data._replace(y=X), None, run, budget=budget)
     return PretrainedNetwork(features, model.trained(result), result.history)
 
@@ -123,3 +130,22 @@ def _check_parameters(estimator: BaseNN) -> None:
                 f"pretrain cannot be used with {name}: each column is predicted from all "
                 f"others. Set {name}=None."
             )
+
+
+class ColumnsModel(Model):
+    """A model of the columns of a table, which it predicts from rows with changed cells."""
+
+    target: ColumnsTarget
+
+    def initial_change(self) -> None:
+        """Return no change of the initial raw predictions."""
+
+    @staticmethod
+    def choose_loss(settings: Settings, target: ColumnsTarget) -> JointLoss:
+        """Return the loss of the columns."""
+        return loss_of_cells(target.n_outputs - len(target.n_levels), target.n_levels)
+
+    def augmentation(self, rng: np.random.Generator) -> Corruption:
+        """Return the changes of cells, in the place of noise and mixup."""
+        target = self.target
+        return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)

@@ -54,8 +54,13 @@ def test_kinds_follow_dtypes_and_the_parameter(table):
     assert {k: v.tolist() for k, v in fitted.classes_.items()} == {"colour": ["blue", "red"]}
     fitted = network().fit(X, gaps.assign(colour=gaps["colour"].astype("category")))
     assert {k: v.tolist() for k, v in fitted.classes_.items()} == CLASSES
-    codes = whole["size"].astype("category")
-    assert "size" in NNMultiTarget(**BRIEF).fit(X, whole.assign(size=codes)).classes_
+    for dtype in ("int64", "Int64"):
+        codes = whole["size"].astype(dtype).astype("category").where(X["a"] > 0)
+        fitted = NNMultiTarget(**BRIEF).fit(X, whole.assign(size=codes))
+        assert fitted.classes_["size"].dtype == np.int64
+    objects = whole.assign(size=whole["size"].astype(object).where(X["a"] > 0, None))
+    objects.loc[objects["size"] == 2, "size"] = 2.5
+    assert "size" not in NNMultiTarget(**BRIEF).fit(X, objects).classes_
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "array"])
@@ -112,6 +117,54 @@ def test_estimators_of_single_targets_predict_the_same(table, options):
         assert_array_equal(estimators[name].predict(X), predicted[name])
         assert_allclose(proba[name].sum(axis=1), 1)
     assert integrated_gradients(estimators["price"], X[:5]).shape == (5, 4)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("loss", ["normal", "gamma", "poisson"])
+def test_the_distribution_of_one_target_is_that_of_a_regressor(table, loss, early_stopping):
+    """So is its dispersion, which a pass without rows of the target keeps."""
+    X, whole, _ = table
+    options = {**BRIEF, "early_stopping": early_stopping}
+    y = whole[["price"]].clip(lower=1).round()
+    one = NNMultiTarget(targets={"price": loss}, **options).fit(X, y).estimators_["price"]
+    alone = NNRegressor(loss=loss, **options).fit(X, y["price"])
+    assert_array_equal(
+        one.predict_quantiles(X, [0.1, 0.9]), alone.predict_quantiles(X, [0.1, 0.9])
+    )
+    y = whole.assign(price=y["price"])
+    fitted = network(targets={"price": loss, **TARGETS}, early_stopping=early_stopping).fit(
+        X, y
+    )
+    before = fitted.estimators_["price"]._model.calibration
+    fitted.partial_fit(X, y.assign(price=np.nan))
+    kept = fitted.estimators_["price"]._model.calibration
+    assert_array_equal(kept, before if loss == "gamma" else None)
+    assert fitted.estimators_["price"].sample(X, 3).shape == (300, 3)
+
+
+def test_a_pass_learns_a_dispersion_that_no_held_out_row_told(table):
+    X, whole, _ = table
+    y = whole.assign(price=whole["price"].where(whole.index < 2))
+    options = {"early_stopping": True, "n_members": 1}
+    fitted = network(targets={"price": "gamma", **TARGETS}, **options).fit(X, y)
+    with pytest.raises(ValueError, match="no held-out row has"):
+        fitted.estimators_["price"].sample(X)
+    fitted.partial_fit(X, whole)
+    assert fitted.estimators_["price"]._model.calibration.shape == (1, 1)
+
+
+def test_names_and_labels_come_back_as_they_were(table):
+    """Columns may have numbers as names, and labels any dtype, with and without gaps."""
+    X, whole, _ = table
+    red = (whole["colour"] == "red").astype("boolean")
+    y = pd.DataFrame({0: whole["price"], 1: red, "1.": red.where(red.index > 9), 3: red})
+    y[3] = y[3].astype(object).where(red.index > 9, None)
+    fitted = NNMultiTarget(targets={1: "classification"}, **BRIEF).fit(X, y)
+    assert fitted.predict(X).columns.tolist() == [0, 1, "1.", 3] == [*fitted.target_weights_]
+    assert {k: v.tolist() for k, v in fitted.classes_.items()} == {
+        name: [False, True] for name in (1, "1.", 3)
+    }
+    assert NNClassifier(**BRIEF).fit(X, red).classes_.dtype == bool
 
 
 # Gaps and weights.
@@ -223,6 +276,9 @@ def test_a_target_of_a_few_rows(table):
     assert fitted.target_scores(X, whole)["price"] > 0.8
     assert np.isnan(fitted.target_scores(X[1:3], y[1:3])["colour"])
     assert fitted.target_scores(X, whole.assign(colour="unknown"))["colour"] == 0
+    assert np.isnan(
+        fitted.score(X[1:3], whole[1:3].assign(price=np.nan, colour=None, size=None))
+    )
 
 
 # Ways to fit.
@@ -242,6 +298,7 @@ def test_chunks_one_of_which_lacks_a_target(table):
     gaps = gaps.copy()
     gaps.loc[:99, "price"] = np.nan
     gaps.loc[100:199, "colour"] = None
+    gaps.loc[::50, ["price", "colour", "size"]] = None
     fitted = fit_chunks(network(max_iter=30), Chunks(X, gaps))
     assert min(fitted.target_scores(X, whole).values()) > 0.8
     with pytest.raises(ValueError, match=r"No row of y has the target\(s\) \['price'\]"):
@@ -303,6 +360,21 @@ def test_other_ways_of_training(table, options):
     assert min(fitted.target_scores(X, whole).values()) > 0.7
 
 
+def test_a_fit_starts_from_the_outputs_of_the_same_targets(table):
+    """Numbers may have another range; with other targets the output layer begins anew."""
+    X, _, gaps = table
+    source = network(max_iter=60).fit(X, gaps)
+    later = gaps.assign(price=1.1 * gaps["price"])
+    gentle = network(max_iter=1, learning_rate_init=1e-6)
+    tuned = clone(gentle).fit(X, later, init=source)
+    assert_allclose(tuned.predict(X)["price"], source.predict(X)["price"], rtol=0.01)
+    assert_allclose(tuned.predict_proba(X)["size"], source.predict_proba(X)["size"], atol=0.1)
+    weights = source.target_weights_
+    assert tuned.target_weights_ == pytest.approx(weights, rel=0.01)
+    other = clone(gentle).fit(X, later.drop(columns="colour"), init=source)
+    assert other.target_scores(X, later.drop(columns="colour"))["price"] < 0.5
+
+
 def test_grid_over_the_new_parameters(table):
     X, _, gaps = table
     grid = {
@@ -348,6 +420,12 @@ def test_refused(table, forbid_training, options, change, message):
     assert fitted._model is before
 
 
+def test_rows_that_mix_text_and_numbers_are_refused(table, forbid_training):
+    forbid_training()
+    with pytest.raises(ValueError, match="a list must be all text or all numbers"):
+        network(targets=None).fit(table[0][:2], [[1.5, "red"], [2.5, "blue"]])
+
+
 def test_an_explanation_is_about_one_target(table):
     X, whole, _ = table
     fitted = network(interaction_cst="no_interactions", max_iter=2).fit(X, whole)
@@ -382,6 +460,11 @@ def test_several_columns_of_classes_have_the_form_of_scikit_learn(classes, text)
     assert (predicted.shape, predicted.dtype) == (Y.shape, theirs.predict(X).dtype)
     assert ours.score(X, Y) == (predicted == Y).all(axis=1).mean() > 0.8
     assert [one.shape for one in ours.decision_function(X)] == [(300, 3), (300,), (300, 3)]
+    ours.partial_fit(X, Y, classes=ours.classes_)
+    with pytest.raises(ValueError, match="not the same as on the last call"):
+        ours.partial_fit(X, Y, classes=ours.classes_[:2])
+    with pytest.raises(ValueError, match=r"y must have the shape \(300, 3\), got \(300,\)"):
+        ours.score(X, Y[:, 0])
     for log_proba, proba in zip(ours.predict_log_proba(X), ours.predict_proba(X), strict=True):
         assert_allclose(log_proba, np.log(proba), rtol=1e-6)
 

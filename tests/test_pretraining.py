@@ -15,7 +15,7 @@ from sklearn.semi_supervised import SelfTrainingClassifier
 from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Batch
 from sknet.data.draws import Corruption
-from sknet.nn.losses import Reconstruction
+from sknet.nn.joint import loss_of_cells
 from sknet.pretraining import pretrain
 
 
@@ -48,7 +48,7 @@ def test_the_loss_is_the_mean_over_columns_of_known_losses():
         [rng.normal(size=(30, 2)), rng.integers(0, 3, 30), rng.integers(0, 2, 30)]
     )
     raw, gradient = rng.normal(size=(30, 7)), np.empty((30, 7))
-    value = Reconstruction(2, (3, 2)).mean(y, raw, None, gradient)
+    value = loss_of_cells(2, (3, 2)).mean(y, raw, None, gradient)
     numbers = ((raw[:, :2] - y[:, :2]) ** 2).sum(axis=1).mean() / 2
     classes = [
         log_loss(y[:, i], np.exp(one) / np.exp(one).sum(axis=1, keepdims=True))
@@ -61,7 +61,7 @@ def test_the_loss_is_the_mean_over_columns_of_known_losses():
 def test_its_gradient_is_that_of_differences(n_numbers):
     """Cells that are NaN add nothing to the value or to the gradient."""
     rng = np.random.default_rng(1)
-    loss = Reconstruction(n_numbers, (3,) * (4 - n_numbers))
+    loss = loss_of_cells(n_numbers, (3,) * (4 - n_numbers))
     y = rng.integers(0, 3, (20, 4)).astype(float)
     y[rng.random(y.shape) < 0.4] = np.nan
     raw = rng.normal(size=(20, loss.link.n_raw(4)))

@@ -530,6 +530,16 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
     return module.DataFrame(dict(columns), **index)
 
 
+def without_nullable(column: Any) -> Any:
+    """Return a series of pandas, in which no value is missing, with a dtype of NumPy.
+
+    scikit-learn makes floats of nullable integers and booleans. Other data are left as they
+    are.
+    """
+    dtype = np.dtype(getattr(getattr(column, "dtype", None), "numpy_dtype", object))
+    return column.astype(dtype) if dtype.kind in "biuf" else column
+
+
 def take_rows(data: Any, rows: Any) -> Any:
     """Return the rows of a frame, series, array, sparse matrix or list at the positions."""
     if library(data) == "pandas":

@@ -18,6 +18,8 @@ from sknet.data.weights import Floats, LabelCounts
 
 #: The key of the dtype's metadata that says of which library the user's y was.
 LIBRARY = "library"
+#: The key of the user's names of the columns, which the fields of the dtype have as text.
+NAMES = "names"
 
 
 class Column(NamedTuple):
@@ -36,11 +38,17 @@ def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
     return values == values
 
 
+def fields_of(y: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
+    """Yield the names and the columns of a structured array."""
+    metadata: Any = y.dtype.metadata or {}
+    fields = y.dtype.names or ()
+    for name, field in zip(metadata.get(NAMES, fields), fields, strict=True):
+        yield name, y[field]
+
+
 def columns_of(y: NDArray[Any]) -> Iterator[Column]:
     """Yield the targets of a checked y."""
-    names: Any = range(y.shape[1]) if y.ndim == 2 else y.dtype.names
-    for name in names:
-        values = y[:, name] if y.ndim == 2 else y[name]
+    for name, values in enumerate(y.T) if y.ndim == 2 else fields_of(y):
         known = known_rows(values)
         own = values[known]
         # Objects are labels with gaps between them, and become text or numbers without any.
@@ -141,14 +149,10 @@ class JointTarget:
         """The classes of each target that has labels."""
         return [one.classes_ for one in self.targets if isinstance(one, ClassTarget)]
 
-    def each(self, y: NDArray[Any]) -> Iterator[tuple[Any, Column]]:
-        """Yield each target with its column of y."""
-        return zip(self.targets, columns_of(y), strict=True)
-
     def transform(self, y: NDArray[Any], dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs); NaN is a missing target."""
         Y, start = np.full((len(y), self.n_outputs), np.nan, dtype), 0
-        for target, column in self.each(y):
+        for target, column in zip(self.targets, columns_of(y), strict=True):
             stop = start + target.n_outputs
             if column.known.any():
                 Y[column.known, start:stop] = target.transform(column.values, dtype)
@@ -169,18 +173,6 @@ class JointTarget:
                 f"{name} must have the targets {list(self.names)}, as in training, got "
                 f"{list(found) or 'one column'}."
             )
-
-    def check_all_labels(self, y: NDArray[Any]) -> None:
-        """Check that each class of each target occurs in y.
-
-        Raises
-        ------
-        ValueError
-            If a target lacks a class.
-        """
-        for target, column in self.each(y):
-            if isinstance(target, ClassTarget):
-                target.check_all_labels(column.values)
 
     def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at places among the classes, with a column for each target."""

@@ -88,7 +88,10 @@ def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str
         places = np.arange(model.n_members * n_raw).reshape(-1, n_raw)[:, columns]
         found = _one_target(one, raw.take(places.ravel(), axis=1), dtype)
         for key, port in found.items():
-            outputs[f"{name}_{key}" if key == "probabilities" else str(name)] = port
+            key = f"{name}_{key}" if key == "probabilities" else str(name)
+            if key in outputs:
+                raise ValueError(f"Two outputs would be called {key!r}. Rename a target of y.")
+            outputs[key] = port
     return outputs
 
 

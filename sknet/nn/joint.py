@@ -1,7 +1,8 @@
 """The loss and the link of a network with several targets: a sum over those of each target.
 
-Each target has columns of y and raw predictions of its own, side by side. NaN in a column of y
-is a target that a row lacks. The row then has no part in the loss of that target.
+Each target has columns of y and raw predictions of its own, side by side. A row whose columns
+of a target are NaN lacks it, and has no part in its loss. In pre-training, the targets are the
+columns of a table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.nn.kernels import Array
-from sknet.nn.links import LOG_STD_LIMITS, Change, Link
-from sknet.nn.losses import Loss
+from sknet.nn.links import LOG_STD_LIMITS, Change, Link, Softmax
+from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.rules import (
     NOT_NEGATIVE_INT,
     POSITIVE,
@@ -66,6 +67,10 @@ class JointLink(Link):
         """The places of the raw predictions of each target."""
         return stretches(link.n_raw(n) for link, n in self.parts)
 
+    def each(self) -> Iterator[tuple[Link, slice]]:
+        """Yield the link of each target with the places of its raw predictions."""
+        return zip((link for link, _ in self.parts), self.columns, strict=True)
+
     def n_raw(self, n_outputs: int) -> int:
         return self.columns[-1].stop + self.n_logs
 
@@ -73,38 +78,34 @@ class JointLink(Link):
         return sum(link.n_predicted(n) for link, n in self.parts)
 
     def unpromised(self, n_raw: int) -> tuple[int, ...]:
-        pairs = zip(self.parts, self.columns, strict=True)
         return tuple(
-            c.start + i for (link, n), c in pairs for i in link.unpromised(link.n_raw(n))
+            c.start + i for link, c in self.each() for i in link.unpromised(c.stop - c.start)
         )
 
     def n_constant(self, n_raw: int) -> int:
         return self.n_logs
 
     def inverse(self, raw: Array) -> Array:
-        pairs = zip(self.parts, self.columns, strict=True)
-        return np.concatenate([link.inverse(raw[..., c]) for (link, _), c in pairs], axis=-1)
+        return np.concatenate([link.inverse(raw[..., c]) for link, c in self.each()], axis=-1)
 
     def inverse_backward(self, raw: Array, delta: Array) -> Array:
-        gradient, places = (
-            np.zeros_like(raw),
-            stretches(k.n_predicted(n) for k, n in self.parts),
-        )
-        for (link, _), c, place in zip(self.parts, self.columns, places, strict=True):
+        gradient = np.zeros_like(raw)
+        places = stretches(link.n_predicted(n) for link, n in self.parts)
+        for (link, c), place in zip(self.each(), places, strict=True):
             gradient[..., c] = link.inverse_backward(raw[..., c], delta[..., place])
         return gradient
 
     def mean_of_members(self, members: Array) -> Array:
         mean = members.mean(axis=1)
-        for (link, _), columns in zip(self.parts, self.columns, strict=True):
-            mean[..., columns] = link.mean_of_members(members[..., columns])
+        for link, c in self.each():
+            mean[..., c] = link.mean_of_members(members[..., c])
         return mean
 
     def with_certainty(self, factor: Any, n_raw: int) -> Change:
         """Return the change for a factor of each target."""
-        pairs = zip(self.parts, factor, strict=True)
+        pairs = zip(self.each(), factor, strict=True)
         return self.joined(
-            [link.with_certainty(own, link.n_raw(n)) for (link, n), own in pairs]
+            [link.with_certainty(own, c.stop - c.start) for (link, c), own in pairs]
         )
 
     def joined(self, changes: Sequence[Change | None]) -> Change:
@@ -172,7 +173,7 @@ class JointLoss(Loss):
         """Yield the targets of a batch, given its encoded columns of y."""
         places = stretches(n for _, n in self.losses)
         for (loss, _), c, place in zip(self.losses, self.link.columns, places, strict=True):
-            known = ~np.isnan(y[:, place.start])
+            known: Any = ~np.isnan(y[:, place]).all(axis=1)
             yield Part(known, y[known, place], c, loss)
 
     def constant(self, y: Array) -> Array:
@@ -203,3 +204,42 @@ class JointLoss(Loss):
     def weigh_steps(self, raw: Array, gradient: Array) -> None:
         for (loss, _), columns in zip(self.losses, self.link.columns, strict=True):
             loss.weigh_steps(raw[:, columns], gradient[:, columns])
+
+
+class CellError(SquaredError):
+    """l = (raw - y)^2 / 2, summed over the columns of a row that are not NaN."""
+
+    def _best_number(self, y: Array) -> Array:
+        return np.zeros(y.shape[1], y.dtype)
+
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        return super().pointwise(np.where(np.isnan(y), raw, y), raw, gradient_out)
+
+
+@dataclass(frozen=True)
+class LevelLogLoss(Loss):
+    """l = log sum_k exp(raw_k) - raw_y, where the one column y is the place of a level.
+
+    Parameters
+    ----------
+    n_levels : int
+        The number of levels, each of which has a raw prediction.
+    """
+
+    n_levels: Annotated[int, POSITIVE_INT]
+
+    @property
+    def link(self) -> Link:
+        return JointLink(((Softmax(), self.n_levels),))
+
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        chosen = (y == np.arange(self.n_levels)).astype(raw.dtype)
+        return MultinomialLogLoss().pointwise(chosen, raw, gradient_out)
+
+
+def loss_of_cells(n_numbers: int, n_levels: Sequence[int]) -> JointLoss:
+    """Return the mean loss over the columns of a table: numbers, then places of levels."""
+    losses: list[tuple[Loss, int]] = [(CellError(), n_numbers)] if n_numbers else []
+    losses += [(LevelLogLoss(n), 1) for n in n_levels]
+    n_columns = sum(n for _, n in losses)
+    return JointLoss(tuple(losses), (1 / n_columns,) * len(losses))

@@ -8,7 +8,6 @@ and takes the mean.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from numbers import Real
 from typing import Annotated, Any, ClassVar
 
@@ -23,8 +22,6 @@ from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
 from sknet.nn.rules import (
     CLOSED_UNIT_INTERVAL,
-    COUNTS,
-    NOT_NEGATIVE_INT,
     POSITIVE,
     QUANTILES,
     Interval,
@@ -631,62 +628,6 @@ class Ordinal(Loss):
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         y = np.concatenate([1 - y, y], axis=1) if y.shape[1] == 1 else y
         return self.link.log_likelihood(-y, raw, gradient_out)
-
-
-@dataclass(frozen=True)
-class OfColumns(links.Identity):
-    """raw = prediction, where some columns of y have several predictions each.
-
-    Parameters
-    ----------
-    n_columns : int
-        The number of raw predictions of all columns of y.
-    """
-
-    n_columns: int
-
-    def n_raw(self, n_outputs: int) -> int:
-        return self.n_columns
-
-
-@dataclass(frozen=True)
-class Reconstruction(Loss):
-    """l = mean over columns j of (raw_j - y_j)^2 / 2, or of log sum_k exp(raw_k) - raw_(y_j).
-
-    The first columns of y are numbers, and the others are the places of levels, each of which
-    has a raw prediction: their loss is the cross-entropy. A cell that is NaN is not scored.
-
-    Parameters
-    ----------
-    n_numbers : int
-        The number of columns of numbers.
-    n_levels : tuple of int
-        The number of levels of each other column.
-    """
-
-    n_numbers: Annotated[int, NOT_NEGATIVE_INT]
-    n_levels: Annotated[tuple[int, ...], COUNTS]
-
-    @property
-    def link(self) -> Link:
-        return OfColumns(self.n_numbers + sum(self.n_levels))
-
-    def _best_number(self, y: Array) -> Array:
-        return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
-
-    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        n, scored = self.n_numbers, ~np.isnan(y)
-        numbers = np.where(scored[:, :n], y[:, :n], raw[:, :n])
-        value = SquaredError().pointwise(numbers, raw[:, :n], gradient_out[:, :n])
-        stops = np.cumsum([n, *self.n_levels]).tolist()
-        for i, (start, stop) in enumerate(pairwise(stops), start=n):
-            gradient = gradient_out[:, start:stop]
-            chosen = (y[:, i, np.newaxis] == np.arange(stop - start)).astype(raw.dtype)
-            entropy = MultinomialLogLoss().pointwise(chosen, raw[:, start:stop], gradient)
-            value += scored[:, i] * entropy
-            gradient *= scored[:, i, np.newaxis]
-        gradient_out /= y.shape[1]
-        return value / y.shape[1]
 
 
 #: Losses by name.
