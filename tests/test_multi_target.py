@@ -5,6 +5,7 @@ import pickle
 import numpy as np
 import pandas as pd
 import pytest
+from guards import needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
@@ -336,6 +337,7 @@ def test_a_start_keeps_the_outputs_of_the_same_targets(table):
         assert np.allclose(found, expected, rtol=1e-4) == same
 
 
+@needs_callbacks
 def test_checkpoint_and_files(table, tmp_path):
     X, _, gaps = table
     whole = network().fit(X, gaps)

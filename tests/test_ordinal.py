@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from guards import needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier
 from scipy import optimize, stats
@@ -244,6 +245,7 @@ def test_chunks_and_partial_fit():
         assert np.mean(passes.predict(X) == NAMES[y]) > 0.4
 
 
+@needs_callbacks
 def test_a_warm_start_and_a_checkpoint_continue(tmp_path):
     X, y = table()
     options = {"loss": Ordinal("probit"), "random_state": 0}

@@ -82,6 +82,7 @@ def test_a_fit_ends_with_its_seconds(problem, seconds, limit, early_stopping):
     assert limit < 80 or (max(rates) > 0.005 and rates[-1] < 0.001)
 
 
+@needs_callbacks
 @FORGIVING
 def test_the_seconds_are_better_spent_than_by_stopping():
     """A tenth of the steps: the log loss is less than that of an epoch in the full plan."""
@@ -243,6 +244,7 @@ def test_a_checkpoint_counts_the_rows_of_a_cut_epoch(problem, seconds, tmp_path)
     assert joblib.load(path).t_ == network.t_
 
 
+@needs_callbacks
 @FORGIVING
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_a_callback_can_still_stop_a_fit(cls, seconds):
