@@ -1,4 +1,4 @@
-"""``fit`` and ``partial_fit``, which the two estimators share."""
+"""``fit`` and ``partial_fit``, which the estimators share."""
 
 from __future__ import annotations
 
