@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field, fields, make_dataclass
+from functools import cache
 from inspect import Parameter
 from numbers import Integral, Real
 from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_origin
@@ -149,9 +150,13 @@ def is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
 
 
+#: Reads a signature, which takes long, once.
+_signature_of: Any = cache(inspect.signature)
+
+
 def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator's constructor."""
-    parameters = inspect.signature(estimator_class).parameters
+    parameters = _signature_of(estimator_class).parameters
     return {name: one.default for name, one in parameters.items()}
 
 

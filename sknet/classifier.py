@@ -235,8 +235,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = not uses_order(self.loss)
-        tags.target_tags.multi_output = not uses_order(self.loss)
+        takes_columns = not uses_order(self.loss)
+        tags.classifier_tags.multi_label = tags.target_tags.multi_output = takes_columns
         return tags
 
 

@@ -161,7 +161,6 @@ class NNMultiTarget(BaseNN):
             The updated estimator.
         """
         if not self.__sklearn_is_fitted__():
-            self._validate_params()
             check_partial_fit_targets(self._read_y(y), classes)
         return self._partial_fit(X, y, sample_weight, classes)
 
