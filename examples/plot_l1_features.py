@@ -46,9 +46,7 @@ in_use = np.array(in_use)
 scores = np.array(scores)
 chosen = np.flatnonzero(scores > scores.max() - 0.02)[-1]
 real, noisy = in_use[chosen, :10], in_use[chosen, 10:]
-print(
-    f"alpha {alphas[chosen]:.3g}: R2 {scores[chosen]:.2f} (at best {scores.max():.2f}), with"
-)
+print(f"alpha {alphas[chosen]:.3g}: R2 {scores[chosen]:.2f} (at best {scores.max():.2f}), with")
 print(f"{noisy.sum()} of 30 columns of noise, {real.sum()} of the others: {[*X.columns[real]]}")
 
 # %%

@@ -20,8 +20,8 @@ from sknet.inspection import LossCurveDisplay
 # The same network with two kinds of patience
 # -------------------------------------------
 # ``n_iter_no_change`` is the patience: training stops after that many epochs without
-# improvement. With infinite patience, it runs all epochs, and still returns to the best one. The
-# default learning rate falls to zero before training stops, so this example uses a constant
+# improvement. With infinite patience, it runs all epochs, and still returns to the best one.
+# The default learning rate falls to zero before training stops, so this example uses a constant
 # one. Dropout and the running average of the weights are switched off, since both reduce
 # overfitting.
 

@@ -23,7 +23,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constraine
 for learning_rate in ["constant", "invscaling", "cosine", "one_cycle", "coslog"]:
     network = NNClassifier(
         learning_rate=learning_rate,
-        power_t=0.2,  # for "invscaling", whose rate after t rows is proportional to t ** -power_t
+        power_t=0.2,  # for "invscaling", whose rate falls as t ** -power_t after t rows
         max_iter=40,
         early_stopping=False,
         n_iter_no_change=np.inf,

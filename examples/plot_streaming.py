@@ -88,8 +88,8 @@ for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
 # --------------
 # Chunks are read in the order of the file. Here, nearly every chunk has a single digit. With a
 # window of one chunk, the network sees the same digit for many steps and forgets the others. A
-# window of many chunks mixes the digits. Rows of a table with ``shape`` and slicing, such as the
-# memory map, are mixed better and need no window, since its blocks are read in random order.
+# window of many chunks mixes the digits. A table with ``shape`` and slicing, such as a memory
+# map, needs no window. Its rows are mixed better, since its blocks are read in random order.
 
 settings |= {"scoring": "accuracy"}
 sorted_chunks = [(X[i : i + 200], y[i : i + 200]) for i in range(0, len(y), 200)]
