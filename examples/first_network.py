@@ -2,7 +2,7 @@
 
 Tutorials of deep-learning frameworks often begin with a network of ten ReLU units and a linear
 output, which is trained on 100 rows for 100 epochs. This script trains the same network with
-sknet, and sets every option that the network depends on.
+sknet. It switches off most of what sknet's defaults add.
 """
 
 import numpy as np

@@ -48,8 +48,8 @@ def cost(y_true, found):
 # Class weights and a tuned threshold
 # -----------------------------------
 # ``class_weight="balanced"`` gives both classes the same total weight in training.
-# ``TunedThresholdClassifierCV`` does not change the training. It uses cross-validation to find
-# the probability from which a diamond is called poor.
+# ``TunedThresholdClassifierCV`` does not change how the network is trained. It uses
+# cross-validation to find the lowest probability at which a diamond is called poor.
 
 networks = {
     "default, threshold 0.5": NNClassifier(random_state=0),

@@ -3,9 +3,9 @@ Feature selection by an L1 penalty
 ==================================
 
 The picture shows how many columns a network uses as its L1 penalty grows, of the 10 columns of
-the diabetes data and of 30 added columns of noise. In a range of penalties, most columns of
-noise have no nonzero weights, while the network still uses columns that matter, and predicts
-new rows as well as before.
+the diabetes data and of 30 added columns of noise. In a range of penalties, all weights of most
+columns of noise are zero. The network still uses columns that matter, and predicts new rows as
+well as before.
 """
 
 import matplotlib.pyplot as plt

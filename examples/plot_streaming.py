@@ -2,10 +2,10 @@
 Data larger than memory: memory maps and CSV files
 ==================================================
 
-The picture shows why a sorted file needs a shuffle window: it has the accuracy of a network
-after each epoch, with windows of different sizes. Before that, the example trains on a memory
-map, on a CSV file that is read in chunks, and in a loop with ``partial_fit``. The tables are
-small, so that the example is quick. Tables larger than memory are used in the same way.
+The picture shows why a sorted file needs a shuffle window. The curves are the accuracy of a
+network after each epoch, with windows of different sizes. Before that, the example trains on a
+memory map, on a CSV file that is read in chunks, and in a loop with ``partial_fit``. The tables
+are small, so that the example is quick. Tables larger than memory are used in the same way.
 """
 
 # %%
