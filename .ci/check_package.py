@@ -77,7 +77,7 @@ def differences(archive, found, expected):
 
 
 def main(folder):
-    """Exit with the differences of the one sdist and the one wheel, if there are any."""
+    """Exit with the differences of the only sdist and the only wheel, if there are any."""
     (sdist,) = Path(folder).glob("*.tar.gz")
     (wheel,) = Path(folder).glob("*.whl")
     problems = differences(sdist, names_in_sdist(sdist), expected_in_sdist())

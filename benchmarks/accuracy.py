@@ -189,7 +189,7 @@ def evaluate(tables, models, n_splits, most_rows=MOST_ROWS):
     return pd.DataFrame(rows)
 
 
-def summarise(results, reference=REFERENCE):
+def summarize(results, reference=REFERENCE):
     """Return a row for each model: geometric mean ratios to the reference, seconds, ECE."""
     metrics = [m for m in ("error", "log loss", "nrmse") if m in results]
     means = results.groupby(["model", "table"])[[*metrics, "seconds"]].mean()
@@ -253,7 +253,7 @@ def main():
     results = evaluate(tables, models, arguments.splits, arguments.rows)
     if results.empty:
         parser.error("the folder has no tables: no files named *.csv*")
-    summary = summarise(results, arguments.reference)
+    summary = summarize(results, arguments.reference)
     print(f"\n{os.environ.get('OMP_NUM_THREADS', 'all')} threads, {arguments.splits} splits")
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
     if arguments.picture:

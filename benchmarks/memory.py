@@ -2,10 +2,10 @@
 
     python benchmarks/memory.py [--only "fit dense,predict"]
 
-Each measurement runs in its own process. It is the peak of the anonymous resident memory during
-the call, sampled every few milliseconds, minus its value before the call. This memory (RssAnon
-on Linux) is what the process has allocated, without mapped files. scikit-learn does the same
-work with plain networks.
+Each measurement runs in its own process. The result is the peak of the anonymous resident
+memory during the call, sampled every few milliseconds, minus the value before the call. This
+memory (RssAnon on Linux) is what the process has allocated, without mapped files. scikit-learn
+does the same work with plain networks.
 """
 
 import argparse

@@ -241,7 +241,7 @@ def best_of(results, n_draws):
     return best.set_index(["model", "table"]).loc[complete]
 
 
-def summarise(results):
+def summarize(results):
     """Return geometric mean ratios to sknet's default setting, by number of draws and model."""
     default = best_of(results, 1).loc[Network.name, METRICS]
     rows = []
@@ -283,7 +283,7 @@ def main():
     results = pd.read_csv(arguments.out)
     if not (results["model"] == Network.name).any():
         parser.error("the file has no draw of sknet, whose default setting is the reference")
-    print(summarise(results).to_string(index=False, float_format="%.3f"))
+    print(summarize(results).to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":

@@ -97,8 +97,8 @@ def evaluate(tables, models, n_splits):
     return pd.DataFrame(rows)
 
 
-def summarise(results, reference):
-    """Return the mean NLL minus that of a model, and the geometric means of other ratios."""
+def summarize(results, reference):
+    """Return the mean NLL minus the reference's, and geometric mean ratios of the others."""
     means = results.groupby(["model", "table"])[["NLL", "CRPS", "RMSE"]].mean()
     summary = (means[["NLL"]] - means.loc[reference, ["NLL"]]).groupby("model").mean()
     ratios = means[["CRPS", "RMSE"]] / means.loc[reference, ["CRPS", "RMSE"]]
@@ -119,7 +119,7 @@ def main():
     if results.empty:
         parser.error("the folder has no files named *.csv* whose target is a number")
     print(f"\nNLL minus that of {models[0]}; CRPS and RMSE divided by those of {models[0]}")
-    summary = summarise(results, models[0])
+    summary = summarize(results, models[0])
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
 
 

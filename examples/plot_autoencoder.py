@@ -61,9 +61,9 @@ methods = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
 for axis, (name, (encode, rebuilt)) in zip(axes, methods.items(), strict=True):
-    neighbours = KNeighborsClassifier(15).fit(encode(X_train), digit_train)
+    neighbors = KNeighborsClassifier(15).fit(encode(X_train), digit_train)
     codes = encode(X_test)
-    accuracy = neighbours.score(codes, digit_test)
+    accuracy = neighbors.score(codes, digit_test)
     error = np.mean((rebuilt - X_test) ** 2)
     print(f"{name:11}  squared error of pixels {error:.3f}, accuracy of digits {accuracy:.2f}")
     points = axis.scatter(*codes.T, c=digit_test, s=12, cmap="tab10", vmin=-0.5, vmax=9.5)
