@@ -2,10 +2,9 @@
 Loss functions for regression
 =============================
 
-On the left, the picture shows what an error costs with four loss functions: the squared error,
-the Huber loss, the absolute error and the quantile loss. On the right, it shows what networks
-with these losses predict for the same patients. The target, a blood value, has a long upper
-tail.
+The picture shows what an error costs with four loss functions: the squared error, the Huber
+loss, the absolute error and the quantile loss. Beside it are the predictions of networks with
+these losses for the same patients. The target, a blood value, has a long upper tail.
 
 The loss function decides what a prediction means: a mean, a mean that outliers hardly move, a
 median or a high quantile.
