@@ -1,7 +1,7 @@
-"""Check that .ci/oldest.txt pins the lower bounds which pyproject.toml declares.
+"""Check that .ci/oldest.txt pins the lower bounds that pyproject.toml declares.
 
-Whatever users may install is tested in its oldest supported version. No bound leaves out a
-version that SPEC 0 of Scientific Python would still support.
+Every package that users may install is tested in its oldest supported version. No bound leaves
+out a version that SPEC 0 of Scientific Python would still support.
 """
 
 import sys
@@ -15,10 +15,10 @@ from packaging.version import Version
 ROOT = Path(__file__).parents[1]
 #: These extras install tools, whose oldest versions are not tested.
 FOR_DEVELOPERS = {"bench", "docs", "lint"}
-#: Only the tests of sknet need these.
+#: Only sknet's tests need these packages.
 TEST_TOOLS = {"hypothesis", "pytest", "pytest-cov", "pytest-xdist"}
 
-#: Packages of SPEC 0: the lower bound, and when the last feature release below it came out.
+#: Packages of SPEC 0: the lower bound, and the date of the last feature release below it.
 LAST_BELOW = {
     "python": ("3.11", date(2021, 10, 4)),
     "matplotlib": ("3.9", date(2023, 9, 15)),
@@ -27,7 +27,7 @@ LAST_BELOW = {
     "scikit-learn": ("1.6", date(2024, 5, 21)),
     "scipy": ("1.14", date(2024, 4, 2)),
 }
-#: For so many years SPEC 0 supports a feature release.
+#: The number of years for which SPEC 0 supports a feature release.
 YEARS, YEARS_OF_PYTHON = 2, 3
 
 
@@ -39,7 +39,7 @@ def pinned_versions():
 
 
 def read_project():
-    """Return what pyproject.toml says of the package."""
+    """Return what pyproject.toml says about the package."""
     return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 
 
@@ -65,16 +65,16 @@ def early_bounds(today):
     for package, (bound, released) in LAST_BELOW.items():
         years = YEARS_OF_PYTHON if package == "python" else YEARS
         if (package, Version(bound)) not in declared:
-            yield f"LAST_BELOW has {package}>={bound}, and pyproject.toml another bound."
+            yield f"LAST_BELOW has {package}>={bound}, but pyproject.toml has another bound."
         elif released.replace(year=released.year + years) > today:
-            yield f"{package}>={bound}: SPEC 0 supports a version of {released}, below it."
+            yield f"{package}>={bound}: SPEC 0 still supports a lower version, of {released}."
 
 
 def main():
-    """Exit with a sentence for each bound that is not the pinned version, or too new."""
+    """Exit with a sentence for each bound that is too new, or not the pinned version."""
     pins = pinned_versions()
     problems = [
-        f"pyproject.toml has {package}>={bound}, .ci/oldest.txt {pins.get(package, 'no pin')}."
+        f"{package}: {bound} in pyproject.toml, {pins.get(package, 'no pin')} in oldest.txt."
         for package, bound in sorted(declared_bounds())
         if package not in TEST_TOOLS and pins.get(package) != bound
     ]

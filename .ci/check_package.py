@@ -1,4 +1,4 @@
-"""Check that the sdist and the wheel in a folder hold the package, and nothing but it.
+"""Check that the sdist and the wheel in a folder contain the package, and nothing else.
 
 ``python .ci/check_package.py dist`` compares their contents with the files that git tracks. It
 also checks that the wheel is for every system and needs no compiler.
@@ -12,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: What hatchling adds to an sdist unasked.
+#: The files that hatchling adds to every sdist.
 ADDED_TO_SDIST = {"PKG-INFO", "pyproject.toml", "README.md", "LICENSE", ".gitignore"}
 
 #: The tag of a wheel without compiled parts.
@@ -50,7 +50,7 @@ def expected_in_wheel(wheel):
 
 
 def names_in_sdist(sdist):
-    """Return the names of the sdist's files, without the folder that holds them all."""
+    """Return the names of the sdist's files, without the top folder."""
     with tarfile.open(sdist) as archive:
         return {member.name.partition("/")[2] for member in archive if not member.isdir()}
 
@@ -62,7 +62,7 @@ def names_in_wheel(wheel):
 
 
 def tags(wheel):
-    """Return the systems that the wheel says it is for."""
+    """Return the tags of the systems that the wheel is for."""
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [one for one in archive.namelist() if one.endswith(".dist-info/WHEEL")]
         lines = archive.read(name).decode("utf-8").splitlines()
@@ -72,12 +72,12 @@ def tags(wheel):
 def differences(archive, found, expected):
     """Return a line for each file that is missing or should not be there."""
     return [f"{archive.name} lacks {name}" for name in sorted(expected - found)] + [
-        f"{archive.name} should not hold {name}" for name in sorted(found - expected)
+        f"{archive.name} should not contain {name}" for name in sorted(found - expected)
     ]
 
 
 def main(folder):
-    """Exit with the differences of the one sdist and the one wheel, if there are any."""
+    """Exit with the differences of the only sdist and the only wheel, if there are any."""
     (sdist,) = Path(folder).glob("*.tar.gz")
     (wheel,) = Path(folder).glob("*.whl")
     problems = differences(sdist, names_in_sdist(sdist), expected_in_sdist())

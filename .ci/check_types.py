@@ -1,7 +1,7 @@
-"""Check that users' type checkers know the types of nearly all that sknet offers.
+"""Check that users' type checkers know the types of nearly all public names of sknet.
 
 ``pyright --verifytypes`` counts the public symbols whose types are complete. It fails unless
-all of them are, which sknet does not promise, so the share is compared here.
+all of them are, which sknet does not guarantee. So this script checks the share of them.
 """
 
 import json

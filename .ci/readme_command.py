@@ -1,7 +1,7 @@
-"""Print the command of the README that has a word in it: ``readme_command.py pytest``.
+"""Print the README's command that contains a word: ``readme_command.py pytest``.
 
-The README's sh blocks install the package and show it at work, run the tests, and build the
-documentation. CI runs what readers are told to run.
+The README's sh blocks install the package and run the quick start, run the tests, and build the
+documentation. CI runs the commands that readers are told to run.
 """
 
 import re
@@ -21,5 +21,5 @@ def find_command(word):
 
 
 if __name__ == "__main__":
-    # Without an end of line, which has a further character on Windows.
+    # Without an end of line, which has an additional character on Windows.
     print(find_command(sys.argv[1]), end="")

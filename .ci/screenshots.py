@@ -1,8 +1,8 @@
 """Take screenshots of the built site, and list pages that scroll sideways.
 
-``python .ci/screenshots.py FOLDER`` writes pictures of a few pages as a laptop and a phone show
-them, light and dark, and fails if a page of the site is wider than its window. It needs
-playwright (``python -m pip install playwright``) and an installed Chromium or Chrome.
+``python .ci/screenshots.py FOLDER`` writes pictures of a few pages, as a laptop and a phone
+show them in light and dark mode. It fails if a page of the site is wider than its window. It
+needs playwright (``python -m pip install playwright``) and an installed Chromium or Chrome.
 """
 
 import argparse
@@ -23,8 +23,8 @@ PAGES = [
 ]
 WINDOWS = {"laptop": {"width": 1280, "height": 900}, "phone": {"width": 390, "height": 844}}
 BROWSERS = ["chromium", "chromium-browser", "google-chrome"]
-#: The first box that is wider than its room: the page, or its text, which scrolls by itself.
-#: Code, tables and formulas may be wide.
+#: Find the first box that is too wide: the page, or a part of it that scrolls separately. Code,
+#: tables and formulas may be wide.
 SCROLLING = """() => {
     const boxes = [document.documentElement,
                    ...document.querySelectorAll("[class*=bd-], [class*=sidebar]")];
@@ -42,7 +42,7 @@ SCROLLING = """() => {
 
 
 def picture(browser, folder):
-    """Write each of ``PAGES`` in both windows, light and dark."""
+    """Write a picture of each of ``PAGES`` in both windows, light and dark."""
     for device, size in WINDOWS.items():
         for scheme in ("light", "dark"):
             tab = browser.new_page(viewport=size, color_scheme=scheme)

@@ -4,17 +4,17 @@
     python benchmarks/accuracy.py FOLDER --rows 200 --reference linear
     python benchmarks/accuracy.py --openml 31,44956
 
-FOLDER holds tables as CSV files (also compressed) with a column "target"; text targets, and
-numbers with at most 20 values, are classes. ``--openml`` takes ids of OpenML data sets, over a
-network. Each split holds out a quarter of the rows (stratified for classes) and trains on at
-most 10 000, or ``--rows``. Rows of classes that the training rows lack are not scored. Models
-see the raw frame, text columns as categories, in turn on the same splits.
+FOLDER contains tables as CSV files (also compressed) with a column "target". Text targets, and
+numbers with at most 20 values, are classes. ``--openml`` takes ids of OpenML data sets, which
+are downloaded. Each split holds out a quarter of the rows (stratified for classes) and trains
+on at most 10 000 rows, or ``--rows``. Rows of classes that the training rows lack are not
+scored. The models take turns on the same splits of the raw frame, with text columns as
+categories.
 
-The table shows geometric means over tables of a model's score over that of the reference: below
-1 is better. Unless ``--reference`` names another model, it is scikit-learn's MLP with early
-stopping in a pipeline that scales y as well.
-ECE is the expected calibration error in 15 bins of the predicted class's probability, averaged,
-not a ratio.
+The printed table has the score of each model divided by that of the reference, as geometric
+means over tables. Below 1 is better. Unless ``--reference`` names another model, the reference
+is scikit-learn's MLP with early stopping, in a pipeline that also scales y. ECE is the expected
+calibration error in 15 bins of the predicted class's probability. It is a mean, not a ratio.
 """
 
 import argparse
@@ -49,8 +49,8 @@ from sknet import NNClassifier, NNRegressor
 MOST_ROWS = 10_000
 MOST_CLASSES = 20
 REFERENCE = "sklearn MLP"
-#: sknet's settings by name, as docs/accuracy.md has them; the strongest is a weighted mean of
-#: several networks with the default one and of boosted trees.
+#: sknet's settings by name, as in docs/accuracy.md. The strongest model is a weighted mean of
+#: several networks with the default settings and of boosted trees.
 SETTINGS: dict[str, dict] = {
     "default": {},
     "fastest": {"hidden_layer_sizes": (64,), "n_members": 1, "max_iter": 25},
@@ -72,7 +72,7 @@ def in_pipeline(estimator):
 
 
 def numbers_of_levels():
-    """Return a transformer that replaces each level of a category by a number."""
+    """Return a transformer that replaces each level of a category with a number."""
     encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1)
     categories = make_column_selector(dtype_exclude="number")
     return make_column_transformer((encoder, categories), remainder="passthrough")
@@ -137,7 +137,7 @@ def prepare(frame, target):
 
 
 def calibration_error(y, proba, labels, n_bins=15):
-    """Return the mean difference of confidence and accuracy, weighted by the bins' sizes.
+    """Return the mean difference between confidence and accuracy, weighted by the bins' sizes.
 
     Guo, Pleiss, Sun and Weinberger (2017), equation 3.
     """
@@ -189,7 +189,7 @@ def evaluate(tables, models, n_splits, most_rows=MOST_ROWS):
     return pd.DataFrame(rows)
 
 
-def summarise(results, reference=REFERENCE):
+def summarize(results, reference=REFERENCE):
     """Return a row for each model: geometric mean ratios to the reference, seconds, ECE."""
     metrics = [m for m in ("error", "log loss", "nrmse") if m in results]
     means = results.groupby(["model", "table"])[[*metrics, "seconds"]].mean()
@@ -216,7 +216,7 @@ def draw(summary, path):
             ax.annotate(
                 model,
                 (row["seconds"], row[metric]),
-                # Ours below, so that neighbours do not overlap.
+                # Ours below, so that neighbors do not overlap.
                 (0, -14 if ours else 6),
                 textcoords="offset points",
                 ha="center",
@@ -236,7 +236,7 @@ def main():
     parser.add_argument("--splits", type=int, default=3)
     parser.add_argument("--rows", type=int, default=MOST_ROWS, help="most training rows")
     parser.add_argument("--reference", default=REFERENCE, help="the model to compare with")
-    parser.add_argument("--picture", help="file to draw accuracy against fit time in")
+    parser.add_argument("--picture", help="file for a picture of accuracy against fit time")
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.openml is None):
         parser.error("give a folder of tables, or ids with --openml")
@@ -252,8 +252,8 @@ def main():
         parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {known}")
     results = evaluate(tables, models, arguments.splits, arguments.rows)
     if results.empty:
-        parser.error("there are no tables, files named *.csv*, in the folder")
-    summary = summarise(results, arguments.reference)
+        parser.error("the folder has no tables: no files named *.csv*")
+    summary = summarize(results, arguments.reference)
     print(f"\n{os.environ.get('OMP_NUM_THREADS', 'all')} threads, {arguments.splits} splits")
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
     if arguments.picture:

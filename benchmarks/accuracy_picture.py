@@ -1,8 +1,8 @@
-"""Draw the pictures of README and the start page: accuracy against the time of fitting.
+"""Draw the pictures of README and the start page: accuracy against the time to fit.
 
 The figures are those of the main table of ``docs/accuracy.md``, which also says how they were
-measured, and ``accuracy_recorded.csv`` holds a copy of them; a test compares the two. Run
-``python benchmarks/accuracy_picture.py`` after a change of the table.
+measured. ``accuracy_recorded.csv`` has a copy of them, and a test compares the two. Run
+``python benchmarks/accuracy_picture.py`` after you change the table.
 """
 
 import csv
@@ -15,10 +15,10 @@ from pictures import write
 
 RECORDED = Path(__file__).with_name("accuracy_recorded.csv")
 PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.svg"
-#: The same with one panel below the other, whose text can be read on a phone.
+#: The same picture with one panel below the other, so that its text can be read on a phone.
 TALL_PICTURE = PICTURE.with_name("accuracy_and_time_tall.svg")
 
-#: How each model is called in the picture, and the offsets of its name from its point in the
+#: The name of each model in the picture, and the offsets of the name from its point in the
 #: panels, in points.
 LABELS = {
     "scikit-learn's MLP, early stopping (reference)": ("MLP", [(8, -4), (8, -4)]),
@@ -39,7 +39,7 @@ PANELS = {
 
 
 def read_recorded():
-    """Return a dict for each row of the table, all columns but the name as numbers."""
+    """Return a dict for each row of the table, with all columns but the name as numbers."""
     with RECORDED.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [
@@ -55,11 +55,11 @@ def draw_panel(axis, rows, measure, panel):
     axis.plot(seconds, values, color="tab:blue", alpha=0.4)
     for row in rows:
         name, offsets = LABELS[row["model"]]
-        colour = "tab:blue" if row in ours else "0.3"
+        color = "tab:blue" if row in ours else "0.3"
         point = row["seconds"], 100 * row[measure]
-        axis.plot(*point, "o", color=colour)
+        axis.plot(*point, "o", color=color)
         axis.annotate(
-            name, point, offsets[panel], textcoords="offset points", color=colour, fontsize=12
+            name, point, offsets[panel], textcoords="offset points", color=color, fontsize=12
         )
 
 

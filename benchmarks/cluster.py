@@ -1,12 +1,12 @@
-"""Measure fits on a Dask cluster of one and of two workers, and estimate the time of 64.
+"""Measure fits on a Dask cluster of one and of two workers, and estimate the time on 64.
 
     python benchmarks/cluster.py [--rounds 3] [--only speed-up,loss]
 
 Every worker is a process with one BLAS thread. The speed-up is the time of an epoch on one
 worker divided by the time on two, for 400 000 x 100 rows and hidden layers (256, 256). The time
-of an epoch is the difference of fits with one and with three epochs; the figures are medians of
-several rounds. The same fits give the constants of the formula in docs/distributed.md, which is
-evaluated for 64 workers and 10^9 rows.
+of an epoch is half the difference between fits of three epochs and of one. The figures are
+medians of several rounds. The same fits give the constants of the formula in
+docs/distributed.md, which is evaluated for 64 workers and 10^9 rows.
 """
 
 import argparse
@@ -27,8 +27,9 @@ N_ROWS, N_FEATURES, LAYERS = 400_000, 100, (256, 256)
 BATCH_SIZE, LOCAL_STEPS = 200, 100
 #: The estimate is for this many workers and rows.
 WORKERS, ROWS = 64, 10**9
-#: The assumed bytes per second that a worker sends or receives, and the seconds until an
-#: answer: ten-gigabit Ethernet at nine tenths of its speed, and a scheduler in the same room.
+#: Assumptions: the bytes per second that a worker sends or receives, and the seconds until an
+#: answer. They suit 10-gigabit Ethernet at nine tenths of its speed, and a scheduler in the
+#: same room.
 BANDWIDTH, LATENCY = 1.1e9, 0.5e-3
 
 SETTINGS = {
@@ -42,7 +43,7 @@ SETTINGS = {
 
 
 def make_data(n_rows, n_features, chunk):
-    """Return Dask arrays of rows and of a target that is not linear in them."""
+    """Return Dask arrays of rows, and of a target that is not linear in them."""
     rng = da.random.default_rng(0)
     X = rng.normal(size=(n_rows, n_features), chunks=(chunk, n_features)).astype(np.float32)
     noise = 0.3 * rng.normal(size=n_rows, chunks=chunk)
@@ -86,10 +87,10 @@ def measure(n_workers, rounds):
 
 
 def round_overhead():
-    """Return the seconds that a round takes beyond its steps, with two workers.
+    """Return the seconds that a round takes in addition to its steps, with two workers.
 
     A tiny network makes the same steps in many rounds of one step and in one long round. Its
-    steps take nearly no time, so the difference of the times is that of the rounds.
+    steps take nearly no time, so the times differ by the time of the rounds.
     """
     with started(2) as cluster, Client(cluster) as client:
         X, y = client.persist(make_data(40_000, 10, 5000))
@@ -107,9 +108,10 @@ def extrapolate(step, overhead, n_bytes):
     """Return the seconds of computation and of communication of an epoch on ``WORKERS``."""
     steps = ROWS / (WORKERS * BATCH_SIZE)
     rounds = steps / LOCAL_STEPS
-    # One worker receives all results. The mean then goes to twice as many workers in each step.
+    # One worker receives all results. The number of workers with the mean then doubles in each
+    # step.
     transfer = n_bytes / BANDWIDTH * (WORKERS - 1 + np.log2(WORKERS))
-    # A round has two tasks for each worker, and the one that averages.
+    # A round has two tasks for each worker, and one task that averages.
     tasks = overhead * (2 * WORKERS + 1) / 5
     return steps * step, rounds * (transfer + tasks + 2 * LATENCY)
 
@@ -120,8 +122,8 @@ def show_speed_up(rounds):
     n_rounds = N_ROWS / 2 / BATCH_SIZE / LOCAL_STEPS
     step = one / (N_ROWS / BATCH_SIZE)
     overhead = round_overhead()
-    print(f"seconds an epoch, one worker          {one:10.2f}")
-    print(f"seconds an epoch, two workers         {two:10.2f}")
+    print(f"seconds per epoch, one worker         {one:10.2f}")
+    print(f"seconds per epoch, two workers        {two:10.2f}")
     print(f"speed-up                              {one / two:10.2f}")
     print(f"bytes a round / (workers x parameters){sent / n_rounds / 2 / n_bytes:10.2f}")
     print(f"step: milliseconds                    {1e3 * step:10.2f}")
@@ -129,14 +131,14 @@ def show_speed_up(rounds):
     print(f"parameters: bytes                     {n_bytes:10d}")
     compute, communication = extrapolate(step, overhead, n_bytes)
     print(
-        f"{WORKERS} workers, {ROWS:.0e} rows, an epoch: {compute:.0f} s of computation, "
+        f"an epoch of {ROWS:.0e} rows on {WORKERS} workers: {compute:.0f} s of computation, "
         f"{communication:.0f} s of communication, efficiency "
         f"{compute / (compute + communication):.0%}"
     )
 
 
 def show_loss(rounds):
-    """Print the test loss on 200 000 x 50 rows divided by the local one, for each seed."""
+    """Print the test loss of a fit of 200 000 x 50, divided by the local one, for each seed."""
     X, y = (part.compute() for part in make_data(250_000, 50, 25_000))
     X, X_test, y, y_test = X[:200_000], X[200_000:], y[:200_000], y[200_000:]
     with started(2) as cluster, Client(cluster):

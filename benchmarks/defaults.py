@@ -3,12 +3,12 @@
     python benchmarks/defaults.py [--rounds 3] [--only c1000,r10k,…] [--threads 1] [--load]
     python benchmarks/defaults.py --steps [--threads 1]
 
-Each fit runs in a process of its own, and the libraries take turns for several rounds.
-LightGBM and CatBoost take part where they are installed. ``--out FILE`` appends the medians to
-a CSV file, from which ``defaults_picture.py`` draws. With ``--load`` another process computes
-on each core meanwhile. ``--steps`` times single training steps beside the same network
-in PyTorch (extra ``bench``): equal batches, updates, loss, optimizer, schedule and running
-average; the last losses are compared.
+Each fit runs in its own process, and the libraries take turns for several rounds. LightGBM and
+CatBoost take part where they are installed. ``--out FILE`` appends the medians to a CSV file,
+from which ``defaults_picture.py`` draws. With ``--load``, another process computes on each core
+at the same time. ``--steps`` times single training steps, and compares them with the same
+network in PyTorch (extra ``bench``), which has equal batches, updates, loss, optimizer,
+schedule and running average. It also compares the last losses.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from workers import run_worker
 class Table:
     """The numbers of training rows, columns and classes (0: numbers) of a table.
 
-    A frame has some categories with holes among its columns.
+    A frame has missing values, and some of its columns are categories.
     """
 
     n: int
@@ -66,7 +66,7 @@ EPOCHS_OF_STEPS = 6
 
 
 def make_table(table, seed=0):
-    """Return training rows and as many test rows as a fifth of them, at least 200."""
+    """Return training rows, and a fifth as many test rows, but at least 200."""
     rng = np.random.default_rng(seed)
     n_test = max(200, table.n // 5)
     X = rng.normal(size=(table.n + n_test, table.d))
@@ -83,7 +83,7 @@ def make_table(table, seed=0):
 
 
 def with_categories(X, rng):
-    """Return a frame whose first columns are cut into levels, with holes in a tenth."""
+    """Return a frame whose first columns are categories, with a tenth of the cells missing."""
     import pandas as pd
 
     frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(X.shape[1])])
@@ -126,7 +126,7 @@ def loss_of(estimator, table, X, y):
 
 
 def measure_fit(peer, table):
-    """Return the seconds of a fit, and the loss of the test rows."""
+    """Return the seconds of a fit, and the loss on the test rows."""
     X, y, X_test, y_test = make_table(table)
     if peer == "catboost" and table.frame:
         X, X_test = (part.astype({f"x{i}": str for i in range(3)}) for part in (X, X_test))
@@ -166,7 +166,7 @@ def work(mode, peer, name):
 
 @contextmanager
 def load(wanted):
-    """Let a process compute on each core, if it is wanted."""
+    """Let another process compute on each core, if that is wanted."""
     spin = "x = 1.0\nwhile True: x = x * 1.0000001 % 3"
     busy = [
         subprocess.Popen([sys.executable, "-c", spin])
@@ -180,7 +180,7 @@ def load(wanted):
 
 
 def compare(mode, name, peers, rounds):
-    """Return the measurements of a table by peer, the peers taking turns."""
+    """Return the measurements of a table by peer. The peers take turns."""
     results = {peer: [] for peer in peers}
     for number in range(rounds):
         for peer in peers if number % 2 else peers[::-1]:
@@ -189,7 +189,7 @@ def compare(mode, name, peers, rounds):
 
 
 def check_equal_work(name, results):
-    """Raise if the steps of both were not the same work."""
+    """Raise if the steps of both libraries were not the same work."""
     (_, loss, updates), (_, loss_of_twin, updates_of_twin) = (
         results[peer][0] for peer in ("sknet", "torch")
     )
@@ -201,7 +201,7 @@ def check_equal_work(name, results):
 
 
 def report(name, results):
-    """Print the median seconds of each peer, its loss, and sknet's time over its time."""
+    """Print the median seconds and the loss of each peer, and sknet's time divided by its."""
     ours = [seconds for seconds, *_ in results["sknet"]]
     cells = [f"{name:<11}"]
     for peer, measured in results.items():
@@ -232,8 +232,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="names of tables, separated by commas")
     parser.add_argument("--threads", help="the number of threads of all libraries")
-    parser.add_argument("--load", action="store_true", help="compute on each core meanwhile")
-    parser.add_argument("--steps", action="store_true", help="time steps, beside PyTorch")
+    parser.add_argument("--load", action="store_true", help="keep each core busy meanwhile")
+    parser.add_argument("--steps", action="store_true", help="time steps beside PyTorch's")
     parser.add_argument("--out", help="a CSV file to which the medians are appended")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

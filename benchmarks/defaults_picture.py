@@ -1,7 +1,7 @@
 """Draw the seconds of default fits against the number of rows.
 
-``defaults_recorded.csv`` is what ``python benchmarks/defaults.py --out FILE`` wrote. Run
-``python benchmarks/defaults_picture.py`` after it was measured anew.
+``python benchmarks/defaults.py --out FILE`` wrote ``defaults_recorded.csv``. Run ``python
+benchmarks/defaults_picture.py`` after you measure again.
 """
 
 import csv
@@ -23,7 +23,7 @@ PANELS = {"c": "Classification", "r": "Regression"}
 
 
 def read_recorded():
-    """Return a dict for each row of the file, but for frames and more than 50 columns."""
+    """Return a dict for each row of the file, without frames and tables of over 50 columns."""
     with RECORDED.open(newline="") as file:
         rows = list(csv.DictReader(file))
     return [row for row in rows if "frame" not in row["table"] and int(row["columns"]) <= 50]
@@ -35,7 +35,7 @@ def draw(rows):
         1, 2, figsize=(9, 3.6), sharex=True, sharey=True, layout="constrained"
     )
     for axis, (kind, title) in zip(axes, PANELS.items(), strict=True):
-        for peer, (label, colour) in LABELS.items():
+        for peer, (label, color) in LABELS.items():
             ours = [row for row in rows if row["model"] == peer and row["table"][0] == kind]
             ours.sort(key=lambda row: int(row["rows"]))
             if ours:
@@ -44,7 +44,7 @@ def draw(rows):
                     [float(row["seconds"]) for row in ours],
                     marker="o",
                     markersize=4,
-                    color=colour,
+                    color=color,
                     label=label,
                 )
         axis.set(title=title, xlabel="rows")

@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/drop_in.py [--splits 4] [--only digits,wine]
 
 A user changes an import and keeps the arguments. Each row is a call as users write it, on a
-data set behind a ``StandardScaler``, and behind a ``OneHotEncoder`` where it has categories. It
-has the processor seconds of scikit-learn's fit, the ratio of sknet's, and the scores of both on
-held-out rows, as means over divisions of the rows. Where scikit-learn's training diverges and
-raises an error, the row has sknet's score only.
+data set that a ``StandardScaler`` prepares, and a ``OneHotEncoder`` if there are categories.
+The row has the processor seconds of scikit-learn's fit, the ratio of sknet's time to them, and
+the scores of both on held-out rows, as means over several splits. If scikit-learn's training
+diverges and raises an error, the row has only sknet's score.
 """
 
 import argparse
@@ -54,7 +54,7 @@ CALLS = {
     },
 }
 
-#: The arguments of a call that only sknet has.
+#: The arguments of a call that only sknet accepts.
 OWN = {"(), share_weights=True": {"share_weights": True}}
 
 
@@ -116,7 +116,7 @@ def measure(model, X, y, seed):
 
 
 def mean_of_splits(cls, options, X, y, n_splits):
-    """Return the means of what ``measure`` returns for different divisions of the rows."""
+    """Return the means of the results of ``measure`` over different splits of the rows."""
     return np.mean(
         [measure(cls(random_state=seed, **options), X, y, seed) for seed in range(n_splits)],
         axis=0,
@@ -127,7 +127,7 @@ def main():
     """Print a row for each call and data set, and a summary."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--splits", type=int, default=4)
-    parser.add_argument("--only", default="", help="names of data sets, with commas between")
+    parser.add_argument("--only", default="", help="names of data sets, separated by commas")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     only = set(filter(None, arguments.only.split(",")))

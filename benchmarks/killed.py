@@ -1,11 +1,12 @@
-"""Kill a fit of a CSV file by SIGKILL at random moments, and resume it each time.
+"""Kill a fit on a CSV file with SIGKILL at random moments, and resume it each time.
 
     python benchmarks/killed.py [--mb 300] [--kills 10]
 
 The fit reads the file in chunks and saves its training every second. Each process is killed at
 a random moment after it has saved, within an epoch or between two. The script checks that the
-last fit has the parameters, bit for bit, and the record of a fit that was not interrupted. It
-runs on systems that can fork, and removes the file, for which a temporary folder needs room.
+last fit has the same parameters, bit for bit, and the same record as a fit that was not
+interrupted. It needs a system that can fork, and room for the file in a temporary folder. It
+removes the file at the end.
 """
 
 import argparse
@@ -29,7 +30,7 @@ ROW = 200
 
 
 def write_table(path, n_rows):
-    """Write a table of numbers, with missing ones, and a category."""
+    """Write a table with numbers, missing values and a category."""
     rng = np.random.default_rng(0)
     for start in range(0, n_rows, BLOCK):
         frame = pd.DataFrame(rng.normal(size=(min(BLOCK, n_rows - start), 10))).add_prefix("x")
@@ -65,14 +66,14 @@ def run_until_killed(make, saved, rng):
 
 
 def kill_and_resume(table, saved, result, n_kills):
-    """Kill a fit so many times, and let the last process end it."""
+    """Kill a fit ``n_kills`` times, and let the last process finish it."""
     rng = np.random.default_rng(0)
     for number in range(1, n_kills + 1):
         resumed = saved if saved.exists() else None
         assert run_until_killed(partial(fit, table, result, saved, resumed), saved, rng)
         run = joblib.load(saved)._run
         place = f"epoch {run.iteration + 1} after {run.n_batches_done} batches"
-        print(f"Killed {number} times. The file is of {place}.", flush=True)
+        print(f"Killed {number} times. The file was saved in {place}.", flush=True)
     fit(table, result, saved, saved)
 
 

@@ -2,10 +2,10 @@
 
     python benchmarks/memory.py [--only "fit dense,predict"]
 
-Each measurement runs in a process of its own. What counts is anonymous resident memory
-(RssAnon of Linux: what the process allocated, without files that are mapped), its peak during
-the call less what was there before, sampled every few milliseconds. scikit-learn does the same
-work with plain networks.
+Each measurement runs in its own process. The result is the peak of the anonymous resident
+memory during the call, sampled every few milliseconds, minus the value before the call. This
+memory (RssAnon on Linux) is what the process has allocated, without mapped files. scikit-learn
+does the same work with plain networks.
 """
 
 import argparse
@@ -44,12 +44,12 @@ CASES = {
     "predict more rows": Case(3_000_000, 20, "float64", "predict"),
     "predict_proba": Case(600_000, 50, "float64", "predict_proba"),
 }
-#: What scikit-learn is not asked to do: a pass over 4 GB tells nothing new.
+#: What only sknet does: a pass of scikit-learn over 4 GB would tell nothing new.
 ALONE = {"fit memory map"}
 
 
 class PeakMemory:
-    """The peak of RssAnon inside a ``with`` block, less its value before, in bytes."""
+    """The peak of RssAnon inside a ``with`` block, and its value before, in bytes."""
 
     def __enter__(self):
         self.before = self.peak = rss_anon()
@@ -69,7 +69,7 @@ class PeakMemory:
 
     @property
     def added(self):
-        """Bytes that came on top."""
+        """The peak minus the value before the block."""
         return self.peak - self.before
 
 
@@ -116,7 +116,7 @@ def measure(peer, name, folder):
     X = make_table(case, folder)
     y = np.asarray(X[:, :3].sum(axis=1)).ravel()
     y = y > 0 if case.method == "predict_proba" else y
-    # What is imported or started on the first call is no need of the data.
+    # Imports and threads of the first call do not count as memory for the data.
     model = make_estimator(peer, case).fit(X[:2000], y[:2000])
     result = None
     start = time.perf_counter()

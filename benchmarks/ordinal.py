@@ -2,11 +2,11 @@
 
     python benchmarks/ordinal.py FOLDER [--splits 5]
 
-FOLDER holds tables as CSV files (also compressed) with a column "target", of which those in
-``TABLES`` are used. Numbers become classes by edges, or by quantiles. Each split trains on at
-most 2000 rows and 70 % of the table, and tests on at most 5000 others. The scores are the mean
-absolute error in classes, and the ranked probability score divided by the number of thresholds
-(Epstein, 1969); lower is better.
+FOLDER contains tables as CSV files (also compressed) with a column "target". The script uses
+those in ``TABLES``. Edges or quantiles turn numbers into classes. Each split trains on at most
+2000 rows, and at most 70 % of the table. It tests on at most 5000 other rows. The scores are
+the mean absolute error in classes, and the ranked probability score divided by the number of
+thresholds (Epstein, 1969). Lower is better.
 """
 
 import argparse
@@ -24,12 +24,12 @@ CUTS = ["Fair", "Good", "Very Good", "Premium", "Ideal"]
 
 
 def by_edges(*edges):
-    """Return a function that takes the classes of a table from its target, by edges."""
+    """Return a function that cuts the target of a table into classes at the edges."""
     return lambda table: np.digitize(table.pop("target"), edges)
 
 
 def by_quantiles(n_classes):
-    """Return a function that takes classes of equal size from the target of a table."""
+    """Return a function that cuts the target of a table into classes of equal size."""
 
     def take(table):
         target, levels = table.pop("target"), np.arange(1, n_classes) / n_classes
@@ -38,7 +38,7 @@ def by_quantiles(n_classes):
     return take
 
 
-#: The classes of each table. Those of the air are China's levels of PM2.5 in a day.
+#: The classes of each table. Those of beijing_pm25 are China's levels of PM2.5 in a day.
 TABLES = {
     "wine_quality": by_edges(4, 5, 6, 7, 8, 9),
     "beijing_pm25": by_edges(35, 75, 115, 150, 250),

@@ -1,11 +1,11 @@
-"""The one way in which pictures of recorded figures are written."""
+"""The function that writes all pictures of recorded figures."""
 
 import matplotlib
 
 
 def write(figure, path):
-    """Write a figure as SVG: with a fixed salt and no date, equal figures give equal files."""
-    # Text stays text.
+    """Write a figure as SVG. With a fixed salt and no date, equal figures give equal files."""
+    # Text is written as text, not as outlines.
     matplotlib.rcParams.update({"svg.hashsalt": "sknet", "svg.fonttype": "none"})
     figure.savefig(path, metadata={"Date": None})
     print(path)

@@ -1,8 +1,8 @@
-"""Time what grows: fits with rows, columns and epochs, long fits, searches, and the import.
+"""Time how fits grow with rows, columns and epochs; time long fits, searches and the import.
 
     python benchmarks/scaling.py [--rounds 5] [--only growth,long,search,import]
 
-Ratios are medians of several rounds, and each round runs in processes of its own.
+Ratios are medians of several rounds, and each round runs in its own processes.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def seconds_of(function):
 
 
 def fit_seconds(n, d, epochs):
-    """Return the seconds of a fit of (100,) hidden units in float64 input's default dtype."""
+    """Return the seconds of a fit of (100,) hidden units in the default dtype."""
     from sknet import NNRegressor
 
     network = NNRegressor(**PLAIN, max_iter=epochs)
@@ -42,9 +42,10 @@ def fit_seconds(n, d, epochs):
 
 
 def long_fit_ratio():
-    """Return the time of the last hundred epochs of 1000 over that of the first hundred.
+    """Return the time of the last 100 of 1000 epochs divided by that of the first 100.
 
     A high learning rate kills units, whose moments then decay towards the denormal numbers.
+    Also return the number of these units.
     """
     from sknet import NNRegressor
 
@@ -59,7 +60,7 @@ def long_fit_ratio():
 
 
 def search_seconds(n_jobs):
-    """Return the seconds of a grid search over the default workload of speed.py."""
+    """Return the seconds of a grid search with the default workload of speed.py."""
     from sklearn.model_selection import GridSearchCV
 
     from sknet import NNRegressor
@@ -112,7 +113,7 @@ WORKERS = {
 
 
 def run(name, *arguments):
-    """Run a worker in a process of its own."""
+    """Run a worker in its own process."""
     return run_worker(__file__, name, json.dumps(arguments))
 
 
@@ -135,14 +136,12 @@ def show_growth(rounds):
 
 def show_long(rounds):
     results = [run("long") for _ in range(rounds)]
-    show(
-        f"last 100 epochs of 1000 over the first, {results[0][1]} dead", [r for r, _ in results]
-    )
+    show(f"last 100 of 1000 epochs / first 100, {results[0][1]} dead", [r for r, _ in results])
 
 
 def show_search(rounds):
     show(
-        "GridSearchCV with n_jobs=1 over n_jobs=2",
+        "GridSearchCV with n_jobs=1 / with n_jobs=2",
         [run("search", 1) / run("search", 2) for _ in range(rounds)],
     )
 
@@ -153,7 +152,7 @@ def show_import(rounds):
         ours.append(run("import", ["sknet"]))
         theirs.append(run("import", modules))
     ratio = statistics.median(ours) / statistics.median(theirs)
-    print(f"{'import of sknet over that of what it imports':<46} {ratio:.2f} (of the medians)")
+    print(f"{'import of sknet / of the modules it imports':<46} {ratio:.2f} (of the medians)")
 
 
 PARTS = {"growth": show_growth, "long": show_long, "search": show_search, "import": show_import}
@@ -162,7 +161,7 @@ PARTS = {"growth": show_growth, "long": show_long, "search": show_search, "impor
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", help=f"of {', '.join(PARTS)}, separated by commas")
+    parser.add_argument("--only", help=f"some of {', '.join(PARTS)}, separated by commas")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")

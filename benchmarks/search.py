@@ -5,15 +5,16 @@
 
 FOLDER, the split into training and test rows, and the scores are those of ``accuracy.py``, with
 one split. A fifth of the training rows (stratified for classes) is held out. The first draw is
-the default setting, the others are random. Each is fitted to the other rows, and its loss on
-the held-out rows (log loss, or the root mean squared error) decides. The boosted trees also
-stop by the held-out rows. Whenever a draw is the best so far, it is fitted to all training
-rows, with the number of trees that it stopped at, and scored on the test rows. So the best of
-the first k draws has scores for each k.
+the default setting, and the others are random. Each draw is fitted to the rest of the training
+rows, and judged by its loss on the held-out rows (log loss, or the root mean squared error).
+The boosted trees also use the held-out rows to stop. Whenever a draw is the best so far, it is
+fitted to all training rows, with the number of trees at which it stopped, and scored on the
+test rows. So for each k, the best of the first k draws has scores.
 
-Each draw adds a line to the file, and a run goes on behind the last one. Without FOLDER, the
-file is only read. The table at the end shows geometric means of a score over that of sknet's
-default setting, over the tables for which all models have so many draws: below 1 is better.
+Each draw adds a line to the file, and a later run continues after the last line. Without
+FOLDER, the script only reads the file. The table at the end has each score divided by that of
+sknet's default setting, as geometric means over the tables for which all models have that many
+draws. Below 1 is better.
 """
 
 import argparse
@@ -32,14 +33,14 @@ from sknet.search import Integers, LogUniform, Uniform, search_space
 
 METRICS = ["error", "log loss", "nrmse"]
 COLUMNS = ["table", "model", "draw", "held out", *METRICS, "seconds", "parameters"]
-#: The numbers of draws that the summary compares; one is the default setting.
+#: The numbers of draws that the summary compares. The first draw is the default setting.
 BUDGETS = [1, 5, 10, 20, 50]
 #: The number of trees without improvement after which boosting stops.
 PATIENCE = 50
 
 
 class Network:
-    """sknet, with the space of ``sknet.search``. It stops by validation rows of its own."""
+    """sknet, with the space of ``sknet.search``. Its own validation rows tell when to stop."""
 
     name = "sknet"
 
@@ -51,18 +52,18 @@ class Network:
         return type(self.estimator)(random_state=0, **parameters)
 
     def try_out(self, parameters, train, held_out):
-        """Return a fitted model, and the parameters to fit it with to all training rows."""
+        """Return a fitted model, and the parameters for a fit to all training rows."""
         return self.make(parameters).fit(*train), parameters
 
 
 class Boosting:
-    """Gradient boosting that stops by the held-out rows."""
+    """Gradient boosting. The held-out rows tell when to stop."""
 
     def __init__(self, classes, arguments):
         self.classes, self.threads, self.most = classes, arguments.threads, arguments.trees
 
     def try_out(self, parameters, train, held_out):
-        """Return a fitted model, and the parameters to fit it with to all training rows."""
+        """Return a fitted model, and the parameters for a fit to all training rows."""
         model = self.make({**parameters, self.n_trees: self.most})
         self.fit(model, train, held_out)
         return model, {**parameters, self.n_trees: max(1, self.count(model))}
@@ -85,7 +86,7 @@ class LightGBM(Boosting):
     def make(self, parameters):
         from lightgbm import LGBMClassifier, LGBMRegressor
 
-        # The rows are only sampled if there is a number of trees between two samples.
+        # LightGBM samples the rows only if subsample_freq is set.
         return (LGBMClassifier if self.classes else LGBMRegressor)(
             n_jobs=self.threads, random_state=0, subsample_freq=1, verbose=-1, **parameters
         )
@@ -134,7 +135,7 @@ class CatBoost(Boosting):
 
 
 class TextCategories:
-    """A model of CatBoost that takes frames with categories, of which some are missing."""
+    """A CatBoost model for frames with categories, some of which are missing."""
 
     def __init__(self, kind, **parameters):
         self.kind, self.parameters = kind, parameters
@@ -178,7 +179,7 @@ def loss(model, classes, X, y):
 
 
 def split(X, y, classes, test_size):
-    """Return (X, y) of the rows to fit, and of the others."""
+    """Return (X, y) of the rows to fit, and (X, y) of the others."""
     parts = train_test_split(
         X, y, test_size=test_size, random_state=0, stratify=y if classes else None
     )
@@ -192,7 +193,7 @@ def read(table, as_numbers):
 
 
 def search(table, as_numbers, kind, arguments, done):
-    """Yield the lines of the draws of a model that have not been made yet."""
+    """Yield a line for each draw of a model that has not been made yet."""
     X, y, classes = read(table, as_numbers)
     train, test = split(X, y, classes, 0.25)
     train = tuple(part[: arguments.rows] for part in train)
@@ -233,14 +234,14 @@ def run(arguments):
 
 
 def best_of(results, n_draws):
-    """Return the line of the best of the first draws, by model and table that have so many."""
+    """Return the line of the best of the first draws, by model and table with that many."""
     first = results[results["draw"] < n_draws].groupby(["model", "table"])
     complete = first.size()[lambda sizes: sizes == n_draws].index
     best = results.loc[first["held out"].idxmin()]
     return best.set_index(["model", "table"]).loc[complete]
 
 
-def summarise(results):
+def summarize(results):
     """Return geometric mean ratios to sknet's default setting, by number of draws and model."""
     default = best_of(results, 1).loc[Network.name, METRICS]
     rows = []
@@ -256,7 +257,7 @@ def summarise(results):
 
 
 def names(text):
-    """Return the names that commas separate."""
+    """Return the names in a text, which commas separate."""
     return text.split(",")
 
 
@@ -269,7 +270,7 @@ def main():
     parser.add_argument("--numbers", type=names, default=[], help="tables without classes")
     parser.add_argument("--rows", type=int, default=MOST_ROWS, help="the most training rows")
     parser.add_argument("--trees", type=int, default=1000, help="the most trees of boosting")
-    parser.add_argument("--threads", type=int, default=1, help="of boosting")
+    parser.add_argument("--threads", type=int, default=1, help="threads of boosting")
     parser.add_argument("--out", type=Path, default=Path("search.csv"))
     arguments = parser.parse_args()
     if unknown := set(arguments.models).difference(MODELS):
@@ -282,7 +283,7 @@ def main():
     results = pd.read_csv(arguments.out)
     if not (results["model"] == Network.name).any():
         parser.error("the file has no draw of sknet, whose default setting is the reference")
-    print(summarise(results).to_string(index=False, float_format="%.3f"))
+    print(summarize(results).to_string(index=False, float_format="%.3f"))
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
     python benchmarks/speed.py [--rounds 5] [--only tiny,default,…] [--dtype float64]
 
-Each fit runs in a process of its own, since the idle threads of one library's pool spin against
-another's; the libraries take turns for several rounds. All do equal work: the same number of
-updates on batches of the same size, which is asserted, and a final loss of at most 1.25 times
-scikit-learn's. PyTorch joins in where it is installed (extra ``bench``).
+Each fit runs in its own process, since the idle threads of one library's pool would compete
+with another's. The libraries take turns for several rounds. The script checks that all do equal
+work: the same number of updates on batches of the same size, and for sknet, a final loss of at
+most 1.25 times scikit-learn's. PyTorch takes part where it is installed (extra ``bench``).
 """
 
 import argparse
@@ -60,15 +60,16 @@ PREDICTING = {
     "predict 100 000": Workload(100_000, 20, (100,), 200, 1),
     "predict 1": Workload(1, 20, (100,), 200, 1),
 }
-#: A row of a frame of nine columns, two of dates and three of categories, by a default network.
+#: Predictions of a default network for one row of a frame, which has nine columns: two are
+#: dates and three are categories.
 SERVING = {"row of a frame": Workload(1, 9, (), 0, 0), "ONNX row": Workload(1, 9, (), 0, 0)}
 WORKLOADS = {**TRAINING, **EXTRA, **PREDICTING, **SERVING}
-#: What only sknet can do: no peer takes part.
+#: Workloads of sknet alone, without a peer.
 ALONE = {"members", "silu+dropout", *SERVING}
 
 
 def make_data(workload, dtype, n=None):
-    """Return standardised X and a y that a network can learn."""
+    """Return standardized X and a y that a network can learn."""
     rng = np.random.default_rng(0)
     n = n or workload.n
     if workload.density < 1:
@@ -145,7 +146,7 @@ def fit_torch(workload, X, y):
 
 
 def measure_fit(peer, workload, dtype):
-    """Return seconds a step, the last loss and the number of updates."""
+    """Return the seconds per step, the last loss and the number of updates."""
     warnings.simplefilter("ignore")
     X, y = make_data(workload, dtype)
     if peer == "torch":
@@ -161,7 +162,7 @@ def measure_fit(peer, workload, dtype):
     start = time.perf_counter()
     model.fit(X, y)
     seconds = time.perf_counter() - start
-    # Early on, L-BFGS may find that it is done.
+    # L-BFGS may converge before it has made all iterations.
     updates = model.n_iter_ * -(-workload.n // workload.batch)
     return seconds / updates, float(model.loss_), updates
 
@@ -255,7 +256,7 @@ def work(peer, name, dtype):
 
 
 def compare(name, peers, rounds, dtype):
-    """Return all measurements of a workload by peer, the peers taking turns."""
+    """Return all measurements of a workload by peer. The peers take turns."""
     results = {peer: [] for peer in peers}
     for _ in range(rounds):
         for peer in peers:
@@ -266,7 +267,7 @@ def compare(name, peers, rounds, dtype):
 
 
 def check_equal_work(name, results):
-    """Raise if the peers did not do the same updates, or one did not learn."""
+    """Raise if the peers made different numbers of updates, or sknet's last loss is high."""
     updates = {peer: measured[0][2] for peer, measured in results.items()}
     if len(set(updates.values())) > 1:
         raise AssertionError(f"{name}: unequal numbers of updates {updates}")
@@ -300,7 +301,7 @@ def has_torch():
 
 
 def peers_of(name, wanted):
-    """Return who takes part in a workload, of those that are wanted."""
+    """Return the peers that take part in a workload, out of those that are wanted."""
     peers = ["sklearn"]
     if name in ALONE:
         peers = []
@@ -322,8 +323,8 @@ def main():
         return
     names = arguments.only.split(",") if arguments.only else list(WORKLOADS)
     print(
-        f"{arguments.dtype} input, microseconds a step or call, medians of {arguments.rounds} "
-        "rounds; ratios are sknet's time over the peer's\n"
+        f"{arguments.dtype} input, microseconds per step or call, medians of "
+        f"{arguments.rounds} rounds; ratios are sknet's time divided by the peer's\n"
     )
     print(
         f"{'workload':<16} {'sknet':>10} {'sklearn':>10} {'ratio':>20} {'PyTorch':>10} "
@@ -345,7 +346,7 @@ def main():
             for peer, ratio in ratios.items():
                 all_ratios.setdefault(peer, []).append(ratio)
     for peer, ratios in all_ratios.items():
-        print(f"geometric mean against {peer}: {statistics.geometric_mean(ratios):.3f}")
+        print(f"geometric mean relative to {peer}: {statistics.geometric_mean(ratios):.3f}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,14 @@
-"""Measure training from data that are read piece by piece.
+"""Measure training on data that are read piece by piece.
 
     python benchmarks/streaming.py [--only "memory map;h5py;CSV"] [--gb 6]
 
 The first part compares one epoch on a float32 table in a file, by default of 6 GB, with one
 epoch of the same network on 1 GB of its rows in memory. The second part compares several epochs
-on a CSV of 2 000 000 rows with a fit of the same table in memory. Each measurement runs in
-another process. The memory is the peak of the anonymous resident memory (RssAnon of Linux) of
-that process. The rows per second of processor time depend less on other work of the machine
-than the rows per second. The files are written to a temporary folder, which needs room for
-them, and removed.
+on a CSV file of 2 000 000 rows with a fit of the same table in memory. Each measurement runs in
+its own process. The memory is the peak of that process's anonymous resident memory (RssAnon on
+Linux). Rows per second of processor time depend less on other work of the machine than rows per
+second. The script writes the files to a temporary folder, which needs room for them, and
+removes them.
 """
 
 import argparse
@@ -30,7 +30,7 @@ CSV_EPOCHS = 5
 
 @dataclass(frozen=True)
 class Case:
-    """The storage of X, and the way in which it is passed to ``fit``."""
+    """The storage of X, and how it is passed to ``fit``."""
 
     kind: str
     chunks: tuple[int, int] | bool | None = None
@@ -120,7 +120,7 @@ def measure_table(name, n_fit, folder):
     X, y = open_table(case, folder), np.load(folder / "y.npy")
     X_test, y_test = np.asarray(X[-BLOCK:]), y[-BLOCK:]
     network = make_network(case.early_stopping)
-    # The first fit imports modules and starts threads, whose memory is not that of the data.
+    # The first fit imports modules and starts threads, whose memory does not count.
     make_network(early_stopping=True).fit(X_test[:2000], y_test[:2000])
     if n_fit:
         X, y = np.array(X[:n_fit]), y[:n_fit]
@@ -173,7 +173,7 @@ def write_csv(n, path):
 
 
 def measure_csv(how, path):
-    """Return rows of all epochs per second, the peak of RssAnon, and R2 of other rows."""
+    """Return the rows of all epochs per second, the peak of RssAnon, and R2 on other rows."""
     import pandas as pd
 
     from sknet.streaming import fit_chunks, read_chunks
@@ -194,7 +194,7 @@ def measure_csv(how, path):
 
 
 def compare_csv(n):
-    print(f"CSV of {n} rows, {CSV_EPOCHS} epochs, reading included")
+    print(f"CSV of {n} rows, {CSV_EPOCHS} epochs, including the time to read")
     columns = ["how", "rows/s", "RssAnon, MB", "R2"]
     print("{:<27}{:>10}{:>13}{:>8}".format(*columns))
     with tempfile.TemporaryDirectory() as folder:
@@ -209,7 +209,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="names of cases, separated by semicolons")
     parser.add_argument("--gb", type=float, default=6, help="gigabytes of a table")
-    parser.add_argument("--csv-rows", type=int, default=2_000_000, help="rows of the CSV")
+    parser.add_argument("--csv-rows", type=int, default=2_000_000, help="rows of the CSV file")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:

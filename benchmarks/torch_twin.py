@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Periodic(nn.Module):
-    """Each number becomes itself and a linear map of cosine waves, as ``Periodic`` of sknet."""
+    """Each number becomes itself and a linear map of cosine waves, as in ``Periodic``."""
 
     def __init__(self, n_columns, layer):
         super().__init__()
@@ -19,14 +19,14 @@ class Periodic(nn.Module):
         self.map, self.offset = linear_map(n_columns, layer.n_frequencies, layer.size - 1)
 
     def forward(self, x):
-        # A column at a time, for products of matrices that lie in memory as they are.
+        # Column by column, so that the matrix products need no copies.
         lines = x.T[:, :, None] * (2 * math.pi * self.frequency)[:, None]
         waves = torch.cos(lines + (2 * math.pi * self.phase)[:, None])
         return beside(x, torch.baddbmm(self.offset[:, None], waves, self.map))
 
 
 class PiecewiseLinear(nn.Module):
-    """Each number becomes itself and a map of its piecewise-linear outputs, one a bin."""
+    """Each number becomes itself and a map of its piecewise linear outputs, one per bin."""
 
     def __init__(self, n_columns, layer):
         super().__init__()
@@ -59,10 +59,10 @@ def beside(x, mapped):
 
 
 class Members(nn.Module):
-    """A hidden layer of several members, who share a matrix and have scales of their own.
+    """A hidden layer of several members, which share a matrix and have their own scales.
 
-    The members of the first layer share its input as well, so that their scales, which start
-    as random signs, multiply the matrix: one product serves all members.
+    In the first layer, the members also share the input, and their scales start as random
+    signs. The scales multiply the matrix there, so that one product serves all members.
     """
 
     def __init__(self, n_inputs, n_outputs, n_members, first):

@@ -2,13 +2,14 @@
 
     python benchmarks/uncertainty.py FOLDER [--models normal,constant,NGBoost] [--splits 1]
 
-FOLDER holds tables as CSV files (also compressed) with a column "target"; those whose target is
-not a number are left out. Splits and limits are those of ``accuracy.py``. A prediction is a
-mean and a standard deviation for each row. The scores are the mean negative log likelihood and
-the mean CRPS (Gneiting and Raftery, 2007), both in the units of y; lower is better.
+FOLDER contains tables as CSV files (also compressed) with a column "target". Tables whose
+target is not a number are left out. The splits and limits are those of ``accuracy.py``. A
+prediction is a mean and a standard deviation for each row. The scores are the mean negative log
+likelihood and the mean CRPS (Gneiting and Raftery, 2007), for y in its own units. Lower is
+better.
 
-"constant" is a default network, with the standard deviation of its errors on held-out rows for
-each row. "NGBoost" needs the package ngboost.
+"constant" is a default network that predicts the same standard deviation for each row: that of
+its errors on held-out rows. "NGBoost" needs the package ngboost.
 """
 
 import argparse
@@ -23,13 +24,13 @@ from sklearn.model_selection import train_test_split
 from sknet import NNRegressor
 from sknet.nn.losses import NormalLikelihood
 
-#: The share of the training rows that "constant" holds out, as the defaults do: of few rows,
-#: and of many.
+#: The fraction of the training rows that "constant" holds out, like the defaults: with many
+#: rows, with few rows, and the number of rows from which there are many.
 HELD_OUT, OF_FEW, MANY = 0.1, 0.2, 500
 
 
 def network(loss):
-    """Return a function that predicts by a network with a normal loss."""
+    """Return a function that predicts with a network with a normal loss."""
 
     def predict(X, y, X_test, seed):
         fitted = NNRegressor(loss=loss, random_state=seed).fit(X, y)
@@ -39,7 +40,7 @@ def network(loss):
 
 
 def constant(X, y, X_test, seed):
-    """Predict by a default network and the standard deviation of its errors."""
+    """Predict with a default network and the standard deviation of its errors."""
     share = OF_FEW if len(y) < MANY else HELD_OUT
     X, X_val, y, y_val = train_test_split(X, y, test_size=share, random_state=seed)
     fitted = NNRegressor(random_state=seed).fit(X, y, X_val=X_val, y_val=y_val)
@@ -48,7 +49,7 @@ def constant(X, y, X_test, seed):
 
 
 def ngboost(X, y, X_test, seed):
-    """Predict by the defaults of NGBoost."""
+    """Predict with NGBoost's defaults."""
     from ngboost import NGBRegressor
 
     pipeline = in_pipeline(NGBRegressor(random_state=seed, verbose=False)).fit(X, y)
@@ -96,8 +97,8 @@ def evaluate(tables, models, n_splits):
     return pd.DataFrame(rows)
 
 
-def summarise(results, reference):
-    """Return the mean difference of the NLL to a model, and geometric means of the ratios."""
+def summarize(results, reference):
+    """Return the mean NLL minus the reference's, and geometric mean ratios of the others."""
     means = results.groupby(["model", "table"])[["NLL", "CRPS", "RMSE"]].mean()
     summary = (means[["NLL"]] - means.loc[reference, ["NLL"]]).groupby("model").mean()
     ratios = means[["CRPS", "RMSE"]] / means.loc[reference, ["CRPS", "RMSE"]]
@@ -116,9 +117,9 @@ def main():
     warnings.simplefilter("ignore")
     results = evaluate(read_folder(arguments.folder), models, arguments.splits)
     if results.empty:
-        parser.error("there are no tables with a number as target, files named *.csv*")
-    print(f"\nNLL minus that of {models[0]}; CRPS and RMSE over those of {models[0]}")
-    summary = summarise(results, models[0])
+        parser.error("the folder has no files named *.csv* whose target is a number")
+    print(f"\nNLL minus that of {models[0]}; CRPS and RMSE divided by those of {models[0]}")
+    summary = summarize(results, models[0])
     print(summary.to_string(float_format=lambda value: f"{value:.3f}"))
 
 

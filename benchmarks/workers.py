@@ -1,11 +1,11 @@
-"""Measurements in processes of their own, and the network that they measure."""
+"""Measurements in separate processes, and the network that they measure."""
 
 import json
 import os
 import subprocess
 import sys
 
-#: The plain network of scikit-learn's MLPs, which both can train.
+#: The plain network of scikit-learn's MLPs, which both libraries can train.
 PLAIN = {
     "hidden_layer_sizes": (100,),
     "activation": "relu",
@@ -26,7 +26,7 @@ PLAIN = {
 def run_worker(script, *arguments):
     """Return what ``script --worker arguments`` prints last, as JSON."""
     command = [sys.executable, script, "--worker", *arguments]
-    # An installed package has its bytecode, so a checkout must be allowed to write its own.
+    # An installed package has bytecode, so a checkout must be allowed to write it.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:

@@ -1,8 +1,8 @@
 """The first network of many tutorials: two layers, Adam, squared error, batches of ten.
 
-Tutorials of deep-learning frameworks often begin with ten ReLU units and a linear output, which
-are trained on a hundred rows for a hundred epochs. This script trains the same network by
-sknet, so every setting is given.
+Tutorials of deep-learning frameworks often begin with a network of ten ReLU units and a linear
+output, which is trained on 100 rows for 100 epochs. This script trains the same network with
+sknet. It switches off most of what sknet's defaults add.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from sknet import NNRegressor
 
 
 def make_data(n_rows, seed, n_features=10):
-    """Draw rows and a target that is not linear in them."""
+    """Draw rows, and a noisy target that is not linear in them."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, n_features))
     y = X[:, 0] + np.abs(X[:, 1]) + 0.1 * rng.normal(size=n_rows)
@@ -31,26 +31,26 @@ def main():
         learning_rate_init=0.01,
         batch_size=10,
         max_iter=100,
-        n_iter_no_change=np.inf,  # all hundred epochs
-        # The default values of these add things that the plain network does not have.
+        n_iter_no_change=np.inf,  # all 100 epochs
+        # By default, these options add things that the plain network does not have.
         alpha=0.0,
         dropout=0.0,
         ema_decay=None,
         early_stopping=False,
         numeric_embedding=None,
         random_state=0,
-        verbose=10,  # a line every tenth epoch
+        verbose=10,  # print a line every tenth epoch
     ).fit(X, y)
     print(f"\nlayers: {[weights.shape for weights in network.coefs_]}")
     print(f"last loss (half the squared error, y scaled to unit variance): {network.loss_:.4f}")
     print(
-        f"mean absolute error, trained rows: {mean_absolute_error(y, network.predict(X)):.3f}"
+        f"mean absolute error, training rows: {mean_absolute_error(y, network.predict(X)):.3f}"
     )
     print(
-        f"mean absolute error, new rows:     "
+        f"mean absolute error, new rows:      "
         f"{mean_absolute_error(y_new, network.predict(X_new)):.3f}"
     )
-    print(f"mean absolute error of the mean of y:   {np.abs(y_new - y.mean()).mean():.3f}")
+    print(f"mean absolute error of the mean of y:    {np.abs(y_new - y.mean()).mean():.3f}")
 
 
 if __name__ == "__main__":

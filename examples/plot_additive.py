@@ -2,10 +2,10 @@
 Additive network: an interpretable model of curves
 ==================================================
 
-The first picture shows all that an additive network has learned about the price of diamonds:
-a curve for each column. An additive network is a sum of functions of one column each, and so a
-glass box, like a generalised additive model (GAM). The second picture shows how pairs of
-columns interact.
+The first picture shows everything that an additive network has learned about the price of
+diamonds: a curve for each column. An additive network is a sum of functions of one column each.
+The curves are the whole model, as in a generalized additive model (GAM). The second picture
+shows how pairs of columns interact.
 
 The table of 53 940 diamonds comes with the package plotnine. The networks learn from 4000 of
 them.
@@ -29,11 +29,11 @@ print(diamonds.groupby("cut", observed=True)[["carat", "price"]].median())
 # Shape functions: curves that add up
 # -----------------------------------
 # Diamonds of the best cut, "Ideal", are the cheapest ones in this table, because most of them
-# are small. The curves take each column by itself: a better cut raises the price, and the
-# weight in carats explains most of it.
+# are small. The curves separate the columns: a better cut raises the price, and the weight in
+# carats explains most of it.
 #
-# The loss "gamma" has a log link, so the curves add up to the logarithm of the price: a
-# contribution of 0.7 doubles it. The grey bars are the distribution of the rows.
+# The loss "gamma" has a log link, so the curves add up to the logarithm of the price. A
+# contribution of 0.7 doubles the price. The gray bars show the distribution of the rows.
 
 additive = NNRegressor(loss="gamma", interaction_cst="no_interactions", random_state=0)
 additive.fit(X_train, y_train)
@@ -50,8 +50,8 @@ plt.show()
 # Pairwise interactions
 # ---------------------
 # With pairs of columns, the network learns that the color matters most for clear diamonds
-# (clarity IF and VVS). The heat maps show the two most important pairs. Pairs are as accurate
-# here as a network whose columns may all interact.
+# (clarity IF and VVS). The heat maps show the two most important pairs. Here, the network of
+# pairs is as accurate as a network in which all columns may interact.
 
 pairs = NNRegressor(loss="gamma", interaction_cst="pairwise", random_state=0)
 pairs.fit(X_train, y_train)

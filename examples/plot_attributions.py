@@ -2,12 +2,12 @@
 Feature importance and attributions of a prediction
 ===================================================
 
-The picture shows why a network calls a tumour malignant: on the left the contributions of the
-measurements to the prediction for one tumour, on the right their mean size over all new
-tumours, a measure of feature importance.
+The picture shows why a network calls a tumor malignant. On the left are the contributions of
+the measurements to the prediction for one tumor. On the right is their mean size over all new
+tumors, which is a measure of feature importance.
 
-The contributions are integrated gradients: they say how much each measurement moved the logit
-away from the logit of a typical tumour, and they add up to the difference.
+The contributions are integrated gradients. They say how much each measurement moved the logit
+away from the logit of a typical tumor, and they add up to the difference of the two.
 """
 
 import matplotlib.pyplot as plt
@@ -27,13 +27,13 @@ X, y = load_breast_cancer(return_X_y=True, as_frame=True)
 names = np.array(["malignant", "benign"])[y]
 X_train, X_test, y_train, y_test = train_test_split(X, names, random_state=0)
 network = NNClassifier(random_state=0).fit(X_train, y_train)
-print(f"accuracy on new tumours: {network.score(X_test, y_test):.3f}")
+print(f"accuracy on new tumors: {network.score(X_test, y_test):.3f}")
 
 # %%
-# One tumour and all tumours
-# --------------------------
-# The tumour on the left is the one that the network calls malignant with the lowest
-# probability. It is compared with a row of medians.
+# One tumor and all tumors
+# ------------------------
+# The tumor on the left is the one that the network calls malignant with the lowest probability.
+# It is compared with a typical tumor, a row of medians.
 
 logit = network.decision_function(X_test)  # for the second class, malignant
 row = X_test.iloc[[np.argmin(np.where(logit > 0, logit, np.inf))]]
@@ -45,8 +45,8 @@ print(f"contributions add up to {parts.sum():+.3f}; the logit moved by {moved[0]
 figure, axes = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
 shared = {"target": "malignant", "baseline": typical}
 AttributionDisplay.from_estimator(network, row, **shared, ax=axes[0])
-axes[0].set_title("One tumour")
+axes[0].set_title("One tumor")
 AttributionDisplay.from_estimator(network, X_test, **shared, ax=axes[1])
-axes[1].set_title("All new tumours")
+axes[1].set_title("All new tumors")
 figure.suptitle("Contributions to the logit of the class malignant")
 plt.show()

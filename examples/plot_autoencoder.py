@@ -2,12 +2,12 @@
 Autoencoder: hidden features and dimensionality reduction
 =========================================================
 
-The picture shows 540 images of digits as points of a plane: on the left by the two first
-principal components, on the right by the two units in the middle of an autoencoder. Images of
-the same digit lie together, although neither method was told the digits.
+The picture shows 540 images of digits as points in a plane. On the left, the coordinates are
+the first two principal components. On the right, they are the two units in the middle of an
+autoencoder. Images of the same digit lie together, although neither method was told the digits.
 
 An autoencoder is a network that predicts its own inputs. The units of a narrow hidden layer
-have to describe each row by few numbers, which ``hidden_features`` returns.
+have to describe each row with few numbers, which ``hidden_features`` returns.
 """
 
 import matplotlib.pyplot as plt
@@ -23,9 +23,10 @@ from sknet.inspection import hidden_features
 # %%
 # A regressor of its own inputs
 # -----------------------------
-# The 64 pixels are both ``X`` and ``y``. The pixels have one scale, so they enter as they are,
-# without standardisation or embedding. With ``tanh`` the two numbers of an image lie between -1
-# and 1. The layer needs one member: with several, each member would have a plane of its own.
+# The 64 pixels are both ``X`` and ``y``. All pixels have the same scale, so they enter the
+# network as they are, without standardization or embedding. With ``tanh``, the two numbers of
+# an image lie between -1 and 1. With several members, each of them would have its own plane, so
+# the network has only one.
 
 X, digit = load_digits(return_X_y=True)
 X /= 16
@@ -47,9 +48,9 @@ pca = PCA(2).fit(X_train)
 # %%
 # Two numbers for each image
 # --------------------------
-# ``layer=2`` is the third hidden layer, the one with two units. How much the two numbers tell
-# is measured in two ways: the error of the pixels that are computed from them, and the accuracy
-# of a nearest-neighbour classifier that knows nothing else of an image.
+# ``layer=2`` is the third hidden layer, the one with two units. There are two measures of how
+# much the two numbers tell: the error of the pixels that are computed from them, and the
+# accuracy of a nearest-neighbor classifier that knows nothing else about an image.
 
 methods = {
     "PCA": (pca.transform, pca.inverse_transform(pca.transform(X_test))),
@@ -60,9 +61,9 @@ methods = {
 }
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
 for axis, (name, (encode, rebuilt)) in zip(axes, methods.items(), strict=True):
-    neighbours = KNeighborsClassifier(15).fit(encode(X_train), digit_train)
+    neighbors = KNeighborsClassifier(15).fit(encode(X_train), digit_train)
     codes = encode(X_test)
-    accuracy = neighbours.score(codes, digit_test)
+    accuracy = neighbors.score(codes, digit_test)
     error = np.mean((rebuilt - X_test) ** 2)
     print(f"{name:11}  squared error of pixels {error:.3f}, accuracy of digits {accuracy:.2f}")
     points = axis.scatter(*codes.T, c=digit_test, s=12, cmap="tab10", vmin=-0.5, vmax=9.5)
@@ -73,9 +74,9 @@ plt.show()
 # %%
 # Reconstructions
 # ---------------
-# The decoder, the layers behind the two units, draws an image from two numbers. What it cannot
-# draw is what the two numbers do not tell. A large error marks a row that is unlike the
-# training rows, which is why autoencoders are also used to find anomalies.
+# The decoder (the layers after the two units) draws an image from two numbers. It cannot draw
+# what the two numbers do not tell. A row with a large error is unlike the training rows, which
+# is why autoencoders are also used to find anomalies.
 
 shown = [np.flatnonzero(digit_test == kind)[0] for kind in range(10)]
 rows = {"image": X_test, **{name: rebuilt for name, (_, rebuilt) in methods.items()}}
@@ -85,5 +86,5 @@ for line, (name, images) in zip(axes, rows.items(), strict=True):
         axis.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=1)
         axis.set(xticks=[], yticks=[])
     line[0].set_ylabel(name)
-figure.suptitle("Images, and what two numbers keep of them")
+figure.suptitle("Images and their reconstructions from two numbers")
 plt.show()

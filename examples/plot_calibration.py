@@ -2,9 +2,10 @@
 Calibration of predicted probabilities
 ======================================
 
-The picture shows the calibration curves of two networks: of one that overfits, and of one with
-the default settings. Probabilities are calibrated if, of all rows with a predicted probability
-of 0.8, 80 % belong to the class. scikit-learn's ``CalibrationDisplay`` draws the curves.
+The picture shows the calibration curves of two networks: one that overfits, and one with the
+default settings. Probabilities are calibrated if, for example, 80 % of all rows with a
+predicted probability of 0.8 belong to the class. scikit-learn's ``CalibrationDisplay`` draws
+the curves.
 """
 
 import matplotlib.pyplot as plt
@@ -19,14 +20,14 @@ from sknet import NNClassifier
 # Two networks on few rows
 # ------------------------
 # The networks predict whether a digit is even or odd. They are trained on 200 digits and tested
-# on the other 1597. In the first network, all that keeps a network from overfitting is switched
-# off: it has more correct labels here, and worse probabilities.
+# on the other 1597. In the first network, everything that reduces overfitting is switched off.
+# Here it predicts more labels correctly, but its probabilities are worse.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y % 2, train_size=200, random_state=0)
 
 networks = {
-    "no regularisation": NNClassifier(
+    "no regularization": NNClassifier(
         alpha=0.0,
         dropout=0.0,
         ema_decay=None,

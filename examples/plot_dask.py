@@ -3,8 +3,8 @@ Distributed training on a Dask cluster
 ======================================
 
 The picture shows the validation loss of networks that the workers of a Dask cluster train
-together, with one shard and with two. Each worker takes some steps on its own rows, and then
-the parameters of all workers are averaged; this is repeated until training ends.
+together, with one shard and with two. Each worker takes some steps on its own rows. Then the
+parameters of all workers are averaged. These rounds are repeated until training ends.
 
 The cluster of this example consists of two processes on one machine. For another cluster,
 change only the line that starts it. The example needs the extra ``dask``.
@@ -13,8 +13,9 @@ change only the line that starts it. The example needs the extra ``dask``.
 # %%
 # A table in partitions
 # ---------------------
-# The table has five copies of each image of a digit: the image itself, and shifted by one pixel
-# to each side. The workers make the copies, one partition for each shift.
+# The table has five copies of each image of a digit: the image itself, and the image shifted by
+# one pixel in each of four directions. The workers make the copies, one partition for each
+# shift.
 
 import logging
 
@@ -44,9 +45,9 @@ def make_table(images, digits):
 # %%
 # Shards and the averaging of their parameters
 # --------------------------------------------
-# A shard is the part of the table that one worker trains on. With two shards each worker takes
-# half the steps of an epoch. With ``outer_momentum=0`` the parameters of the shards are
-# averaged; with a positive momentum the average also moves on in the direction of the last
+# A shard is the part of the table that one worker trains on. With two shards, each worker takes
+# half the steps of an epoch. With ``outer_momentum=0``, the parameters of the shards are
+# averaged. With a positive momentum, the average also moves on in the direction of the last
 # rounds.
 
 SETTINGS = {
@@ -66,9 +67,9 @@ def fit_all(X, y):
 # %%
 # A cluster on this machine
 # -------------------------
-# The processes of the cluster import this script, so the code that starts them stands below
-# ``if __name__``. A fitted network predicts partition by partition; ``to_local`` returns an
-# ordinary ``NNClassifier``.
+# The processes of the cluster import this script, so the code that starts them is called below
+# ``if __name__ == "__main__"``. A fitted network predicts partition by partition. ``to_local``
+# returns an ordinary ``NNClassifier``.
 
 
 def main():
@@ -89,16 +90,16 @@ def main():
         networks = fit_all(X, y)
         right = (networks["one shard"].predict(X) == y).mean()
         print(f"{X.shape[0]} rows in {X.numblocks[0]} partitions")
-        print(f"one shard: accuracy of the training rows {right.compute():.3f}")
+        print(f"one shard: accuracy on the training rows {right.compute():.3f}")
     plt.figure(layout="constrained")
     for name, network in networks.items():
         accuracy = accuracy_score(y_test, network.to_local().predict(X_test))
-        print(f"{name}: accuracy of new images {accuracy:.3f}")
+        print(f"{name}: accuracy on new images {accuracy:.3f}")
         epochs = np.arange(1, network.n_iter_ + 1)
         plt.semilogy(epochs, network.history_["validation_loss"], marker=".", label=name)
     plt.xticks(epochs[4::5])
     plt.xlabel("epoch")
-    plt.ylabel("log loss of the rows held out")
+    plt.ylabel("log loss on the held-out rows")
     plt.legend(title="shards")
     plt.title("Validation loss with one shard and with two")
     plt.show()

@@ -3,8 +3,9 @@ Decision boundary of a neural network
 =====================================
 
 The picture shows the decision boundaries between three kinds of wine after 1, 5, 30 and 200
-epochs of one training. A network with hidden layers has curved boundaries, and after too many
-epochs they follow single bottles: the network overfits. It knows two measurements of each wine.
+epochs of training. The network gets two measurements of each wine. A network with hidden layers
+has curved boundaries. After too many epochs, they bend around single bottles: the network
+overfits.
 """
 
 import matplotlib.pyplot as plt
@@ -28,16 +29,15 @@ network = NNClassifier(
 # %%
 # From a few epochs to too many
 # -----------------------------
-# With ``warm_start`` each fit continues from where the last one ended, for which a constant
-# learning rate is best. After a few epochs the boundaries follow the classes. After 200 they
-# bend around single bottles, which is overfitting. Early stopping is switched off here; it
-# would have returned to an earlier epoch.
+# With ``warm_start``, each fit continues where the last one ended. A constant learning rate
+# suits this best. After a few epochs, the boundaries follow the classes. After 200 epochs, they
+# bend around single bottles. Early stopping, which returns to the best epoch, is switched off.
 
 figure, axes = plt.subplots(
     2, 2, figsize=(9, 8), sharex=True, sharey=True, layout="constrained"
 )
 epochs = [1, 5, 30, 200]
-colours = ["tab:blue", "tab:orange", "tab:green"]
+colors = ["tab:blue", "tab:orange", "tab:green"]
 for axis, n_more, epoch in zip(axes.flat, np.diff([0, *epochs]), epochs, strict=True):
     network.set_params(max_iter=int(n_more)).fit(X, y)
     DecisionBoundaryDisplay.from_estimator(
@@ -45,13 +45,13 @@ for axis, n_more, epoch in zip(axes.flat, np.diff([0, *epochs]), epochs, strict=
         X,
         response_method="predict",
         plot_method="pcolormesh",
-        multiclass_colors=colours,
+        multiclass_colors=colors,
         alpha=0.3,
         ax=axis,
     )
-    for kind, colour in enumerate(colours):
+    for kind, color in enumerate(colors):
         rows = X[y == kind]
-        axis.scatter(rows["alcohol"], rows["color_intensity"], s=10, color=colour)
+        axis.scatter(rows["alcohol"], rows["color_intensity"], s=10, color=color)
     axis.set(
         title=f"epoch {epoch}: accuracy {network.score(X, y):.2f}",
         xlabel="alcohol",

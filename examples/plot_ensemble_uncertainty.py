@@ -2,17 +2,17 @@
 Uncertainty of predictions by an ensemble
 =========================================
 
-The picture shows two bands around the predicted blood pressure of patients, by age: on the left
-the spread of the members of an ensemble, on the right the standard deviation of y by
-``loss="normal"``. Only the right one is a prediction interval.
+The picture shows two bands around the predicted blood pressure of patients, by age. On the left
+is the spread of the members of an ensemble, on the right the standard deviation of y that
+``loss="normal"`` estimates. Only the right one is a prediction interval.
 
 A prediction is uncertain for two reasons. Patients of the same age differ in their blood
 pressure, and there are too few patients to know the curve of the mean. The members of an
-ensemble show the second reason only: they agree where there are training rows, and disagree
-where there are none. With ``loss="normal"`` each member also estimates how much y varies, and
+ensemble show only the second reason: they agree where there are training rows, and disagree
+where there are none. With ``loss="normal"``, each member also estimates how much y varies, and
 ``predict(X, return_std=True)`` returns the standard deviation of y that results from both.
 
-The ensembles have 16 members, which are trained on half of the patients from 35 to 65.
+The ensembles have 16 members. They are trained on half of the patients aged 35 to 65.
 """
 
 import matplotlib.pyplot as plt
@@ -38,7 +38,7 @@ networks = {
 
 
 def band(network, X):
-    """Return the mean, and the limits that hold 90 % of a normal distribution."""
+    """Return the mean, and the limits of the central 90 % of a normal distribution."""
     mean, std = network.predict(X, return_std=True)
     return mean, *stats.norm.interval(0.9, mean, std)
 
@@ -48,30 +48,30 @@ for name, network in networks.items():
     network.fit(known[["age"]], known["bp"])
     _, low, high = band(network, tested[["age"]])
     coverage[name] = np.mean((low <= tested["bp"]) & (tested["bp"] <= high))
-    print(f"{name}: {coverage[name]:.0%} of the tested patients are in the band of 90 %")
+    print(f"{name}: {coverage[name]:.0%} of the test patients are in the 90 % band")
 
 # %%
 # Which band to use
 # -----------------
 # Few patients are in the band of the spread, although it is drawn for 90 % of a normal
-# distribution. It tells how well the curve of the mean is known: it is wide where the members
-# had no training rows. For a prediction interval use ``loss="normal"`` or quantiles, and
-# measure on held-out rows how many of them the interval covers. Do not rely on any band far
-# from the training rows.
+# distribution. The band tells how well the curve of the mean is known, and is wide where the
+# members had no training rows. For a prediction interval, use ``loss="normal"`` or quantiles,
+# and measure how many held-out rows the interval covers. Do not rely on any band far from the
+# training rows.
 
 age = np.linspace(10, 100, 200)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.5), sharey=True, layout="constrained")
 for axis, (name, network) in zip(axes, networks.items(), strict=True):
     mean, low, high = band(network, pd.DataFrame({"age": age}))
     axis.axvspan(35, 65, color="0.93", label="ages of the training rows")
-    axis.fill_between(age, low, high, color="tab:blue", alpha=0.3, label="band of 90 %")
+    axis.fill_between(age, low, high, color="tab:blue", alpha=0.3, label="90 % band")
     axis.plot(age, mean, color="tab:blue", label="mean of the members")
     for rows, color, label in [
-        (tested, "black", "tested"),
+        (tested, "black", "test rows"),
         (left_out, "tab:red", "other ages"),
     ]:
         axis.scatter(rows["age"], rows["bp"], s=8, color=color, label=label)
-    axis.set(xlabel="age", title=f"{name}:\n{coverage[name]:.0%} of the tested rows covered")
+    axis.set(xlabel="age", title=f"{name}:\n{coverage[name]:.0%} of the test rows covered")
 axes[0].set(ylabel="blood pressure")
 axes[0].legend(loc="upper left", fontsize="small")
 plt.show()

@@ -8,7 +8,7 @@ default threshold of 0.5, ``class_weight="balanced"``, and a threshold that
 ``TunedThresholdClassifierCV`` has tuned to the costs of the two kinds of errors.
 
 The table of 53 940 diamonds comes with the package plotnine. The networks learn from 4000 of
-them, among which 119 have a poor cut.
+them, of which 119 have a poor cut.
 """
 
 import matplotlib.pyplot as plt
@@ -34,8 +34,8 @@ X_train, X_test, y_train, y_test = train_test_split(
 # The costs of both kinds of errors
 # ---------------------------------
 # Accuracy says little here: a model that calls every diamond good is right for 97 % of them.
-# Say what an error costs instead. In this example, a poor diamond that is missed costs as much
-# as ten inspections of good diamonds.
+# Say what an error costs instead. In this example, missing a poor diamond costs as much as ten
+# inspections of good diamonds.
 
 
 def cost(y_true, found):
@@ -48,8 +48,8 @@ def cost(y_true, found):
 # Class weights and a tuned threshold
 # -----------------------------------
 # ``class_weight="balanced"`` gives both classes the same total weight in training.
-# ``TunedThresholdClassifierCV`` leaves the training alone: it finds by cross-validation the
-# probability from which on a diamond is called poor.
+# ``TunedThresholdClassifierCV`` does not change how the network is trained. It uses
+# cross-validation to find the lowest probability at which a diamond is called poor.
 
 networks = {
     "default, threshold 0.5": NNClassifier(random_state=0),
@@ -72,11 +72,11 @@ print(f"tuned threshold: {networks['tuned threshold'].best_threshold_:.3f}")
 # %%
 # Precision-recall curves
 # -----------------------
-# A curve shows what a network reaches with all its thresholds, a dot what it reaches with one.
+# A curve shows what a network achieves with every threshold, a dot what it achieves with one.
 # Class weights and the tuned threshold both find more of the poor diamonds, and cost about a
 # third less than the threshold of 0.5. On three other samples of the table (``random_state`` 1
-# to 3) the errors cost 440 to 510 inspections with the tuned threshold, 590 to 640 with
-# balanced class weights and 670 to 830 with the threshold of 0.5.
+# to 3), the errors cost 440 to 510 inspections with the tuned threshold, 590 to 640 with
+# balanced class weights, and 670 to 830 with the threshold of 0.5.
 
 colors = dict(zip(networks, ["tab:blue", "tab:orange", "tab:green"], strict=True))
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
@@ -95,15 +95,15 @@ left.set(xlabel="recall", ylabel="precision", title="Precision and recall of poo
 left.legend(loc="lower left", fontsize="small")
 right.barh(list(costs), list(costs.values()), color=list(colors.values()))
 right.invert_yaxis()
-right.set(xlabel="cost of 10 000 diamonds, in inspections", title="Cost of the errors")
+right.set(xlabel="cost for 10 000 diamonds, in inspections", title="Cost of the errors")
 plt.show()
 
 # %%
 # Probabilities
 # -------------
-# Balanced class weights change the probabilities as well: they become those of a table in
-# which both classes are equally frequent, and the log loss is higher. If you need
-# probabilities, leave the class weights alone and tune the threshold.
+# Balanced class weights also change the probabilities: they become those of a table in which
+# both classes are equally frequent, and the log loss is higher. If you need probabilities, tune
+# the threshold and do not set class weights.
 
 for name in list(networks)[:2]:
     probability = networks[name].predict_proba(X_test)

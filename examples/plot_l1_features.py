@@ -2,10 +2,10 @@
 Feature selection by an L1 penalty
 ==================================
 
-The picture shows how many columns a network uses as its L1 penalty grows: of the 10 columns of
-the diabetes data, and of 30 columns of noise that were added to them. There is a range of
-penalties in which most columns of noise have no weights, while the network still uses columns
-that matter, and predicts new rows as well as before.
+The picture shows how many columns a network uses as its L1 penalty grows, of the 10 columns of
+the diabetes data and of 30 added columns of noise. In a range of penalties, all weights of most
+columns of noise are zero. The network still uses columns that matter, and predicts new rows as
+well as before.
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,8 @@ from sknet import NNRegressor
 # %%
 # Networks with growing penalties
 # -------------------------------
-# The network uses a column if any unit of the first layer has a weight for it that is not zero.
-# One layer of 16 units is enough for 331 rows.
+# The network uses a column if any unit of the first layer has a nonzero weight for it. One
+# layer of 16 units is enough for 331 rows.
 
 X, y = load_diabetes(return_X_y=True, as_frame=True)
 noise = np.random.default_rng(0).normal(size=(len(X), 30))
@@ -33,7 +33,7 @@ for alpha in alphas:
         alpha=alpha,
         l1_ratio=1.0,
         numeric_embedding=None,  # one row of weights for each column
-        # Dropout, averages of weights and an early end all leave weights just above zero.
+        # Dropout, averages of weights and an early end all leave small nonzero weights.
         dropout=0.0,
         ema_decay=None,
         early_stopping=False,
@@ -42,13 +42,11 @@ for alpha in alphas:
     in_use.append((network.coefs_[0] != 0).any(axis=1))
     scores.append(network.score(X_test, y_test))
 in_use = np.array(in_use)
-# The largest penalty that costs next to nothing.
+# The largest penalty whose R2 is within 0.02 of the best.
 scores = np.array(scores)
 chosen = np.flatnonzero(scores > scores.max() - 0.02)[-1]
 real, noisy = in_use[chosen, :10], in_use[chosen, 10:]
-print(
-    f"alpha {alphas[chosen]:.3g}: R2 {scores[chosen]:.2f} of at best {scores.max():.2f}, with"
-)
+print(f"alpha {alphas[chosen]:.3g}: R2 {scores[chosen]:.2f} (at best {scores.max():.2f}), with")
 print(f"{noisy.sum()} of 30 columns of noise, {real.sum()} of the others: {[*X.columns[real]]}")
 
 # %%

@@ -2,10 +2,10 @@
 Early stopping and the loss curve
 =================================
 
-The picture shows the loss curves of two trainings: on the left all 100 epochs, on the right
-with early stopping. A network that is trained for too long on a few hundred rows overfits: the
-training loss goes on falling, while the loss of the held-out rows rises again. Early stopping
-watches the loss of the held-out rows and returns to the best epoch.
+The picture shows the loss curves of two fits. The one on the left runs all 100 epochs, and
+early stopping ends the one on the right. A network that is trained for too long on a few
+hundred rows overfits: the training loss continues to fall, while the loss on the held-out rows
+rises again. Early stopping watches the loss on the held-out rows and returns to the best epoch.
 """
 
 import matplotlib.pyplot as plt
@@ -19,10 +19,11 @@ from sknet.inspection import LossCurveDisplay
 # %%
 # The same network with two kinds of patience
 # -------------------------------------------
-# ``n_iter_no_change`` is the patience: training stops after so many epochs without improvement.
-# With infinite patience it runs all epochs, and still returns to the best. The default learning
-# rate falls to zero before the training stops, so this example uses a constant one. Dropout and
-# the running average of the weights are switched off, since both reduce overfitting.
+# ``n_iter_no_change`` is the patience: training stops after that many epochs without
+# improvement. With infinite patience, it runs all epochs, and still returns to the best one.
+# The default learning rate falls to zero before training stops, so this example uses a constant
+# one. Dropout and the running average of the weights are switched off, since both reduce
+# overfitting.
 
 X, y = load_diabetes(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)

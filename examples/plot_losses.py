@@ -2,9 +2,9 @@
 Loss functions for regression
 =============================
 
-The picture shows on the left what an error costs with four loss functions: the squared error,
-the Huber loss, the absolute error and the quantile loss. On the right it shows what networks
-with these losses predict for the same patients, whose blood value has a long upper tail.
+The picture shows what an error costs with four loss functions: the squared error, the Huber
+loss, the absolute error and the quantile loss. Beside it are the predictions of networks with
+these losses for the same patients. The target, a blood value, has a long upper tail.
 
 The loss function decides what a prediction means: a mean, a mean that outliers hardly move, a
 median or a high quantile.
@@ -18,7 +18,7 @@ from sknet import NNRegressor
 from sknet.nn.losses import AbsoluteError, Huber, Pinball, SquaredError
 
 # %%
-# The classes of the losses compute the costs: a raw prediction of e for y = 0 has the error e.
+# The loss classes compute the costs. A raw prediction of e for y = 0 has the error e.
 
 error = np.linspace(-3, 3, 301)[:, np.newaxis]
 losses = {
@@ -53,7 +53,7 @@ for name, options in {
 # Mean, median and quantile
 # -------------------------
 # The long tail lifts the mean above the median in most places. About 90 % of the patients are
-# below the quantile 0.9.
+# below the 0.9 quantile.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
 right.scatter(bmi[:, 0], level, s=6, color="lightgray")

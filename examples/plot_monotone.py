@@ -2,14 +2,14 @@
 Monotonic constraints
 =====================
 
-The picture shows the predicted progression of diabetes as the blood pressure of a patient is
-changed, for 37 patients: on the left by a network without constraints, on the right with
+The picture shows how the predicted progression of diabetes changes with a patient's blood
+pressure, for 37 patients. The network on the left has no constraints. The one on the right has
 ``monotonic_cst``, which guarantees that no line falls.
 
-A higher blood pressure and body mass index are known to make the disease worse. A network that
-learns from 442 patients also learns the noise of the data, and predicts a better course for
-some patients with a higher value. The constraints rule that out, and leave all other columns
-free.
+A higher blood pressure and a higher body mass index are known to make the disease worse. A
+network that learns from 442 patients also learns the noise of the data. For some patients, it
+predicts a better course at a higher value. The constraints rule that out, and leave all other
+columns free.
 """
 
 import matplotlib.pyplot as plt
@@ -33,8 +33,8 @@ for name, network in networks.items():
 # %%
 # Predictions that only rise
 # --------------------------
-# Each line is one patient, whose blood pressure is changed while all other columns stay as they
-# are. With the constraint, no line falls anywhere.
+# Each line is one patient, whose blood pressure changes while all other columns stay the same.
+# With the constraint, no line falls anywhere.
 
 pressure = np.linspace(X["bp"].min(), X["bp"].max(), 100)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")

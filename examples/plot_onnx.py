@@ -2,10 +2,10 @@
 Export to ONNX and predict without Python
 =========================================
 
-The picture shows that an exported network makes the predictions of ``predict``, and how long
-both take. ``to_onnx`` writes a fitted network as a graph of standard operators, which ONNX
-runtimes compute in servers, browsers and phones. The graph takes the raw table: the encoding
-and scaling of the inputs are part of it.
+The picture shows that an exported network makes the same predictions as ``predict``, and how
+long both take. ``to_onnx`` writes a fitted network as a graph of standard operators. ONNX
+runtimes on servers, in browsers and on phones can run it. The graph takes the raw table: the
+encoding and scaling of the inputs are part of it.
 """
 
 from time import perf_counter
@@ -24,8 +24,8 @@ network = NNRegressor(random_state=0).fit(X, y)
 # %%
 # Export, and compare
 # -------------------
-# The model has one input for each of the ten columns of the frame, with the column's name.
-# ``onnx_inputs`` brings rows into that form. Programs in other languages pass ten small arrays.
+# The ONNX model has one input for each of the ten columns of the frame, with the column's name.
+# ``onnx_inputs`` converts rows to that form. Programs in other languages pass ten small arrays.
 
 model = to_onnx(network, X)
 session = onnxruntime.InferenceSession(model.SerializeToString())
@@ -39,9 +39,9 @@ print(f"largest difference: {difference.max():.1e} standard deviations of the pr
 # %%
 # Time of a prediction
 # --------------------
-# For few rows the runtime is faster than ``predict``, which checks and encodes the frame in
-# Python. Programs in Python also spend the time of ``onnx_inputs``, which is drawn as well. For
-# many rows most of the time is spent on arithmetic.
+# For few rows, the runtime is faster than ``predict``, which checks and encodes the frame in
+# Python. Python programs also need ``onnx_inputs``, whose time is drawn separately. For many
+# rows, arithmetic takes most of the time.
 
 
 def milliseconds(call, n_times=15):
@@ -65,7 +65,7 @@ for n in n_rows:
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 left.plot(expected, answers[:, 0], ".", markersize=4)
-left.axline((150, 150), slope=1, color="grey", linewidth=0.8)
+left.axline((150, 150), slope=1, color="gray", linewidth=0.8)
 left.set(
     title=f"Equal up to {difference.max():.0e} standard deviations",
     xlabel="predict",

@@ -2,11 +2,11 @@
 Prediction intervals by quantile regression
 ===========================================
 
-The picture shows prediction intervals for 442 patients: the network expects 80 % of them within
-their interval. With ``loss="quantile"`` and a list of levels, one network predicts several
-quantiles, which never cross, and two of them bound an interval.
+The picture shows prediction intervals for 442 patients. The network expects 80 % of the
+patients to be within their interval. With ``loss="quantile"`` and a list of levels, one network
+predicts several quantiles. They never cross, and two of them bound an interval.
 
-The network predicts the progression of diabetes, one year after ten measurements.
+The network predicts the progression of diabetes one year after ten measurements.
 """
 
 import matplotlib.pyplot as plt
@@ -22,14 +22,14 @@ network = NNRegressor(loss="quantile", quantile=[0.1, 0.5, 0.9], random_state=0)
 folds = KFold(10, shuffle=True, random_state=0)
 low, middle, high = cross_val_predict(network, X, y, cv=folds).T
 inside = (low <= y) & (y <= high)
-print(f"{inside.mean():.0%} of the patients are within their interval of 80 %")
+print(f"{inside.mean():.0%} of the patients are within their 80 % interval")
 
 # %%
 # Coverage of the intervals
 # -------------------------
-# Each patient is predicted by a network that was trained on the other folds. The patients are
-# in the order of their predicted median. An interval is wider where the progression is less
-# certain, and it need not be symmetric.
+# The prediction for each patient comes from a network that was trained on the other folds. The
+# patients are in the order of their predicted median. An interval is wider where the
+# progression is less certain, and it need not be symmetric.
 
 order = np.argsort(middle)
 place = np.arange(len(y))
@@ -44,14 +44,14 @@ axis.fill_between(
     linewidth=0,
 )
 axis.plot(place, middle[order], color="tab:blue", label="median")
-for hit, colour, label in [(True, "black", "within"), (False, "tab:red", "outside")]:
+for hit, color, label in [(True, "black", "within"), (False, "tab:red", "outside")]:
     rows = (inside == hit).to_numpy()[order]
-    axis.scatter(place[rows], y.to_numpy()[order][rows], s=8, color=colour, label=label)
+    axis.scatter(place[rows], y.to_numpy()[order][rows], s=8, color=color, label=label)
 axis.set(
     xlabel="patients, by predicted median",
     ylabel="disease progression",
     xlim=(0, len(y)),
-    title=f"{inside.mean():.0%} of the patients are within the interval of 80 %",
+    title=f"{inside.mean():.0%} of the patients are within their 80 % interval",
 )
 axis.legend(loc="upper left")
 plt.show()

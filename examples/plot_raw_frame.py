@@ -2,9 +2,9 @@
 Data frame with missing values and categories
 =============================================
 
-The picture shows the body mass of 342 penguins as a network predicts it, and as it was
-measured. The network takes the data frame as it is, with numbers, strings and missing values:
-nothing is encoded, imputed or scaled by hand.
+The picture shows the predicted and the measured body mass of 342 penguins. The network takes
+the data frame as it is, with numbers, strings and missing values. Nothing is encoded, imputed
+or scaled by hand.
 
 The penguins live on three islands near Palmer Station in Antarctica (Gorman, Williams and
 Fraser, 2014). The table comes with the package palmerpenguins.
@@ -29,8 +29,9 @@ print(X.sample(4, random_state=1), X.isna().sum(), sep="\n\n")
 # %%
 # Mixed columns without a pipeline
 # --------------------------------
-# ``fit`` takes the frame. A linear model needs a pipeline that imputes, scales and encodes. The
-# species is left out, so that the mass has to follow from the other columns.
+# The ``fit`` method of the network takes the frame. A linear model needs a pipeline that
+# imputes, scales and encodes. The species is left out, so both models have to infer the mass
+# from the other columns.
 
 network = NNRegressor(random_state=0)
 numbers = ["bill_length_mm", "bill_depth_mm", "flipper_length_mm", "year"]
@@ -47,13 +48,13 @@ for name, model in [("network", network), ("ridge regression", linear)]:
 # %%
 # Predicted and measured body mass
 # --------------------------------
-# Each bird is predicted by a network that was not trained on it. Most males of the species
-# Chinstrap are lighter than predicted, since the network does not know the species.
+# The prediction for each bird comes from a network that was not trained on it. Most Chinstrap
+# males are lighter than predicted, since the network does not know the species.
 
 predicted = cross_val_predict(network, X, y, cv=folds)
 figure, axis = plt.subplots(figsize=(6, 5.5), layout="constrained")
 for sex, marker in [("female", "o"), ("male", "^")]:
-    for species, colour in zip(
+    for species, color in zip(
         ["Adelie", "Chinstrap", "Gentoo"], ["tab:blue", "tab:green", "tab:orange"], strict=True
     ):
         rows = (penguins["sex"] == sex) & (penguins["species"] == species)
@@ -62,7 +63,7 @@ for sex, marker in [("female", "o"), ("male", "^")]:
             y[rows],
             s=20,
             marker=marker,
-            color=colour,
+            color=color,
             label=f"{species}, {sex}",
         )
 limits = [2600, 6400]

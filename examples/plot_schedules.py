@@ -3,8 +3,8 @@ Learning rate schedules
 =======================
 
 The picture shows the learning rate of five schedules, and the training loss of the same network
-on images of digits with each of them. With a high learning rate the loss falls fast, but does
-not settle; with a low one it falls slowly. A schedule therefore ends with a low rate.
+on images of digits with each of them. With a high learning rate, the loss falls fast, but does
+not settle. With a low one, it falls slowly. Most schedules therefore end with a low rate.
 """
 
 import matplotlib.pyplot as plt
@@ -23,7 +23,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constraine
 for learning_rate in ["constant", "invscaling", "cosine", "one_cycle", "coslog"]:
     network = NNClassifier(
         learning_rate=learning_rate,
-        power_t=0.2,  # for "invscaling", whose rate falls by t ** -power_t after t rows
+        power_t=0.2,  # for "invscaling", whose rate falls as t ** -power_t after t rows
         max_iter=40,
         early_stopping=False,
         n_iter_no_change=np.inf,

@@ -2,10 +2,11 @@
 Score card: additive network with monotonic constraints
 =======================================================
 
-The picture shows the five curves of a credit score: all that the model has learned. Whoever is
-refused a loan may ask why, and a supervisor may ask whether a further late payment can ever
-raise a score. An additive network with monotonic constraints answers both: its curves are the
-whole model, and each curve only rises or only falls, as you have said.
+The picture shows the five curves of a credit score, which are everything that the model has
+learned. An applicant who is refused a loan may ask why, and a regulator may ask whether another
+late payment can ever improve a score. An additive network with monotonic constraints answers
+both questions. Its curves are the whole model, and each constrained curve only rises, or only
+falls, as you have chosen.
 """
 
 import matplotlib.pyplot as plt
@@ -20,15 +21,15 @@ from sknet.inspection import shape_functions
 # %%
 # Applications
 # ------------
-# The table is made up, so that the true logarithm of the odds of default is known. Nobody knows
-# a direction for the age, and the region is a category; the other columns have one. A tenth of
-# the applicants did not state their income.
+# The table is synthetic, so the true logarithm of the odds of default is known. Three columns
+# have a known direction. The direction of the age is not known, and the region is a category. A
+# tenth of the applicants did not state their income.
 
 rng = np.random.default_rng(0)
 n = 4000
 X = pd.DataFrame(
     {
-        "utilisation": (100 * rng.beta(1.2, 2, n)).round(),
+        "utilization": (100 * rng.beta(1.2, 2, n)).round(),
         "late payments": rng.poisson(rng.gamma(0.6, 1.5, n)).clip(0, 8),
         "income": rng.lognormal(10.3, 0.5, n).round(-2),
         "age": rng.integers(18, 80, n),
@@ -36,7 +37,7 @@ X = pd.DataFrame(
     }
 )
 truth = {
-    "utilisation": lambda x: 2 / (1 + np.exp(-(x - 60) / 8)),
+    "utilization": lambda x: 2 / (1 + np.exp(-(x - 60) / 8)),
     "late payments": lambda x: 0.9 * np.sqrt(x),
     "income": lambda x: -1.2 * np.log(x / 30_000).clip(-1, 0.7),
     "age": lambda x: 0.8 * ((x - 48) / 30) ** 2,
@@ -51,10 +52,10 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.7, random_
 # Two additive networks
 # ---------------------
 # Both are sums of functions of one column each. One of them also has three guarantees: the risk
-# never falls with the utilisation of the credit line or with late payments, and it never rises
-# with the income. ``monotonic_cst`` names the directions.
+# never falls as the utilization of the credit line or the number of late payments rises, and it
+# never rises with the income. ``monotonic_cst`` sets the directions.
 
-constraints = {"utilisation": 1, "late payments": 1, "income": -1}
+constraints = {"utilization": 1, "late payments": 1, "income": -1}
 networks = {
     "additive": NNClassifier(interaction_cst="no_interactions", random_state=0),
     "additive and monotone": NNClassifier(
@@ -72,10 +73,10 @@ for name, network in networks.items():
 # The curves of the score card
 # ----------------------------
 # The curves are contributions to the logarithm of the odds. With 1200 applications, the free
-# curves of the utilisation and the income follow the noise and turn at several places. The
-# constrained ones cannot, and are closer to the truth. The curve of the age, which is free in
-# both networks, follows the noise in both. The diamonds beside the curves of the income are the
-# contributions of an income that is not stated.
+# curves of the utilization and the income follow the noise and turn at several places. The
+# constrained ones cannot, and are closer to the truth. The curve of the age is free in both
+# networks, and follows the noise in both. The diamonds beside the curves of the income are the
+# contributions of a missing income.
 
 figure, axes = plt.subplots(1, 5, figsize=(13, 3.2), sharey=True, layout="constrained")
 colors = {"additive": "tab:orange", "additive and monotone": "tab:blue"}
@@ -106,7 +107,7 @@ plt.show()
 # Why an application was refused
 # ------------------------------
 # The contributions of one applicant and the intercept add up to the logarithm of the odds, so
-# they are the reasons, and the largest ones come first.
+# the contributions are the reasons. The largest ones come first.
 
 network, shape = networks["additive and monotone"], shapes["additive and monotone"]
 applicant = X_test.iloc[[np.argmax(network.predict_proba(X_test)[:, 1])]]
@@ -124,13 +125,13 @@ print(f"decision function {network.decision_function(applicant)[0]:.2f}")
 # %%
 # Guarantees for each application
 # -------------------------------
-# The guarantee holds for each application, not only on average. Here each column is made a
-# little worse by itself, and with the constraints no risk becomes lower.
+# The guarantee holds for each application, not only on average. Here, one column at a time is
+# made a little worse. With the constraints, no risk becomes lower.
 
 income = X_test["income"].fillna(X_train["income"].median())
 base = X_test.assign(income=income)
 changes = {
-    "utilisation": base["utilisation"] + 5,
+    "utilization": base["utilization"] + 5,
     "late payments": base["late payments"] + 1,
     "income": 0.9 * income,
 }

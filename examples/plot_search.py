@@ -29,12 +29,12 @@ grid = {
 search = GridSearchCV(network, grid, cv=3)
 search.set_callbacks(ProgressBar(max_propagation_depth=0)).fit(X_train, y_train)
 print(search.best_params_)
-print(f"accuracy of the best on new images: {search.score(X_test, y_test):.3f}")
+print(f"accuracy of the best network on new images: {search.score(X_test, y_test):.3f}")
 
 # %%
 # Accuracy by number of units and dropout
 # ---------------------------------------
-# The bars are the standard errors of the means over the three folds.
+# The error bars are the standard errors of the means over the three folds.
 
 results = search.cv_results_
 scores = results["mean_test_score"].reshape(len(grid["dropout"]), -1)

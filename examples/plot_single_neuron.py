@@ -8,7 +8,7 @@ is logistic regression; its decision boundary is a straight line.
 
 An ``NNClassifier`` without hidden layers is such a neuron. The solver ``sgd`` without momentum,
 on all rows at once, is gradient descent. The other options switch off what the defaults add to
-it, and ``warm_start`` allows a look at the weights between epochs.
+it, and ``warm_start`` lets you look at the weights between epochs.
 """
 
 import matplotlib.pyplot as plt
@@ -45,13 +45,13 @@ for n_epochs in np.diff([0, *epochs]):
 print(f"accuracy {neuron.score(X, y):.2f}, loss {losses[-1]:.3f}")
 
 # %%
-# The left picture shows the decision boundary x w + b = 0 after some of the epochs, the right
-# one the loss.
+# The left plot shows the decision boundary x w + b = 0 after some of the epochs, the right plot
+# the loss.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
-for kind, colour in [(1, "tab:blue"), (2, "tab:orange")]:
+for kind, color in [(1, "tab:blue"), (2, "tab:orange")]:
     rows = X[y == kind]
-    left.scatter(*rows.T, s=18, color=colour, label=["versicolor", "virginica"][kind - 1])
+    left.scatter(*rows.T, s=18, color=color, label=["versicolor", "virginica"][kind - 1])
 along = np.array([-3.0, 3.0])
 for epoch, (w, b), shade in zip(epochs, weights, [0.25, 0.45, 0.7, 1.0], strict=True):
     boundary = -(w[0] * along + b) / w[1]
@@ -59,8 +59,8 @@ for epoch, (w, b), shade in zip(epochs, weights, [0.25, 0.45, 0.7, 1.0], strict=
 left.set(
     xlim=(-2.6, 2.6),
     ylim=(-2.4, 3.8),
-    xlabel="petal length (standardised)",
-    ylabel="petal width (standardised)",
+    xlabel="petal length (standardized)",
+    ylabel="petal width (standardized)",
     title="Decision boundary",
 )
 left.legend(loc="upper center", ncols=3, fontsize=8)

@@ -2,17 +2,18 @@
 Data larger than memory: memory maps and CSV files
 ==================================================
 
-The picture shows why a sorted file needs a shuffle window: the accuracy of a network after each
-epoch, with windows of different sizes. Before that, the example trains on a memory map, on a
-CSV file that is read in chunks, and in a loop with ``partial_fit``. The tables are small, so
-that the example is quick; tables larger than memory are used in the same way.
+The picture shows why a sorted file needs a shuffle window. The curves are the accuracy of a
+network after each epoch, with windows of different sizes. Before that, the example trains on a
+memory map, on a CSV file that is read in chunks, and in a loop with ``partial_fit``. The tables
+are small, so that the example is quick. Tables larger than memory are used in the same way.
 """
 
 # %%
 # A table in a file
 # -----------------
-# The table has five copies of each training image of a digit: the image itself, and shifted by
-# one pixel to each side. Files are often sorted; this one is sorted by digit.
+# The table has five copies of each training image of a digit: the image itself, and the image
+# shifted by one pixel in each of four directions. Files are often sorted. This one is sorted by
+# digit.
 
 import tempfile
 from pathlib import Path
@@ -50,7 +51,7 @@ print(f"{X.shape[0]} rows of {X.shape[1]} pixels in {X.filename.name}")
 # %%
 # Fit on a memory map
 # -------------------
-# ``fit`` takes a memory map as it is, and also data sets of h5py and arrays of zarr. Ten epochs
+# ``fit`` takes a memory map as it is. It also takes h5py datasets and zarr arrays. Ten epochs
 # keep the example short.
 
 settings = {"max_iter": 10, "random_state": 0}
@@ -72,8 +73,8 @@ print(f"CSV: accuracy {network.score(test_frame, y_test):.3f}")
 # %%
 # A loop with partial_fit
 # -----------------------
-# ``partial_fit`` makes one pass over one chunk. The loop over epochs and the learning rate are
-# yours to write.
+# ``partial_fit`` makes one pass over one chunk. You write the loop over epochs and set the
+# learning rate yourself.
 
 network = NNClassifier(**settings)
 for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
@@ -85,10 +86,10 @@ for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
 # %%
 # Shuffle window
 # --------------
-# Chunks are read in the order of the file, and here nearly every chunk holds a single digit.
-# With a window of one chunk the network sees the same digit for many steps and forgets the
-# others. A window of many chunks mixes the digits. Tables with ``shape`` and slicing mix
-# better without a window, since their blocks are read in random order.
+# Chunks are read in the order of the file. Here, nearly every chunk has a single digit. With a
+# window of one chunk, the network sees the same digit for many steps and forgets the others. A
+# window of many chunks mixes the digits. A table with ``shape`` and slicing, such as a memory
+# map, needs no window. Its rows are mixed better, since its blocks are read in random order.
 
 settings |= {"scoring": "accuracy"}
 sorted_chunks = [(X[i : i + 200], y[i : i + 200]) for i in range(0, len(y), 200)]
@@ -97,7 +98,7 @@ for window in (1, 10, len(sorted_chunks)):
     epochs = np.arange(1, network.n_iter_ + 1)
     plt.plot(epochs, network.validation_scores_, marker=".", label=window)
 plt.xlabel("epoch")
-plt.ylabel("accuracy of the rows held out")
+plt.ylabel("accuracy on the held-out rows")
 plt.legend(title="chunks in the window")
 plt.title(f"A sorted file of {len(sorted_chunks)} chunks")
 plt.show()

@@ -1,9 +1,9 @@
 """sknet in half a minute: compare it with two other classifiers, look inside, save and load.
 
-The cut of a diamond, one of five grades, is predicted from a raw table with numbers, categories
-and missing values. Run the script with ``python examples/quickstart.py``. It prints a table and
-writes two pictures, ``quickstart_calibration.png`` and ``quickstart_columns.png``. It needs
-matplotlib, and plotnine for the table, which that package brings along.
+The models predict the cut of a diamond, one of five grades, from a raw table with numbers,
+categories and missing values. Run the script with ``python examples/quickstart.py``. It prints
+a table and writes two pictures, ``quickstart_calibration.png`` and ``quickstart_columns.png``.
+It needs matplotlib, and the package plotnine, which contains the table.
 """
 
 import tempfile
@@ -14,7 +14,7 @@ from time import perf_counter, process_time
 import joblib
 import matplotlib
 
-matplotlib.use("agg")  # The pictures go to files, so that no window is needed.
+matplotlib.use("agg")  # The pictures go to files, so no window is needed.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,7 +38,7 @@ SCORES = ["accuracy", "neg_log_loss"]
 def load_table():
     """Return 53 940 diamonds with sizes, price and grades, and the cut of each."""
     X = diamonds.drop(columns="cut")
-    # The table marks a length, width or depth that was not measured by zero.
+    # A length, width or depth of zero was not measured.
     sizes = ["x", "y", "z"]
     X[sizes] = X[sizes].replace(0, np.nan)
     return X, diamonds["cut"].astype(str)
@@ -71,7 +71,7 @@ def compare(X, y, splits):
     fitted = {}
     for name, model in make_models().items():
         with warnings.catch_warnings():
-            # MLPClassifier would train for longer. 500 epochs raise its accuracy by 0.01 only.
+            # MLPClassifier stops at max_iter. 500 epochs raise its accuracy by only 0.01.
             warnings.simplefilter("ignore", ConvergenceWarning)
             result = cross_validate(
                 model, X, y, cv=splits, scoring=SCORES, return_estimator=True
@@ -86,7 +86,7 @@ def compare(X, y, splits):
 
 
 def draw_calibration(models, X, y, path):
-    """Draw how often diamonds are of the cut "Ideal", against the predicted probability."""
+    """Draw the share of diamonds of the cut "Ideal" against the predicted probability."""
     figure, axis = plt.subplots(figsize=(6, 5), layout="constrained")
     for name, model in models.items():
         probability = model.predict_proba(X)[:, list(model.classes_).index("Ideal")]
@@ -96,8 +96,9 @@ def draw_calibration(models, X, y, path):
     axis.set(xlabel="predicted probability of Ideal", ylabel="share of diamonds that are Ideal")
     axis.set_title("Calibration: probabilities on the diagonal are right")
     figure.savefig(path)
-    print(f"\n{path}: the nearer to the diagonal, the more the probabilities")
-    print("can be trusted: of diamonds with a probability of 70 %, 70 % are of that cut.")
+    print(f"\n{path}: the closer a curve is to the diagonal, the more you")
+    print("can trust the probabilities. On it, 70 % of the diamonds with a probability of 70 %")
+    print("have that cut.")
 
 
 def draw_columns(network, X, path):
@@ -134,7 +135,7 @@ def main():
     draw_columns(network, X_test.iloc[:500], Path("quickstart_columns.png"))
     save_and_load(network, X_test)
     seconds, of_processor = perf_counter() - start, process_time() - cpu
-    print(f"\nAll of it took {seconds:.0f} s, {of_processor:.0f} s of processor time.")
+    print(f"\nThe script took {seconds:.0f} s, and {of_processor:.0f} s of processor time.")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An activation of one's own."""
+"""A custom activation function."""
 
 from dataclasses import dataclass
 

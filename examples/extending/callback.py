@@ -1,4 +1,4 @@
-"""A callback of one's own: stop as soon as the loss is low enough."""
+"""A custom callback, which stops training when the loss is low enough."""
 
 from sklearn.datasets import load_iris
 
@@ -13,7 +13,7 @@ class StopAtLoss(FitCallback):
         self.loss = loss
 
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
-        """Return True, which stops the training, after an epoch that is good enough."""
+        """Return True, which stops training, after an epoch whose loss is low enough."""
         return context.task_name == "epoch" and fitted_estimator.loss_ <= self.loss
 
 

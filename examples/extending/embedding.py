@@ -1,4 +1,4 @@
-"""A numeric embedding of one's own."""
+"""A custom embedding of numeric columns."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ class SignedLog(NumericEmbedding):
         return {"out": 2 * n_inputs, "delta": n_inputs}
 
     def forward(self, params, x, buffers, rng=None):
-        """Return the outputs: the two of a number lie side by side."""
+        """Return the outputs. The two outputs of a number lie side by side."""
         out = buffers["out"].reshape(*x.shape, 2)
         out[:, :, 0] = x
         np.multiply(np.sign(x), np.log1p(np.abs(x)), out=out[:, :, 1])

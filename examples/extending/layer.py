@@ -1,4 +1,4 @@
-"""A layer of one's own, in a network put together by hand."""
+"""A custom layer, in a network that is built by hand."""
 
 from dataclasses import dataclass
 

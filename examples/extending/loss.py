@@ -1,4 +1,4 @@
-"""A loss of one's own."""
+"""A custom loss function."""
 
 import math
 from dataclasses import dataclass

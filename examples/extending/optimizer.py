@@ -1,4 +1,4 @@
-"""An optimizer of one's own."""
+"""A custom optimizer."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A learning-rate schedule of one's own."""
+"""A custom learning-rate schedule."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -12,7 +12,7 @@ from sknet.nn.schedules import Schedule
 
 @dataclass(frozen=True)
 class WarmUpThenLine(Schedule):
-    """A rise over the first ``warm_up`` of training, then a straight line down to zero."""
+    """A rise over the fraction ``warm_up`` of training, then a straight line down to zero."""
 
     warm_up: Annotated[float, OPEN_UNIT_INTERVAL] = 0.1
     has_horizon = True

@@ -28,18 +28,18 @@ def log_loss_of(name, classifier):
 
 
 def excess_of_certainty(classifier):
-    """Return the mean probability of the predicted class minus the share of right ones."""
+    """Return the mean probability of the predicted class minus the accuracy."""
     certainty = classifier.predict_proba(X_test).max(axis=1).mean()
     return certainty - classifier.score(X_test, y_test)
 
 
-# With early stopping, the default here, sknet has fitted a temperature already.
+# With early stopping, the default here, sknet has already fitted a temperature.
 network = NNClassifier(random_state=0).fit(X_train, y_train)
 before = log_loss_of("default settings", network)
 after = log_loss_of("with a temperature", with_temperature(network))
 assert abs(after - before) < 0.01
 
-# Without early stopping no rows are held out, and a network can become far too certain.
+# Without early stopping, no rows are held out, and a network can become far too certain.
 certain = NNClassifier(early_stopping=False, dropout=0.0, random_state=0).fit(X_train, y_train)
 cooled = with_temperature(certain)
 before = log_loss_of("without early stopping", certain)
@@ -48,11 +48,11 @@ assert after < 0.6 * before
 assert excess_of_certainty(certain) > 0.2
 assert abs(excess_of_certainty(cooled)) < 0.1
 
-# A temperature changes how certain predictions are, and no predicted class.
+# A temperature changes how certain predictions are, but not the predicted classes.
 assert np.array_equal(cooled.predict(X_test), certain.predict(X_test))
 
-# Class weights shift the probabilities of the first class. A temperature cannot shift them
-# back, but a calibration of each class for itself can.
+# Class weights raise the probabilities of the first class. A temperature cannot undo this, but
+# a separate calibration of each class can.
 weighted = NNClassifier(class_weight={0: 5, 1: 1, 2: 1}, random_state=0).fit(X_train, y_train)
 sigmoid = CalibratedClassifierCV(FrozenEstimator(weighted), method="sigmoid").fit(X_cal, y_cal)
 log_loss_of("with class weights", weighted)

@@ -1,4 +1,4 @@
-"""SHAP values of a network beside the shape functions and the attributions of sknet."""
+"""SHAP values of a network, compared with the shape functions and attributions of sknet."""
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ def shap_values(predict, background, rows):
     return shap.KernelExplainer(predict, background).shap_values(rows, silent=True)
 
 
-# In an additive network the SHAP value of a column is its shape function, centred on the
+# In an additive network, the SHAP value of a column is its shape function, centered on the
 # background.
 additive = NNRegressor(interaction_cst="no_interactions", random_state=0)
 additive.fit(X_train, y_train)
@@ -27,14 +27,14 @@ values = shap_values(additive.predict, background, rows)
 curves = shape_functions(additive, background).contributions(rows)[:, :, 0]
 np.testing.assert_allclose(values, curves, rtol=1e-4, atol=1e-4)
 
-# The background is a sample of the training rows. Centred on all of them, the curves differ
-# by the sampling error of its mean.
+# The background is a sample of the training rows. If the curves are centered on all of these
+# rows, they differ from the SHAP values by the sampling error of the background's mean.
 shapes = shape_functions(additive, X_train)
 spread = shapes.contributions(X_train)[:, :, 0].std(axis=0)
 curves = shapes.contributions(rows)[:, :, 0]
 assert np.all(np.abs(values - curves) < 4 * spread / np.sqrt(len(background)))
 
-# With any network SHAP values and integrated gradients add up to the same difference. They
+# With any network, SHAP values and integrated gradients add up to the same difference. They
 # divide interactions among the columns in different ways, which matters little here.
 network = NNRegressor(random_state=0).fit(X_train, y_train)
 values = shap_values(network.predict, background, rows)
@@ -46,8 +46,9 @@ apart = np.sqrt(np.mean((values - gradients) ** 2) / np.mean(gradients**2))
 print(f"SHAP values and integrated gradients differ by {apart:.1%}")
 assert apart < 0.05
 
-# A table with dates, text and missing values. KernelExplainer makes an array of objects of
-# it, so the types of the columns are to be restored. integrated_gradients takes it as it is.
+# The next table has dates, text and missing values. KernelExplainer turns it into an array of
+# objects, so ``predict`` restores the types of the columns. integrated_gradients takes the
+# table as it is.
 rng = np.random.default_rng(0)
 rides = pd.DataFrame(
     {

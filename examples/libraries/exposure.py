@@ -1,4 +1,4 @@
-"""Counts with an exposure: claims of insurance policies that lasted for a part of a year."""
+"""Counts with an exposure: claims on insurance policies that lasted for part of a year."""
 
 import numpy as np
 from numpy.testing import assert_allclose
@@ -8,7 +8,7 @@ from sklearn.model_selection import train_test_split
 
 from sknet import NNRegressor
 
-# Two standardised columns, and a rate of claims per year that is not log-linear in them.
+# Two standardized columns, and a rate of claims per year that is not log-linear in them.
 rng = np.random.default_rng(0)
 X = rng.normal(size=(20_000, 2))
 years = rng.uniform(0.05, 1, 20_000)
@@ -26,11 +26,11 @@ def deviance(predicted_rate):
 
 
 def fit(estimator):
-    """Fit claims per year, each row with a weight of as many years as it was observed."""
+    """Fit claims per year, weighted by the years of observation."""
     return estimator.fit(X_train, claims_train / years_train, sample_weight=years_train)
 
 
-# A linear network is scikit-learn's generalised linear model, penalty included.
+# A linear network is scikit-learn's generalized linear model, including the penalty.
 linear = fit(
     NNRegressor(
         (),
@@ -45,7 +45,7 @@ linear = fit(
 glm = fit(PoissonRegressor(alpha=0.01, tol=1e-8))
 assert_allclose(linear.predict(X_test), glm.predict(X_test), rtol=1e-5)
 
-# The weighted deviance of the rates is the deviance of the counts, in another unit.
+# The weighted deviance of the rates is the deviance of the counts, in different units.
 predicted = glm.predict(X_test)
 of_counts = mean_poisson_deviance(claims_test, years_test * predicted)
 assert_allclose(deviance(predicted) * years_test.mean(), of_counts)
@@ -56,7 +56,7 @@ for name, estimator in [("linear", glm), ("network", network)]:
     print(f"{name}: deviance {deviance(estimator.predict(X_test)):.4f}")
 assert deviance(network.predict(X_test)) < deviance(glm.predict(X_test)) - 0.02
 
-# Expected claims are the rate times the exposure; their sum is that of the claims.
+# The expected claims are the rate times the exposure. Their sum is close to the sum of claims.
 expected = np.sum(years_test * network.predict(X_test))
-print(f"{expected:.0f} claims are expected, and there were {claims_test.sum()}")
+print(f"{expected:.0f} claims were expected, and there were {claims_test.sum()}")
 assert abs(expected - claims_test.sum()) < 4 * np.sqrt(expected)

@@ -11,7 +11,7 @@ from sknet import NNClassifier
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=600, random_state=0)
 
-# One epoch in the first round would tell little, so it has four.
+# One epoch in the first round would tell little, so this round has four.
 search = HalvingRandomSearchCV(
     NNClassifier((64,), random_state=0),
     {"learning_rate_init": loguniform(1e-4, 0.1), "dropout": uniform(0, 0.5)},
@@ -30,10 +30,10 @@ print("settings and epochs of each round:", rounds)
 assert rounds == [(9, 4), (3, 12), (1, 36)]
 assert search.best_estimator_.max_iter == 36
 
-# All rounds together take at most a third of the epochs of nine whole trainings.
+# All rounds together take a third of the epochs of nine full fits.
 assert np.dot(search.n_candidates_, search.n_resources_) * 3 == 9 * 36
 
-# The schedule of the learning rate is as long as max_iter, so short trainings end well, too.
+# The learning-rate schedule spans max_iter epochs, so short fits also end with a low rate.
 scores = search.cv_results_["mean_test_score"]
 chance = -np.log(10)
 best_after_four = scores[:9].max()

@@ -13,13 +13,13 @@ SIZES = {"train_size": 1000, "conformalize_size": 1000, "test_size": 4000}
 
 
 def check_coverage(name, covered, n_conformalize):
-    """Compare the share of covered new rows with the level, in standard errors of a draw."""
+    """Check that the coverage of new rows is within three standard errors of the level."""
     variance = LEVEL * (1 - LEVEL) * (1 / covered.size + 1 / n_conformalize)
     print(f"{name}: {covered.mean():.1%} of the new rows are covered")
     assert abs(covered.mean() - LEVEL) < 3 * np.sqrt(variance)
 
 
-# Numbers whose noise depends on the second column.
+# A regression target whose noise depends on the second column.
 rng = np.random.default_rng(0)
 X = rng.uniform(-1, 1, size=(6000, 2))
 noise = np.where(X[:, 1] > 0, 0.5, 0.1)
@@ -36,22 +36,23 @@ def intervals(conformal):
     return limits[:, 0, 0], limits[:, 1, 0]
 
 
-# A fitted network, and intervals that are equally wide for all rows.
+# Around the predictions of a fitted network, intervals that are equally wide for all rows.
 network = NNRegressor(random_state=0).fit(X_train, y_train)
 low, high = intervals(SplitConformalRegressor(network, confidence_level=LEVEL, prefit=True))
 check_coverage("split conformal", (low <= y_test) & (y_test <= high), len(y_conf))
 equal_width = np.mean(high - low)
 assert np.allclose(high - low, equal_width)
 
-# MAPIE fits quantile models itself, but only those of a list, which networks are not in.
+# MAPIE also fits quantile models itself, but only those on a list that has no networks.
 try:
     ConformalizedQuantileRegressor(NNRegressor(loss="quantile")).fit(X_train, y_train)
 except ValueError as error:
     print("MAPIE:", str(error).splitlines()[0])
 else:
-    raise AssertionError("MAPIE has learned to fit networks: pass one instead of three.")
+    raise AssertionError("MAPIE can now fit networks: pass one instead of three.")
 
-# Fitted networks for the lower quantile, the upper one and the median, in this order.
+# MAPIE accepts fitted networks for the lower quantile, the upper one and the median, in this
+# order.
 quantiles = [
     NNRegressor(loss="quantile", quantile=quantile, random_state=0).fit(X_train, y_train)
     for quantile in [(1 - LEVEL) / 2, (1 + LEVEL) / 2, 0.5]
@@ -59,7 +60,7 @@ quantiles = [
 low, high = intervals(
     ConformalizedQuantileRegressor(quantiles, confidence_level=LEVEL, prefit=True)
 )
-check_coverage("conformalised quantiles", (low <= y_test) & (y_test <= high), len(y_conf))
+check_coverage("conformalized quantiles", (low <= y_test) & (y_test <= high), len(y_conf))
 width_in_noise, width_elsewhere = np.mean((high - low)[noisy]), np.mean((high - low)[~noisy])
 print(f"widths: {width_in_noise:.2f} where y is noisy, {width_elsewhere:.2f} elsewhere")
 assert width_in_noise > 2 * width_elsewhere

@@ -1,4 +1,4 @@
-"""A search by Optuna, which ends unpromising trainings after a few epochs."""
+"""A search by Optuna, which ends unpromising trials after a few epochs."""
 
 import numpy as np
 import optuna
@@ -49,7 +49,7 @@ study = optuna.create_study(
     sampler=optuna.samplers.TPESampler(seed=0),
     pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=5),
 )
-# The first trial has usual settings, so the best one is at least as good as they are.
+# The first trial has usual settings, so the best trial is at least as good as these settings.
 study.enqueue_trial({"units": 128, "learning_rate_init": 0.01, "dropout": 0.0})
 study.optimize(objective, n_trials=15)
 
@@ -61,6 +61,6 @@ assert any(pruned)
 assert np.mean(np.compress(pruned, epochs)) < 20
 assert study.best_value <= study.trials[0].value
 
-# The best trial's settings give the same network again.
+# The settings of the best trial give the same network again.
 best = network_of(study.best_trial).fit(X_train, y_train, X_val=X_val, y_val=y_val)
 assert -best.best_validation_score_ == study.best_value

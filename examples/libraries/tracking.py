@@ -1,10 +1,10 @@
-"""What MLflow's autologging records of pipelines and searches with networks."""
+"""What MLflow's autologging records for pipelines and searches with networks."""
 
 import os
 import tempfile
 from pathlib import Path
 
-os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # MLflow reads it when it is imported
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"  # MLflow reads this when it is imported
 
 import mlflow
 import numpy as np
@@ -25,16 +25,16 @@ mlflow.sklearn.autolog(log_models=False, silent=True)
 X, y = load_diabetes(return_X_y=True, as_frame=True)
 network = NNRegressor((32,), max_iter=20, random_state=0)
 
-# Autologging watches the classes of scikit-learn: a network alone leaves no run...
+# Autologging watches the classes of scikit-learn, so a network alone leaves no run.
 network.fit(X, y)
 assert mlflow.search_runs().empty
 
-# ... and a pipeline of a network does, with all parameters and the scores of the training rows.
+# A pipeline with a network leaves a run, with all parameters and the training scores.
 pipeline = make_pipeline(network)
 with mlflow.start_run() as run:
     pipeline.fit(X, y)
     fitted = pipeline[-1]
-    # What autologging cannot know: the values of "auto", the losses by epoch, and the network.
+    # Autologging does not record the values of "auto", the loss of each epoch or the network.
     mlflow.log_params({f"auto {name}": value for name, value in fitted.auto_params_.items()})
     for epoch, loss in enumerate(fitted.history_["loss"], start=1):
         mlflow.log_metric("loss", loss, step=epoch)
@@ -55,7 +55,7 @@ assert [one.value for one in losses] == fitted.history_["loss"]
 loaded = mlflow.sklearn.load_model(saved.model_uri)
 assert np.array_equal(loaded.predict(X), pipeline.predict(X))
 
-# A search leaves a run with its best setting, and one below it for each setting.
+# A search leaves a run with its best setting, and below this run, one for each setting.
 search = GridSearchCV(network, {"dropout": [0.0, 0.2, 0.4]}, cv=3)
 with mlflow.start_run() as run:
     search.fit(X, y)
