@@ -130,7 +130,7 @@ class SharedParameters:
         The seconds that ``fit`` may take. If they are too few for ``max_iter`` epochs, the
         schedule of the learning rate passes faster, so that it ends in time.
     alpha : float or "auto", default="auto"
-        **Regularisation.** The strength of the penalty on the weights: the mean loss grows by
+        **Regularization.** The strength of the penalty on the weights: the mean loss grows by
         ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. For most tables
         "auto" is ``{PENALTY} / n_samples``. scikit-learn divides its alpha by the batch size.
     l1_ratio : float in [0, 1], default=0.0
@@ -202,7 +202,7 @@ class SharedParameters:
     n_iter_no_change: Annotated[float | str, AUTO, POSITIVE_INT, INFINITY] = "auto"
     tol: Annotated[float, NOT_NEGATIVE] = 1e-4
     time_limit: Annotated[float | None, POSITIVE_OR_INFINITE, None] = None
-    # Regularisation.
+    # Regularization.
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
     dropout: Annotated[float | str | Sequence[float], AUTO, FRACTION, FLAT_LIST, Off()] = "auto"

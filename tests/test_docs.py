@@ -137,12 +137,12 @@ def test_badges_of_the_readme_say_what_the_package_says():
     assert shown == {
         "version": sknet.__version__,
         "python": PROJECT["requires-python"],
-        "licence": PROJECT["license"],
+        "license": PROJECT["license"],
     }
     texts = {badge: text for text, badge, _ in badges}
     assert texts["version"] == shown["version"]
     assert texts["python"] == f"{shown['python'].removeprefix('>=')} or newer"
-    assert texts["licence"] == shown["licence"]
+    assert texts["license"] == shown["license"]
 
 
 def test_example_of_the_readme_prints_what_the_readme_says(capsys):
