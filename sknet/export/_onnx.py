@@ -74,9 +74,18 @@ def write_predictions(
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
     if model.settings.promise is not None:
         raw = model.settings.promise.settled(raw)
+    return _outputs(model, raw, dtype, with_std)
+
+
+def _outputs(
+    model: Model, raw: Tensor, dtype: np.dtype[Any], with_std: bool = False
+) -> dict[str, Port]:
+    """Return the outputs of a model, given its raw predictions."""
     if isinstance(model, JointModel):
         return _by_target(model, raw, dtype)
-    return _one_target(model, raw, dtype, with_std)
+    if isinstance(model, RegressionModel):
+        return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
+    return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
 def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
@@ -86,22 +95,13 @@ def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str
         model.target.names, model.models, model.loss.link.columns, strict=True
     ):
         places = np.arange(model.n_members * n_raw).reshape(-1, n_raw)[:, columns]
-        found = _one_target(one, raw.take(places.ravel(), axis=1), dtype)
+        found = _outputs(one, raw.take(places.ravel(), axis=1), dtype)
         for key, port in found.items():
             key = f"{name}_{key}" if key == "probabilities" else str(name)
             if key in outputs:
                 raise ValueError(f"Two outputs would be called {key!r}. Rename a target of y.")
             outputs[key] = port
     return outputs
-
-
-def _one_target(
-    model: Model, raw: Tensor, dtype: np.dtype[Any], with_std: bool = False
-) -> dict[str, Port]:
-    """Return the outputs of a model of one target."""
-    if isinstance(model, RegressionModel):
-        return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
-    return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
 def label_dtype(target: ClassTarget) -> np.dtype[Any]:

@@ -358,11 +358,6 @@ class PositiveMean(Loss):
 
     not_negative = False
 
-    @property
-    def allows_zero(self) -> bool:
-        """Whether y may be zero."""
-        return self.variance_power < 2
-
     def distribution(self, prediction: Array, *std: Array) -> Distribution:
         mean = np.maximum(prediction, np.finfo(float).tiny)[..., np.newaxis]
         if self.variance_power == 1:
@@ -371,10 +366,10 @@ class PositiveMean(Loss):
 
     @property
     def domain(self) -> str:
-        return "y >= 0" if self.allows_zero else "y > 0"
+        return "y >= 0" if self.variance_power < 2 else "y > 0"
 
     def in_domain(self, y: Array) -> bool:
-        return bool((y >= 0 if self.allows_zero else y > 0).all())
+        return bool((y >= 0 if self.variance_power < 2 else y > 0).all())
 
 
 class HalfPoisson(PositiveMean):
