@@ -141,12 +141,10 @@ def _places(X: Table, inputs: Sequence[ModelInput]) -> Sequence[int]:
         # Types that were declared may have given an input a name that training had not.
         needed = [one.column if one.column in places else one.name for one in inputs]
         found = zip(inputs, needed, strict=True)
-        missing = [one.column for one, name in found if name not in places]
-        if missing:
+        if missing := [one.column for one, name in found if name not in places]:
             raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
         counts = Counter(X.columns)
-        repeated = [name for name in needed if counts[name] > 1]
-        if repeated:
+        if repeated := [name for name in needed if counts[name] > 1]:
             raise ValueError(f"X has several columns named {repeated}. Rename them.")
         return [places[name] for name in needed]
     if X.shape[1] != len(inputs):
