@@ -135,7 +135,8 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
         raise ValueError("The score needs at least one row, and numbers that are not NaN.")
     rows = scores.reshape(len(scores), -1).mean(axis=1)
     check_consistent_length(rows, sample_weight)
-    return float(np.average(rows, weights=sample_weight))
+    weight = None if sample_weight is None else np.asarray(sample_weight, float)
+    return float(np.average(rows, weights=weight))
 
 
 def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
