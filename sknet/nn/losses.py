@@ -352,6 +352,11 @@ class PositiveMean(Loss):
 
     not_negative = False
 
+    @property
+    def has_dispersion(self) -> bool:  # type: ignore[override]
+        # The variance of a Poisson distribution is its mean.
+        return self.variance_power > 1
+
     def distribution(self, prediction: Array, *std: Array) -> Distribution:
         mean = np.maximum(prediction, np.finfo(float).tiny)[..., np.newaxis]
         if self.variance_power == 1:
@@ -382,7 +387,6 @@ class HalfGamma(PositiveMean):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
     variance_power = 2.0
-    has_dispersion = True
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
@@ -410,8 +414,6 @@ class HalfTweedie(PositiveMean):
         The power p of the mean to which the variance of y is proportional. y >= 0 for p < 2,
         and y > 0 for p = 2.
     """
-
-    has_dispersion = True
 
     power: Annotated[float, TWEEDIE_POWERS] = 1.5
 
