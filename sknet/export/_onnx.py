@@ -90,12 +90,9 @@ def _outputs(
 
 def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
     """Return the outputs of each target, whose name is that of the label or the number."""
-    outputs, n_raw = {}, model.n_raw
-    for name, one, columns in zip(
-        model.target.names, model.models, model.loss.link.columns, strict=True
-    ):
-        places = np.arange(model.n_members * n_raw).reshape(-1, n_raw)[:, columns]
-        found = _outputs(one, raw.take(places.ravel(), axis=1), dtype)
+    outputs, places = {}, np.arange(model.n_members * model.n_raw)[np.newaxis]
+    for name, (one, own) in zip(model.target.names, model.each(places), strict=True):
+        found = _outputs(one, raw.take(own[0], axis=1), dtype)
         for key, port in found.items():
             key = f"{name}_{key}" if key == "probabilities" else str(name)
             if key in outputs:
