@@ -230,6 +230,16 @@ def test_other_losses_have_no_distribution(loss):
         network.set_params(scoring="neg_crps", early_stopping=True).fit(X, y)
 
 
+def test_tweedie_of_power_one_predicts_a_poisson_distribution():
+    """It has no dispersion that a fit would have to estimate."""
+    X, y = rows("poisson", 200)
+    network = fitted("tweedie", X, y, power=1, scoring="neg_crps", early_stopping=True)
+    assert_allclose(
+        network.predict_quantiles(X, LEVELS),
+        stats.poisson.ppf(LEVELS, network.predict(X)[:, np.newaxis]),
+    )
+
+
 def test_the_loss_of_the_fit_counts():
     X, y = rows("normal", 40)
     network = NNRegressor(loss=NormalLikelihood(), **BRIEF).fit(X, y)

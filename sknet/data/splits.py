@@ -61,9 +61,12 @@ class Split(ABC):
         """
 
 
-def _checked(data: Dataset, labels: Labels, *sides: NDArray[np.intp]) -> Sides:
-    """Return the sides of a split by groups, time or a splitter, after the checks of Split."""
-    training, validation = sides
+def _checked(data: Dataset, labels: Labels, sides: NDArray[Any]) -> Sides:
+    """Return the rows of a split by groups, time or a splitter, after the checks of Split.
+
+    ``sides`` has 0 for each row to train on, and 1 for each row to validate with.
+    """
+    training, validation = (np.flatnonzero(sides == one) for one in (0, 1))
     if not training.size or validation.size < 2:
         undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
         raise ValueError(
@@ -95,8 +98,7 @@ class RandomRows(Split):
             return split_rows(data.n_rows, self.fraction, labels, seed)
         count_validation_rows(data.n_rows, self.fraction)
         shares = np.array([1 - self.fraction, self.fraction])
-        sides = deal_groups(data.groups, shares, labels, seed)
-        return _checked(data, labels, *(np.flatnonzero(sides == one) for one in (0, 1)))
+        return _checked(data, labels, deal_groups(data.groups, shares, labels, seed))
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class LastRows(Split):
             # At these rows, every earlier group has ended.
             limits = np.flatnonzero(np.maximum.accumulate(last[data.groups]) == rows)[:-1] + 1
             first = int(limits[np.abs(limits - first).argmin()]) if limits.size else 0
-        return _checked(data, labels, rows[:first], rows[first:])
+        return _checked(data, labels, rows >= first)
 
 
 @dataclass(frozen=True)
@@ -146,21 +148,20 @@ class FirstSplit(Split):
             for side, rows in enumerate(next(iter(self.splitter.split(*given)), ())):
                 sides[rows] = side
         sides = sides[data.positions]
-        training, validation = np.flatnonzero(sides == 0), np.flatnonzero(sides == 1)
         groups = data.positions if data.groups is None else data.groups
-        if np.isin(groups[training], groups[validation]).any():
+        if np.isin(groups[sides == 0], groups[sides == 1]).any():
             raise ValueError(
                 f"validation_fraction={self.splitter!r} divides groups. Use a splitter that "
                 "keeps groups together, such as GroupShuffleSplit, or do not pass groups."
             )
-        if (n_used := training.size + validation.size) < MOSTLY_USED * data.n_rows:
+        if (n_used := np.count_nonzero(sides >= 0)) < MOSTLY_USED * data.n_rows:
             warnings.warn(
                 f"The first split of validation_fraction={self.splitter!r} leaves out "
                 f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
                 "validate with the last rows, set validation_fraction='last'.",
                 stacklevel=2,
             )
-        return _checked(data, labels, training, validation)
+        return _checked(data, labels, sides)
 
 
 #: Splits by name.

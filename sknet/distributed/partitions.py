@@ -125,13 +125,10 @@ def _in_chunks_of(X: Any, other: Any) -> Any:
 def _parts(collection: Any) -> list[Any]:
     """Return the partitions of a collection as Delayed objects."""
     if is_array(collection):
-        return list(_whole_rows(collection).to_delayed().ravel())
+        # The chunks of a partition have all columns.
+        whole = collection if collection.ndim == 1 else collection.rechunk({1: -1})
+        return list(whole.to_delayed().ravel())
     return collection.to_delayed()
-
-
-def _whole_rows(array: Any) -> Any:
-    """Return an array whose chunks have all columns."""
-    return array if array.ndim == 1 else array.rechunk({1: -1})
 
 
 def check_same_table(estimator: BaseNN, X: Any) -> None:
@@ -180,27 +177,45 @@ class Wanted(NamedTuple):
     with_std: bool = False
 
     @property
-    def width(self) -> int:
-        """The number of columns of the predictions."""
-        return 1 if self.columns is None else len(self.columns)
-
-    @property
     def empty(self) -> np.ndarray:
         """The predictions for no rows."""
-        return np.empty((0,) if self.columns is None else (0, self.width), self.dtype)
+        return np.empty((0,) if self.columns is None else (0, len(self.columns)), self.dtype)
 
     @property
     def names(self) -> list[str]:
         """The names of the results, if they are series."""
         return ["prediction", "std"] if self.with_std else ["prediction"]
 
-    def of_rows(self, X: Any, estimator: BaseNN) -> list[np.ndarray]:
-        """Return the predictions for rows, of which there may be none, and what goes along."""
-        if not X.shape[0]:
-            return [self.empty for _ in self.names]
-        predict = getattr(estimator, self.method)
-        results = predict(X, return_std=True) if self.with_std else [predict(X)]
-        return [one.astype(self.dtype, copy=False) for one in results]
+    def of_rows(self, X: Any, estimator: BaseNN) -> list[Any]:
+        """Return the results for a partition, which may be empty.
+
+        They are arrays, or frames with the index of the partition.
+        """
+        results = [self.empty for _ in self.names]
+        if X.shape[0]:
+            predict = getattr(estimator, self.method)
+            found = predict(X, return_std=True) if self.with_std else [predict(X)]
+            results = [one.astype(self.dtype, copy=False) for one in found]
+        if not hasattr(X, "index"):
+            return results
+        named = zip(results, self.names, strict=True)
+        return [self._frame(values, X.index, name) for values, name in named]
+
+    def collection(self, X: Any, parts: Sequence[Any], name: str) -> Any:
+        """Return a result as a collection like X, given the result of each partition."""
+        if not is_array(X):
+            meta = self._frame(self.empty, None, name)
+            return dd.from_delayed(parts, meta, X.divisions, verify_meta=False)
+        shapes = [(n_rows, *self.empty.shape[1:]) for n_rows in X.chunks[0]]
+        of_parts = zip(parts, shapes, strict=True)
+        arrays = [da.from_delayed(part, shape, meta=self.empty) for part, shape in of_parts]
+        return da.concatenate(arrays, allow_unknown_chunksizes=True)
+
+    def _frame(self, values: np.ndarray, index: Any, name: str) -> Any:
+        """Return predictions as a frame, or as a series if they have one dimension."""
+        if self.columns is None:
+            return pd.Series(values, index, name=name)
+        return pd.DataFrame(values, index, self.columns)
 
 
 def predict_lazily(estimator: BaseNN, X: Any, wanted: Wanted) -> Any:
@@ -220,57 +235,17 @@ def predict_lazily(estimator: BaseNN, X: Any, wanted: Wanted) -> Any:
         With ``wanted.with_std`` a tuple of two of them, which the same tasks compute.
     """
     check_same_table(estimator, X)
-    # The estimator is in the graph once, whatever the number of partitions.
-    shared = dask.delayed(estimator)
-    predict = _arrays_of_predictions if is_array(X) else _frames_of_predictions
-    results = predict(shared, X, wanted)
-    return tuple(results) if wanted.with_std else results[0]
-
-
-def _frames_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
-    """Return frames or series of each of the results."""
-    # In some versions of Dask, map_partitions takes no Delayed argument.
-    predict = dask.delayed(_predict_frames, nout=len(wanted.names))
-    parts = [predict(part, shared, wanted) for part in X.to_delayed()]
-    results = []
-    for name, *of_one in zip(wanted.names, *parts, strict=True):
-        meta = _frame(wanted.empty, wanted.columns, None, name)
-        results.append(dd.from_delayed(of_one, meta, X.divisions, verify_meta=False))
-    return results
-
-
-def _arrays_of_predictions(shared: Any, X: Any, wanted: Wanted) -> list[Any]:
-    """Return arrays of each of the results, which blocks compute side by side."""
-    if np.issubdtype(wanted.dtype, np.floating) and X.dtype == np.float32:
+    of_numbers = np.issubdtype(wanted.dtype, np.floating)
+    if is_array(X) and of_numbers and X.dtype == np.float32:
         wanted = wanted._replace(dtype=np.float32)
-    width, n_results = wanted.width, len(wanted.names)
-    meta, chunks = wanted.empty.reshape(0, width), (X.chunks[0], n_results * width)
-    side_by_side = _whole_rows(X).map_blocks(
-        _predict_block, shared, wanted, meta=meta, chunks=chunks
-    )
-    if wanted.columns is None:
-        return [side_by_side[:, i] for i in range(n_results)]
-    return [side_by_side[:, i * width : (i + 1) * width] for i in range(n_results)]
-
-
-def _predict_block(X: Any, estimator: BaseNN, wanted: Wanted) -> np.ndarray:
-    """Return the results for a block of rows, which may be empty, side by side."""
-    return np.column_stack(wanted.of_rows(X, estimator))
-
-
-def _predict_frames(X: Any, estimator: BaseNN, wanted: Wanted) -> list[Any]:
-    """Return the results for a partition of a frame, with its index."""
-    return [
-        _frame(values, wanted.columns, X.index, name)
-        for values, name in zip(wanted.of_rows(X, estimator), wanted.names, strict=True)
-    ]
-
-
-def _frame(values: np.ndarray, columns: list[Any] | None, index: Any, name: str) -> Any:
-    """Return predictions as a frame, or as a series if they have one dimension."""
-    if columns is None:
-        return pd.Series(values, index, name=name)
-    return pd.DataFrame(values, index, columns)
+    # The estimator is in the graph once, whatever the number of partitions. In some versions of
+    # Dask, map_partitions takes no Delayed argument.
+    shared = dask.delayed(estimator)
+    predict = dask.delayed(wanted.of_rows, nout=len(wanted.names))
+    of_parts = zip(*(predict(part, shared) for part in _parts(X)), strict=True)
+    named = zip(wanted.names, of_parts, strict=True)
+    results = tuple(wanted.collection(X, of_one, name) for name, of_one in named)
+    return results if wanted.with_std else results[0]
 
 
 class Cluster:

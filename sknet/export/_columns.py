@@ -123,8 +123,7 @@ def input_names(names: Sequence[str]) -> list[str]:
     ValueError
         If columns have the same name, since the names of inputs must differ.
     """
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"Columns of X have the same name: {repeated}. Rename them.")
     return [name or free_name(f"x{i}", names) for i, name in enumerate(names)]
 

@@ -1,6 +1,6 @@
 """Fitted estimators as ONNX models: from inputs to labels, probabilities and numbers."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, cast
 
 import numpy as np
@@ -74,34 +74,31 @@ def write_predictions(
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
     if model.settings.promise is not None:
         raw = model.settings.promise.settled(raw)
+    return _outputs(model, raw, dtype, with_std)
+
+
+def _outputs(
+    model: Model, raw: Tensor, dtype: np.dtype[Any], with_std: bool = False
+) -> dict[str, Port]:
+    """Return the outputs of a model, given its raw predictions."""
     if isinstance(model, JointModel):
         return _by_target(model, raw, dtype)
-    return _one_target(model, raw, dtype, with_std)
+    if isinstance(model, RegressionModel):
+        return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
+    return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
 def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
     """Return the outputs of each target, whose name is that of the label or the number."""
-    outputs, n_raw = {}, model.n_raw
-    for name, one, columns in zip(
-        model.target.names, model.models, model.loss.link.columns, strict=True
-    ):
-        places = np.arange(model.n_members * n_raw).reshape(-1, n_raw)[:, columns]
-        found = _one_target(one, raw.take(places.ravel(), axis=1), dtype)
+    outputs, places = {}, np.arange(model.n_members * model.n_raw)[np.newaxis]
+    for name, (one, own) in zip(model.target.names, model.each(places), strict=True):
+        found = _outputs(one, raw.take(own[0], axis=1), dtype)
         for key, port in found.items():
             key = f"{name}_{key}" if key == "probabilities" else str(name)
             if key in outputs:
                 raise ValueError(f"Two outputs would be called {key!r}. Rename a target of y.")
             outputs[key] = port
     return outputs
-
-
-def _one_target(
-    model: Model, raw: Tensor, dtype: np.dtype[Any], with_std: bool = False
-) -> dict[str, Port]:
-    """Return the outputs of a model of one target."""
-    if isinstance(model, RegressionModel):
-        return _numbers(model, raw, dtype, with_std and model.loss.link.predicts_std)
-    return _classes(cast(ClassificationModel, model), raw, dtype)
 
 
 def label_dtype(target: ClassTarget) -> np.dtype[Any]:
@@ -116,14 +113,7 @@ def n_columns(model: Model) -> int:
 
 def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
     """Return the labels and the probabilities."""
-    target, link = model.target, model.loss.link
-
-    def predict(members: Tensor) -> Tensor:
-        if target.kind == "binary" and not link.ordered:
-            members = raw.graph.concat([-members, members], axis=-1)
-        return _inverse_link(model, members)
-
-    proba = _over_members(model, raw, predict)
+    target, link, proba = model.target, model.loss.link, _over_members(model, raw)
     if target.kind == "multilabel":
         label = Port(proba.op("Greater", 0.5, dtype=bool).cast(np.int64), n_columns(model))
     elif isinstance(link, Cumulative):
@@ -150,43 +140,39 @@ def _numbers(
     model: RegressionModel, raw: Tensor, dtype: np.dtype[Any], with_std: bool
 ) -> dict[str, Port]:
     """Return the predicted numbers in the units of y, and their standard deviation."""
-    target = model.target
-
-    def predict(members: Tensor) -> Tensor:
-        return _inverse_link(model, members) * target.scale_ + target.mean_
-
-    prediction = _over_members(model, raw, predict)
-    outputs = {"variable": prediction}
+    outputs = {"variable": _over_members(model, raw)}
     if with_std:
-        outputs["std"] = _total_std(model, raw, prediction, predict)
+        outputs["std"] = _total_std(model, raw, outputs["variable"])
     return {k: Port(v.cast(dtype), n_columns(model)) for k, v in outputs.items()}
 
 
-def _total_std(
-    model: RegressionModel, raw: Tensor, mean: Tensor, predict: Callable[[Tensor], Tensor]
-) -> Tensor:
+def _total_std(model: RegressionModel, raw: Tensor, mean: Tensor) -> Tensor:
     """Return the standard deviation of the mixture of the members' distributions."""
     members = raw if model.n_members == 1 else _split(model, raw)
     within = predicted_std(members) * model.target.scale_
     if model.n_members == 1:
         return within
-    error = predict(members) - mean.reshape(0, 1, n_columns(model))
+    error = _predicted(model, members) - mean.reshape(0, 1, n_columns(model))
     return _mean(model, within * within + error * error).op("Sqrt")
 
 
-def _inverse_link(model: Model, raw: Tensor) -> Tensor:
-    link = model.loss.link
-    return counterpart("link", INVERSE_LINKS, link)(link, raw)
-
-
-def _over_members(model: Model, raw: Tensor, predict: Callable[[Tensor], Tensor]) -> Tensor:
+def _over_members(model: Model, raw: Tensor) -> Tensor:
     """Return the prediction of all members, as ``Members.predictions`` does."""
     if model.n_members == 1:
-        return predict(raw)
+        return _predicted(model, raw)
     members = _split(model, raw)
     if model.members.before_link:
-        return predict(_mean(model, members))
-    return _mean(model, predict(members))
+        return _predicted(model, _mean(model, members))
+    return _mean(model, _predicted(model, members))
+
+
+def _predicted(model: Model, raw: Tensor) -> Tensor:
+    """Return the probabilities of all classes or labels, or the numbers in the units of y."""
+    target, link = model.target, model.loss.link
+    if not model.numeric_y and target.kind == "binary" and not link.ordered:
+        raw = raw.graph.concat([-raw, raw], axis=-1)
+    predicted = counterpart("link", INVERSE_LINKS, link)(link, raw)
+    return predicted * target.scale_ + target.mean_ if model.numeric_y else predicted
 
 
 def _split(model: Model, raw: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sknet._input import shown_names
 from sknet._requirements import kind_of
-from sknet.data.columns.times import other_times, read_times
+from sknet.data.columns.times import check_same_times, read_times
 from sknet.data.frames import Table, with_nan, wrapped
 from sknet.export._columns import MISSING_TEXT, PRODUCER, RENAMED, TIMES
 from sknet.export._encoding import TEXT
@@ -141,12 +141,10 @@ def _places(X: Table, inputs: Sequence[ModelInput]) -> Sequence[int]:
         # Types that were declared may have given an input a name that training had not.
         needed = [one.column if one.column in places else one.name for one in inputs]
         found = zip(inputs, needed, strict=True)
-        missing = [one.column for one, name in found if name not in places]
-        if missing:
+        if missing := [one.column for one, name in found if name not in places]:
             raise ValueError(f"The ONNX model needs the columns {missing}, which X lacks.")
         counts = Counter(X.columns)
-        repeated = [name for name in needed if counts[name] > 1]
-        if repeated:
+        if repeated := [name for name in needed if counts[name] > 1]:
             raise ValueError(f"X has several columns named {repeated}. Rename them.")
         return [places[name] for name in needed]
     if X.shape[1] != len(inputs):
@@ -176,8 +174,7 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     if kind is not None and (told or one.dtype != TEXT):
         trained, zone = one.kind_and_zone if told else (kind, X.time_zone(position))
         # Columns of seconds are read where training had times, but not the reverse.
-        if kind != trained and not (trained and X.is_all_missing(position)):
-            raise other_times(_where(one), trained, kind)
+        check_same_times(X, position, trained, _where(one))
         return _as_dtype(read_times(X, position, kind, zone, _where(one)), one)
     column = X.values(position)
     if one.dtype == TEXT:

@@ -95,7 +95,7 @@ def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
 
 def _cumulative(link: Cumulative, raw: Tensor) -> Tensor:
     """Return the probabilities of classes that have an order, also of two."""
-    even = even_thresholds(type(link), len(link.order) - 1)
+    even = even_thresholds(link, len(link.order) - 1)
     zero = raw.columns(0, 1) * 0
     z = zero + even[0] - raw.columns(0, 1)
     if even.size > 1:

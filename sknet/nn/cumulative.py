@@ -59,29 +59,24 @@ class Cumulative(Rule, Link):
 
     order: Annotated[tuple[int, ...], POSITIONS] = ()
 
-    @staticmethod
     @abstractmethod
-    def log_below(z: Array) -> Array:
+    def log_below(self, z: Array) -> Array:
         """Return log F(z)."""
 
-    @classmethod
-    def log_above(cls, z: Array) -> Array:
+    def log_above(self, z: Array) -> Array:
         """Return log(1 - F(z)). The default is for a symmetric F."""
-        return cls.log_below(-z)
+        return self.log_below(-z)
 
-    @staticmethod
     @abstractmethod
-    def log_density(z: Array) -> Array:
+    def log_density(self, z: Array) -> Array:
         """Return log F'(z)."""
 
-    @classmethod
     @abstractmethod
-    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
+    def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
         """Return log(F(upper) - F(lower)) with upper = lower + gaps."""
 
-    @staticmethod
     @abstractmethod
-    def quantile(below: Array, above: Array) -> Array:
+    def quantile(self, below: Array, above: Array) -> Array:
         """Return z with F(z) = below, where above = 1 - below; both are positive."""
 
     def n_raw(self, n_outputs: int) -> int:
@@ -102,7 +97,7 @@ class Cumulative(Rule, Link):
 
     def _edges_and_gaps(self, raw: Array) -> tuple[Array, Array]:
         """Return the limits of all classes, and their widths; the outer ones are huge."""
-        even = even_thresholds(type(self), raw.shape[-1])
+        even = even_thresholds(self, raw.shape[-1])
         edges, gaps = (np.full((*raw.shape[:-1], even.size + n), EDGE) for n in (2, 1))
         edges[..., 0] = -EDGE
         edges[..., 1] = even[0] - np.clip(raw[..., 0], -FARTHEST_SCORE, FARTHEST_SCORE)
@@ -116,7 +111,8 @@ class Cumulative(Rule, Link):
     def log_probabilities(self, raw: Array) -> Array:
         """Return log P(y = k), with a column for each of the sorted classes."""
         edges, gaps = self._edges_and_gaps(raw)
-        return self._sorted(self.log_between(edges[..., :-1], edges[..., 1:], gaps))
+        log_p = self.log_between(edges[..., :-1], edges[..., 1:], gaps)
+        return log_p[..., np.argsort(self.order)] if self.is_permuted else log_p
 
     def log_likelihood(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return sum_k y_k log P(y = k); write its gradient into ``gradient_out``.
@@ -164,7 +160,7 @@ class Cumulative(Rule, Link):
         tiny = np.finfo(np.float64).tiny
         below = np.maximum(np.cumsum(p, axis=-1)[..., :-1], tiny)
         above = np.maximum(np.cumsum(p[..., :0:-1], axis=-1)[..., ::-1], tiny)
-        even, z = even_thresholds(type(self), below.shape[-1]), self.quantile(below, above)
+        even, z = even_thresholds(self, below.shape[-1]), self.quantile(below, above)
         gaps = np.maximum(np.diff(z, axis=-1), tiny)
         raw = np.concatenate([even[0] - z[..., :1], np.log(gaps / np.diff(even))], axis=-1)
         return raw.astype(prediction.dtype, copy=False)
@@ -185,14 +181,10 @@ class Cumulative(Rule, Link):
 
     def with_certainty(self, factor: float, n_raw: int) -> Change:
         # The factor multiplies all theta_k - f.
-        first = even_thresholds(type(self), n_raw)[0]
+        first = even_thresholds(self, n_raw)[0]
         factors, shift = np.ones(n_raw), np.full(n_raw, math.log(factor))
         factors[0], shift[0] = factor, first * (1 - factor)
         return factors, shift
-
-    def _sorted(self, columns: Array) -> Array:
-        """Return columns in sorted order, given columns in the order of the classes."""
-        return columns[..., np.argsort(self.order)] if self.is_permuted else columns
 
     def _in_order(self, columns: Array) -> Array:
         """Return columns in the order of the classes, given columns in sorted order."""
@@ -202,74 +194,61 @@ class Cumulative(Rule, Link):
 class CumulativeLogit(Cumulative):
     """F(z) = 1 / (1 + exp(-z)): proportional odds."""
 
-    @staticmethod
-    def log_below(z: Array) -> Array:
+    def log_below(self, z: Array) -> Array:
         # The function of SciPy takes four times as long.
         return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
-    @staticmethod
-    def log_density(z: Array) -> Array:
+    def log_density(self, z: Array) -> Array:
         size = np.abs(z)
         return -size - 2 * np.log1p(np.exp(-size))
 
-    @classmethod
-    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
-        return cls.log_below(upper) + cls.log_above(lower) + np.log(-np.expm1(-gaps))
+    def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
+        return self.log_below(upper) + self.log_above(lower) + np.log(-np.expm1(-gaps))
 
-    @staticmethod
-    def quantile(below: Array, above: Array) -> Array:
+    def quantile(self, below: Array, above: Array) -> Array:
         return np.log(below) - np.log(above)
 
 
 class CumulativeProbit(Cumulative):
     """F is the distribution function of the standard normal distribution."""
 
-    @staticmethod
-    def log_below(z: Array) -> Array:
+    def log_below(self, z: Array) -> Array:
         return special.log_ndtr(z)
 
-    @staticmethod
-    def log_density(z: Array) -> Array:
+    def log_density(self, z: Array) -> Array:
         return -0.5 * np.square(z) - 0.5 * math.log(2 * math.pi)
 
-    @classmethod
-    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
-        narrow = cls.log_density(lower + gaps / 2) + np.log(gaps)
+    def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
+        narrow = self.log_density(lower + gaps / 2) + np.log(gaps)
         # On the side where neither probability is near one.
         sides = np.where(lower + upper < 0, (upper, lower), (-lower, -upper))
-        larger, smaller = cls.log_below(sides)
+        larger, smaller = self.log_below(sides)
         ratio = np.maximum(larger - smaller, NARROW**2)
         return np.where(gaps < NARROW, narrow, larger + np.log(-np.expm1(-ratio)))
 
-    @staticmethod
-    def quantile(below: Array, above: Array) -> Array:
+    def quantile(self, below: Array, above: Array) -> Array:
         return np.where(below < above, special.ndtri(below), -special.ndtri(above))
 
 
 class CumulativeCLogLog(Cumulative):
     """F(z) = 1 - exp(-exp(z)), the complementary log-log link: proportional hazards."""
 
-    @staticmethod
-    def log_below(z: Array) -> Array:
+    def log_below(self, z: Array) -> Array:
         # For small z, F(z) = exp(z).
         return np.where(z < -40, z, np.log(-np.expm1(-_growth(np.maximum(z, -40)))))
 
-    @classmethod
-    def log_above(cls, z: Array) -> Array:
+    def log_above(self, z: Array) -> Array:
         return -_growth(z)
 
-    @staticmethod
-    def log_density(z: Array) -> Array:
+    def log_density(self, z: Array) -> Array:
         return z - _growth(z)
 
-    @classmethod
-    def log_between(cls, lower: Array, upper: Array, gaps: Array) -> Array:
+    def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
         # The share of those above the lower threshold who are not above the higher one.
-        share = cls.log_below(upper + np.log(-np.expm1(-gaps)))
-        return cls.log_above(lower) + share
+        share = self.log_below(upper + np.log(-np.expm1(-gaps)))
+        return self.log_above(lower) + share
 
-    @staticmethod
-    def quantile(below: Array, above: Array) -> Array:
+    def quantile(self, below: Array, above: Array) -> Array:
         small = np.minimum(below, 0.5)
         return np.log(np.where(below < 0.5, -np.log1p(-small), -np.log(above)))
 
@@ -280,7 +259,7 @@ def _growth(z: Array) -> Array:
 
 
 @lru_cache(maxsize=64)
-def even_thresholds(link: type[Cumulative], n: int) -> Array:
+def even_thresholds(link: Cumulative, n: int) -> Array:
     """Return the thresholds of n + 1 equal probabilities."""
     below = np.arange(1, n + 1) / (n + 1)
     return link.quantile(below, below[::-1])

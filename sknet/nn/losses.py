@@ -20,13 +20,7 @@ from sknet.nn.cumulative import CUMULATIVE_LINK, CUMULATIVE_LINKS, DISTINCT
 from sknet.nn.distributions import Distribution, Gamma, PiecewiseNormal, Poisson, Tweedie
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
-from sknet.nn.rules import (
-    CLOSED_UNIT_INTERVAL,
-    POSITIVE,
-    QUANTILES,
-    Interval,
-    Rule,
-)
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, Rule
 
 
 @dataclass(frozen=True)
@@ -359,9 +353,9 @@ class PositiveMean(Loss):
     not_negative = False
 
     @property
-    def allows_zero(self) -> bool:
-        """Whether y may be zero."""
-        return self.variance_power < 2
+    def has_dispersion(self) -> bool:  # type: ignore[override]
+        # The variance of a Poisson distribution is its mean.
+        return self.variance_power > 1
 
     def distribution(self, prediction: Array, *std: Array) -> Distribution:
         mean = np.maximum(prediction, np.finfo(float).tiny)[..., np.newaxis]
@@ -371,10 +365,10 @@ class PositiveMean(Loss):
 
     @property
     def domain(self) -> str:
-        return "y >= 0" if self.allows_zero else "y > 0"
+        return "y >= 0" if self.variance_power < 2 else "y > 0"
 
     def in_domain(self, y: Array) -> bool:
-        return bool((y >= 0 if self.allows_zero else y > 0).all())
+        return bool((y >= 0 if self.variance_power < 2 else y > 0).all())
 
 
 class HalfPoisson(PositiveMean):
@@ -393,7 +387,6 @@ class HalfGamma(PositiveMean):
     """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
 
     variance_power = 2.0
-    has_dispersion = True
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
@@ -421,8 +414,6 @@ class HalfTweedie(PositiveMean):
         The power p of the mean to which the variance of y is proportional. y >= 0 for p < 2,
         and y > 0 for p = 2.
     """
-
-    has_dispersion = True
 
     power: Annotated[float, TWEEDIE_POWERS] = 1.5
 

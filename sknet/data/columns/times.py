@@ -313,20 +313,23 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
         raise ValueError(
             f"X must be a data frame: column {name_of(column, names)} held {kind}s in training."
         )
-    found = X.time_columns
-    for column in sorted({*times, *found}):
-        before, now = times.get(column), found.get(column)
-        if before != now and not (before and X.is_all_missing(column)):
-            raise other_times(f"Column {name_of(column, names)} of X", before, now)
+    for column in sorted({*times, *X.time_columns}):
+        where = f"Column {name_of(column, names)} of X"
+        check_same_times(X, column, times.get(column), where)
 
 
-def other_times(where: str, before: str | None, now: str | None) -> ValueError:
-    """Return the error that a column holds times now and held other values, or the reverse."""
-    had, has = (f"{one}s" if one else "numbers or categories" for one in (before, now))
-    return ValueError(
-        f"{where} held {had} in training, but holds {has} now. Give it the dtype that it had "
-        "in training."
-    )
+def check_same_times(X: Any, position: int, before: str | None, where: str) -> None:
+    """Check that a column has times of the kind that it had in training, or none as then.
+
+    It raises the errors of :func:`check_times`. ``where`` names the column.
+    """
+    now = X.time_columns.get(position)
+    if before != now and not (before and X.is_all_missing(position)):
+        had, has = (f"{one}s" if one else "numbers or categories" for one in (before, now))
+        raise ValueError(
+            f"{where} held {had} in training, but holds {has} now. Give it the dtype that it "
+            "had in training."
+        )
 
 
 def read_times(
