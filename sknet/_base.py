@@ -179,7 +179,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         if is_new:
             return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        model.check_all_labels(data.y)
+        model.target.check_all_labels(data.y)
         # The rows of a checkpoint are those that it began with.
         return model.with_late_scales(data) if before is self else model
 
@@ -387,7 +387,7 @@ def _weigh_and_split(
     settings, target = model.settings, model.target
     weighted = weigh(settings, target, data)
     if held_out is None and settings.cross_fits and weighted.n_groups >= settings.n_parts:
-        n_members, strata = settings.n_members, model.strata(weighted.y)
+        n_members, strata = settings.n_members, model.target.strata(weighted.y)
         return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed, given)

@@ -221,6 +221,15 @@ class Model:
                     "fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 
+    def check_loss(self, loss: Any) -> None:
+        """Refuse a loss with which training cannot be continued.
+
+        Raises
+        ------
+        ValueError
+            If it scales y in another way than that of the last fit.
+        """
+
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
 
@@ -230,8 +239,9 @@ class Model:
             If the settings describe other encodings or other layers, or a loss that scales y
             in another way.
         """
-        self.check_layers(settings)
         loss = self.choose_loss(settings, self.target)
+        self.check_loss(loss)
+        self.check_layers(settings)
         n_outputs = self.target.n_outputs
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network:
@@ -268,8 +278,8 @@ class Model:
             share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
             before = np.where(np.isnan(self.calibration), calibration, self.calibration)
             calibration = before + share * (calibration - before)
-        passed = replace(self, params=result.params, provenance=provenance)
-        return replace(passed, calibration=calibration)
+        params = result.params
+        return replace(self, params=params, provenance=provenance, calibration=calibration)
 
     # What depends on the kind of y.
 
@@ -284,13 +294,13 @@ class Model:
     @staticmethod
     def learn_target(
         settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, Any]:
-        """Return the settings, with numbers for balanced weights, and the encoder of y.
+    ) -> Any:
+        """Return the encoder of y.
 
         Parameters
         ----------
         settings : Settings
-        known : LabelCounts or RegressionTarget
+        known : LabelCounts, RegressionTarget or KnownTargets
             What :meth:`measure_target` has found, in all parts of the table.
         dtype : dtype
             The precision of X.
@@ -322,15 +332,6 @@ class Model:
         """
         raise NotImplementedError
 
-    def check_all_labels(self, y: Any) -> None:  # noqa: B027
-        """Check that each class that was learned occurs in y. Numbers have no classes.
-
-        Raises
-        ------
-        ValueError
-            If y lacks a class.
-        """
-
     def initial_change(self) -> Change | None:
         """Return how to change the initial raw predictions; None for not at all.
 
@@ -339,12 +340,10 @@ class Model:
         return self.loss.initial_outputs(*self.target.standardized_moments())
 
     def training_targets(self, y: Any) -> np.ndarray:
-        """Return encoded targets to train on."""
-        return self.target.transform(y, self.params.dtype)
-
-    def strata(self, y: Any) -> Any:
-        """Return the class of each row, whose shares a validation split keeps, or None."""
-        return None
+        """Return encoded targets to train on, with label smoothing if there are labels."""
+        Y = self.target.transform(y, self.params.dtype)
+        amount = self.settings.values.get("label_smoothing", 0)
+        return self.target.smooth(Y, amount) if amount else Y
 
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
         """Return the model whose target has learned from further rows.
@@ -352,17 +351,20 @@ class Model:
         The scale of y changes, and the output layer is changed so that the predictions stay
         the same. The parameter vectors ``others`` are changed in place in the same way.
         """
-        return self
-
-    def rescaled(self, target: Any, change: Change, others: Iterable[np.ndarray]) -> Self:
-        """Return the model with another target, for which raw predictions change.
-
-        The parameter vectors ``others`` are changed in place in the same way.
-        """
+        target, change = self.absorbed(data)
+        if change is None:
+            return self
         params = self.params.copy()
         for vector in (params, *others):
             self.network.rescale_outputs(vector, *change)
         return replace(self, target=target, params=params)
+
+    def absorbed(self, data: Dataset) -> tuple[Any, Change | None]:
+        """Return the target with further rows, and the change of raw predictions for it.
+
+        They are the target as it is and None, the default, if there is no such change.
+        """
+        return self.target, None
 
     # The rows of training.
 

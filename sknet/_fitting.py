@@ -36,7 +36,7 @@ def split_off_validation(
     settings = model.settings
     if not settings.early_stopping:
         return data, None
-    parts = settings.split(data, model.strata(data.y), split_seed, given)
+    parts = settings.split(data, model.target.strata(data.y), split_seed, given)
     if isinstance(data.X, RowBlocks):
         for rows in parts:
             rows.sort()  # In place, since a copy of many positions takes much memory.

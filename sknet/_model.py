@@ -3,10 +3,10 @@
 A model knows nothing of scikit-learn's estimators. An estimator keeps its model in ``_model``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -43,15 +43,9 @@ class ClassificationModel(Model):
     @staticmethod
     def learn_target(
         settings: Settings, known: LabelCounts, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, ClassTarget]:
-        """Return the settings, and the encoder of the given classes or of those of y."""
-        labels = known.labels_as_y()
-        target = ClassTarget().fit(labels, classes)
-        target.declared_, target.shares_ = known.order, known.shares_of(target.classes_)
-        target.check_labels(labels, "y")
-        if isinstance(settings.class_weight, str):
-            settings = settings.with_values(class_weight=known.balanced_weights())
-        return settings, target
+    ) -> ClassTarget:
+        """Return the encoder of the given classes or of those of y."""
+        return ClassTarget.of(known, classes)
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
@@ -89,19 +83,6 @@ class ClassificationModel(Model):
                 f"{name} declares the order {found}, but the network was fitted with the order "
                 f"{loss.classes}."
             )
-
-    def check_all_labels(self, y: Any) -> None:
-        """Check that each class occurs in y."""
-        self.target.check_all_labels(y)
-
-    def training_targets(self, y: Any) -> np.ndarray:
-        """Return encoded targets with label smoothing."""
-        Y, amount = super().training_targets(y), self.settings.label_smoothing
-        return self.target.smooth(Y, amount) if amount else Y
-
-    def strata(self, y: Any) -> Any:
-        """Return the class of each row, or None for a multi-label y."""
-        return None if self.target.kind == "multilabel" else y
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -163,8 +144,8 @@ class RegressionModel(Model):
     @staticmethod
     def learn_target(
         settings: Settings, known: RegressionTarget, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, RegressionTarget]:
-        """Return the settings, and the encoder of y, which knows its scale.
+    ) -> RegressionTarget:
+        """Return the encoder of y, which knows its scale.
 
         Raises
         ------
@@ -175,7 +156,7 @@ class RegressionModel(Model):
         check_precision(known, settings, dtype)
         if not (known.scale_ > 0).all():
             raise ValueError(f"{type(settings.loss).__name__} needs a y that is not all zero.")
-        return settings, known
+        return known
 
     @staticmethod
     def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
@@ -189,19 +170,13 @@ class RegressionModel(Model):
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
-    def continued(self, settings: Settings) -> Self:
-        """Return this model to be trained further with other settings."""
-        if self.target.shift != settings.loss.shifts_y:
+    def check_loss(self, loss: Loss) -> None:
+        """Refuse a loss that scales y in another way than that of the last fit."""
+        if self.target.shift != loss.shifts_y:
             raise ValueError(
-                f"{type(settings.loss).__name__} scales y differently from the loss of the "
-                "last fit, so training cannot continue from its parameters. Fit a clone."
+                f"{type(loss).__name__} scales y differently from the loss of the last fit, "
+                "so training cannot continue from its parameters. Fit a clone."
             )
-        return super().continued(settings)
-
-    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
-        """Return the model whose mean and scale of y include further rows."""
-        target, change = self.absorbed(data)
-        return self if change is None else self.rescaled(target, change, others)
 
     def absorbed(self, data: Dataset) -> tuple[RegressionTarget, Change | None]:
         """Return the target with further rows, and the change of raw predictions for it.

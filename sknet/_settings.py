@@ -223,6 +223,15 @@ class Settings:
         """Return settings with other values of some parameters."""
         return replace(self, values={**self.values, **values})
 
+    def balanced(self, known: Any) -> "Settings":
+        """Return settings with numbers for ``class_weight="balanced"``.
+
+        ``known`` is what is known of y; only labels have such a weight.
+        """
+        if self.class_weight != "balanced":
+            return self
+        return self.with_values(class_weight=known.balanced_weights())
+
     @property
     def n_separate(self) -> int:
         """The number of members that share no parameter; 1 if members share some."""

@@ -19,7 +19,7 @@ from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
 from sknet._input import Features
-from sknet._joint_model import model_class
+from sknet._joint_model import KINDS, model_class
 from sknet._model import Model, weigh
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
@@ -163,14 +163,22 @@ def start_model(
     """
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
-    kind = model_class(features.numeric_y, data.y)
-    known = kind.measure_target(settings, data)
-    settings, target = kind.learn_target(settings, known, data.X.dtype, classes)
+    kind, settings, target = _learn_target(settings, features, data, classes)
     # The encodings are those of the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
     in_chunks = n_earlier is not None
     return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
+
+
+def _learn_target(
+    settings: Settings, features: Features, data: Dataset, classes: Any = None
+) -> tuple[type[Model], Settings, Any]:
+    """Return the class of the model of a table, the settings, and the encoder of y."""
+    kind = model_class(features.numeric_y, data.y)
+    known = kind.measure_target(settings, data)
+    target = kind.learn_target(settings, known, data.X.dtype, classes)
+    return kind, settings.balanced(known), target
 
 
 def continue_model(
@@ -198,10 +206,10 @@ def continue_model(
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     facts = facts._replace(n_rows=n_rows or data.n_rows)
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
-    if isinstance(settings.class_weight, str):  # "balanced"
-        counts = model.measure_target(settings, data)
-        settings = settings.with_values(class_weight=counts.balanced_weights())
     model = model.continued(settings)
+    if settings.class_weight == "balanced":
+        settings = settings.balanced(model.measure_target(settings, data))
+        model = replace(model, settings=settings)
     model.check_target(data.y, "y", data.order)
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))
@@ -245,9 +253,7 @@ def transfer_model(
     facts = facts_of_rows(features, data)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
-    kind = model_class(features.numeric_y, data.y)
-    known = kind.measure_target(settings, data)
-    settings, target = kind.learn_target(settings, known, data.X.dtype)
+    kind, settings, target = _learn_target(settings, features, data)
     encoder = source.encoder.with_late_scales(data)
     model = kind.initial(settings, source.reader, encoder, target, streams["init"])
     return model.with_layers_of(source, weigh(settings, target, data))
@@ -263,14 +269,11 @@ class Look(NamedTuple):
     ----------
     survey : Survey
         The survey of its X, without a sample.
-    kind : type of Model
-        The class of models for its y.
     target : LabelCounts, RegressionTarget or KnownTargets
         The weighted counts of the labels in its y, the scale of its y, or both by target.
     """
 
     survey: Survey
-    kind: type[Model]
     target: Any
 
 
@@ -297,7 +300,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(features.estimator, facts)
     kind = model_class(features.numeric_y, data.y)
-    return Look(survey, kind, kind.measure_target(settings, weighted))
+    return Look(survey, kind.measure_target(settings, weighted))
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:
@@ -310,7 +313,7 @@ def merge_looks(looks: Sequence[Look]) -> Look:
     """
     survey = merge_surveys([one.survey for one in looks])
     target = merge_targets([(one.survey.part, one.target) for one in looks])
-    return Look(survey, looks[0].kind, target)
+    return Look(survey, target)
 
 
 @dataclass(frozen=True)
@@ -323,7 +326,6 @@ class Agreement:
         The columns of the table.
     survey : Survey
         The survey of the whole X, without a sample.
-    kind : type of Model
     settings : Settings
         The settings of the fit.
     target : ClassTarget, RegressionTarget or JointTarget
@@ -332,7 +334,6 @@ class Agreement:
 
     features: Features
     survey: Survey
-    kind: type[Model]
     settings: Settings
     target: Any
 
@@ -348,7 +349,7 @@ class Agreement:
             Draws the parameters.
         """
         survey = replace(self.survey, sample=Dataset(*join(samples)))
-        return self.kind.start(self.settings, survey, self.target, rng)
+        return KINDS[type(self.target)].start(self.settings, survey, self.target, rng)
 
 
 def agree(estimator: BaseEstimator, look: Look) -> Agreement:
@@ -359,9 +360,9 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     ValueError
         If the parameters do not suit the table, or if y does not suit the loss.
     """
-    survey, kind, known = look
+    survey, known = look
     features = Features.of(estimator, survey)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(estimator, facts, features.promise)
-    learned = kind.learn_target(settings, known, survey.dtype)
-    return Agreement(features, survey, kind, *learned)
+    target = KINDS[type(known)].learn_target(settings, known, survey.dtype)
+    return Agreement(features, survey, settings.balanced(known), target)

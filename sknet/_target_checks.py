@@ -12,7 +12,15 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 
 from sknet._requirements import check_sample_weight
 from sknet.data import frames
-from sknet.data.joint import LIBRARY, NAMES, columns_of, fields_of, is_multioutput, known_rows
+from sknet.data.joint import (
+    LIBRARY,
+    NAMES,
+    columns_of,
+    fields_of,
+    is_multioutput,
+    known_rows,
+    library_of,
+)
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
 from sknet.nn.losses import LOSSES
 
@@ -92,7 +100,7 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     if getattr(getattr(y, "dtype", None), "names", None):
-        return dict(fields_of(y)), (y.dtype.metadata or {}).get(LIBRARY)
+        return dict(fields_of(y)), library_of(y)
     if isinstance(y, list | tuple):
         y = np.asarray(as_array(y, name, LABELS))
     table = frames.wrapped(y, name)

@@ -111,9 +111,7 @@ class NNMultiTarget(BaseNN):
     @property
     def classes_(self) -> dict[str, np.ndarray]:
         """The classes of each target that has labels."""
-        target = self._joint.target
-        named = zip(target.names, target.targets, strict=True)
-        return {name: one.classes_ for name, one in named if hasattr(one, "classes_")}
+        return {name: one.classes_ for name, one in self._joint.target.of_labels.items()}
 
     @property
     def target_weights_(self) -> dict[str, float]:
@@ -266,11 +264,7 @@ class NNMultiTarget(BaseNN):
 
     def _columns(self, X: Any) -> dict[str, np.ndarray]:
         """Return the predictions of each target by its name."""
-        target, found = self._joint.target, self._predict(X, self._joint.values)
-        return {
-            name: one.labels(values) if hasattr(one, "labels") else values
-            for name, one, values in zip(target.names, target.targets, found, strict=True)
-        }
+        return self._joint.target.in_form_of_y(self._predict(X, self._joint.values))
 
     def _estimator_of(self, model: Any) -> NNClassifier | NNRegressor:
         """Return the fitted estimator of a model of one target."""

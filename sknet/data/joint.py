@@ -5,7 +5,7 @@ structured array with a field for each target: float64 for numbers, and another 
 labels. A row may lack a target, as NaN or None.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 
-from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.targets import ClassTarget, RegressionTarget, Target
 from sknet.data.weights import Floats, LabelCounts
 
 #: The key of the dtype's metadata that says of which library the user's y was.
@@ -44,6 +44,12 @@ def fields_of(y: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
     fields = y.dtype.names or ()
     for name, field in zip(metadata.get(NAMES, fields), fields, strict=True):
         yield name, y[field]
+
+
+def library_of(y: NDArray[Any]) -> str | None:
+    """Return the library of the frame that the user gave as y, or None if it was none."""
+    metadata: Any = y.dtype.metadata or {}
+    return metadata.get(LIBRARY)
 
 
 def columns_of(y: NDArray[Any]) -> Iterator[Column]:
@@ -112,9 +118,15 @@ class KnownTargets:
                 )
             own.merge(part)
 
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """The share of the weighted rows that have each target."""
+        *weights, total = self.weights.tolist()
+        return tuple(weight / total for weight in weights)
+
 
 @dataclass
-class JointTarget:
+class JointTarget(Target):
     """Several targets, whose encoded columns stand side by side.
 
     Attributes
@@ -135,29 +147,39 @@ class JointTarget:
     kind = "multioutput"
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """The number of encoded columns of each target."""
-        return tuple(target.n_outputs for target in self.targets)
-
-    @property
     def n_outputs(self) -> int:
         """The number of encoded columns of all targets."""
-        return sum(self.sizes)
+        return sum(target.n_outputs for target in self.targets)
+
+    @property
+    def of_labels(self) -> dict[Any, ClassTarget]:
+        """The targets that have labels, by name."""
+        named = zip(self.names, self.targets, strict=True)
+        return {name: one for name, one in named if isinstance(one, ClassTarget)}
 
     @property
     def classes_(self) -> list[NDArray[Any]]:
         """The classes of each target that has labels."""
-        return [one.classes_ for one in self.targets if isinstance(one, ClassTarget)]
+        return [one.classes_ for one in self.of_labels.values()]
+
+    def _split(self, Y: Floats) -> list[Floats]:
+        """Return the encoded columns of each target."""
+        sizes = [target.n_outputs for target in self.targets]
+        return np.split(Y, np.cumsum(sizes)[:-1], axis=1)
 
     def transform(self, y: NDArray[Any], dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs); NaN is a missing target."""
-        Y, start = np.full((len(y), self.n_outputs), np.nan, dtype), 0
-        for target, column in zip(self.targets, columns_of(y), strict=True):
-            stop = start + target.n_outputs
+        Y = np.full((len(y), self.n_outputs), np.nan, dtype)
+        parts = zip(self.targets, columns_of(y), self._split(Y), strict=True)
+        for target, column, own in parts:
             if column.known.any():
-                Y[column.known, start:stop] = target.transform(column.values, dtype)
-            start = stop
+                own[column.known] = target.transform(column.values, dtype)
         return Y
+
+    def smooth(self, Y: Floats, amount: float) -> Floats:
+        """Return encoded targets, of labels mixed with equal shares of all classes."""
+        parts = zip(self.targets, self._split(Y), strict=True)
+        return np.hstack([target.smooth(own, amount) for target, own in parts])
 
     def check_columns(self, y: NDArray[Any], name: str) -> None:
         """Check that y, which messages call ``name``, has the targets of training.
@@ -174,17 +196,26 @@ class JointTarget:
                 f"{list(found) or 'one column'}."
             )
 
-    def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
+    def check_all_labels(self, y: NDArray[Any]) -> None:
+        """Check that each class of each target occurs in y."""
+        for target, column in zip(self.targets, columns_of(y), strict=True):
+            target.check_all_labels(column.values)
+
+    def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at places among the classes, with a column for each target."""
-        columns = zip(self.targets, places.T, strict=True)
-        return np.column_stack([target.labels(own) for target, own in columns])
+        return np.column_stack([*self.in_form_of_y(values.T).values()])
+
+    def in_form_of_y(self, values: Iterable[NDArray[Any]]) -> dict[Any, NDArray[Any]]:
+        """Return the predictions of each target by name, given those of :class:`Target`."""
+        named = zip(self.names, self.targets, values, strict=True)
+        return {name: target.labels(own) for name, target, own in named}
 
     def by_target(self, columns: NDArray[Any]) -> list[NDArray[Any]]:
         """Return probabilities or logits of labels as an array for each target that has them.
 
         ``columns`` has those of all targets side by side.
         """
-        targets = [one for one in self.targets if isinstance(one, ClassTarget)]
+        targets = self.of_labels.values()
         sizes = [one.classes_.size for one in targets]
         if sum(sizes) != columns.shape[1]:
             sizes = [one.n_outputs for one in targets]
