@@ -147,7 +147,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             make_estimator = partial(scored, self, features)
             validation = HeldOut(held_out, X_val is None, source, make_estimator)
         result = fit_network(model, data, validation, run, observer, budget=budget)
-        conclude(self, features, model, result, observer)
+        fitted = fitted_attributes(features, model.trained(result), result.history)
+        conclude(self, fitted, result, observer)
         return self
 
     def _to_continue(self, resume_from: Any, init: Any) -> tuple[Any, Run | None]:
@@ -241,7 +242,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         result = fit_one_pass(model, data, run, len(before.get("loss", [])))
         history = {name: before.get(name, []) + new for name, new in result.history.items()}
         model = model.passed(result, data.n_rows)
-        finish(self, fitted_attributes(features, model, history, run), result, stacklevel=6)
+        fitted = fitted_attributes(features, model, history, run)
+        conclude(self, fitted, result, stacklevel=6)
         return self
 
     # Prediction.
@@ -335,29 +337,17 @@ def scored(estimator: BaseNN, features: Features, model: Model) -> BaseNN:
 
 def conclude(
     estimator: BaseNN,
-    features: Features,
-    model: Model,
+    fitted: dict[str, Any],
     result: TrainingResult,
     observer: CallbackObserver | None = None,
-    stacklevel: int = 6,
+    stacklevel: int = 5,
 ) -> None:
-    """End a fit whose training has ended: tell the callbacks, and :func:`finish` it.
-
-    ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
-    """
-    fitted = fitted_attributes(features, model.trained(result), result.history)
-    if observer is not None:
-        observer.finish(fitted)
-    finish(estimator, fitted, result, stacklevel)
-
-
-def finish(
-    estimator: BaseNN, fitted: dict[str, Any], result: TrainingResult, stacklevel: int
-) -> None:
-    """Set the attributes of a fit, and warn if its training did not end well.
+    """End a fit: tell the callbacks, set its attributes, and warn if it did not end well.
 
     ``stacklevel`` counts the calls from here up to the code of the user.
     """
+    if observer is not None:
+        observer.finish(fitted)
     # One assignment, which no error can interrupt.
     estimator.__dict__ = estimator._after_fit(fitted)
     if (message := estimator._warning(result.ending)) is not None:

@@ -18,6 +18,7 @@ from sknet.data.effects import MOST_NUMBERS, without_gaps
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
+from sknet.data.targets import ClassTarget
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss
@@ -94,50 +95,31 @@ class Model:
     def start(
         cls,
         settings: Settings,
-        survey: Survey,
+        reader: TableReader,
+        encoder: TableEncoder,
         target: Any,
         rng: np.random.Generator,
-        *,
-        keep_rare: bool = False,
     ) -> Self:
-        """Return a model with initial parameters, given a survey of the training table.
+        """Return a model with initial parameters.
 
         The loss may choose where its raw predictions start, given the distribution of y.
 
         Parameters
         ----------
         settings : Settings
-        survey : Survey
-            The survey of the table, or the merged survey of all its parts, with a sample.
-        target : ClassTarget or RegressionTarget
+        reader : TableReader
+        encoder : TableEncoder
+            The encoder of the table, as :func:`learn_encoder` returns it.
+        target : ClassTarget, RegressionTarget or JointTarget
             The encoder of y, as :meth:`learn_target` returns it.
         rng : numpy Generator
             Draws the initial parameters.
-        keep_rare : bool, default=False
-            Whether a level that the survey has seen once or never remains a level of its own,
-            because further rows may contain it. Otherwise it is treated as missing.
 
         Raises
         ------
         ValueError
             If the network has more parameters than the main memory can hold, or if monotonic
             constraints do not suit the target or the loss.
-        """
-        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        return cls.initial(settings, survey.reader, encoder, target, rng)
-
-    @classmethod
-    def initial(
-        cls,
-        settings: Settings,
-        reader: TableReader,
-        encoder: TableEncoder,
-        target: Any,
-        rng: np.random.Generator,
-    ) -> Self:
-        """Return a model with initial parameters for a table whose encoding is known.
-
-        It raises the errors of :meth:`start`.
         """
         loss = cls.choose_loss(settings, target)
         if settings.promise is not None:
@@ -185,22 +167,6 @@ class Model:
         with np.errstate(over="ignore", invalid="ignore"):
             loss = objective.mean_loss(params, blocks, workspace)
             return loss < objective.constant_loss(blocks.without_columns())
-
-    @classmethod
-    def _learn_encoding(
-        cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
-    ) -> TableEncoder:
-        """Return the encoder of a table, given its survey with a sample."""
-        encoder = survey_encoder(settings, survey, keep_rare)
-        if settings.finds_codes or encoder.embedded_:
-            most_rows = max(1, MOST_NUMBERS // target.n_outputs)
-            sample = same_rows(cast(Dataset, survey.sample), most_rows)
-            Y = without_gaps(target.transform(sample.y, np.float64))
-            with ONE_BLAS_THREAD:
-                encoder.learn_from_target(
-                    sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
-                )
-        return encoder
 
     def check_layers(self, settings: Settings) -> None:
         """Refuse settings of other encodings or layers than those of this model.
@@ -300,7 +266,7 @@ class Model:
         Parameters
         ----------
         settings : Settings
-        known : LabelCounts, RegressionTarget or KnownTargets
+        known : LabelCounts, RegressionTarget or JointTarget
             What :meth:`measure_target` has found, in all parts of the table.
         dtype : dtype
             The precision of X.
@@ -480,11 +446,33 @@ class Model:
         return Members.of(self.network, self.loss.link)
 
 
-def survey_encoder(settings: Settings, survey: Survey, keep_rare: bool = False) -> TableEncoder:
-    """Return the encoder of a table by its survey alone, which knows nothing of y."""
+def learn_encoder(
+    settings: Settings, survey: Survey, target: Any = None, keep_rare: bool = False
+) -> TableEncoder:
+    """Return the encoder of a table.
+
+    Parameters
+    ----------
+    settings : Settings
+    survey : Survey
+        The survey of the table, or the merged survey of all its parts, with a sample.
+    target : ClassTarget, RegressionTarget or JointTarget, optional
+        The encoder of y, from which the effects of levels and codes are learned.
+    keep_rare : bool, default=False
+        Whether a level that the survey has seen once or never remains a level of its own,
+        because further rows may contain it. Otherwise it is treated as missing.
+    """
     ordered = () if settings.promise is None else settings.promise.columns
     fields = settings.fields_of(TableEncoder)
     encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
     # With another number of threads the last bits of what is learned might differ.
     with ONE_BLAS_THREAD:
-        return encoder.fit_survey(survey)
+        encoder.fit_survey(survey)
+        finds_codes = settings.finds_codes
+        if target is not None and (finds_codes or encoder.embedded_):
+            most_rows = max(1, MOST_NUMBERS // target.n_outputs)
+            sample = same_rows(cast(Dataset, survey.sample), most_rows)
+            Y = without_gaps(target.transform(sample.y, np.float64))
+            labels = isinstance(target, ClassTarget)
+            encoder.learn_from_target(sample, Y, labels=labels, finds_codes=finds_codes)
+    return encoder

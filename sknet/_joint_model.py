@@ -12,7 +12,7 @@ from sknet._model import ClassificationModel, RegressionModel
 from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet.data.batches import Dataset
-from sknet.data.joint import JointTarget, KnownTargets, columns_of, is_multioutput, library_of
+from sknet.data.joint import JointTarget, columns_of, is_multioutput, library_of
 from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
@@ -34,7 +34,7 @@ class JointModel(Model):
     loss: JointLoss
 
     @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> KnownTargets:
+    def measure_target(settings: Settings, data: Dataset) -> JointTarget:
         """Return what is known of each target in the rows that have it."""
         weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
         parts, weights, forms = {}, [], []
@@ -47,11 +47,11 @@ class JointModel(Model):
             forms.append(f"{name!r} ({'numbers' if numeric else 'labels'})")
         sums = np.array([*weights, float(weight.sum())])
         form = f"the targets {', '.join(forms)}"
-        return KnownTargets(parts, sums, data.weight_unit, form, library_of(data.y))
+        return JointTarget(parts, sums, data.weight_unit, form, library_of(data.y))
 
     @staticmethod
     def learn_target(
-        settings: Settings, known: KnownTargets, dtype: np.dtype, classes: Any = None
+        settings: Settings, known: JointTarget, dtype: np.dtype, classes: Any = None
     ) -> JointTarget:
         """Return the encoder of all targets.
 
@@ -63,12 +63,12 @@ class JointModel(Model):
         _check_settings(settings, len(known.parts))
         if lacking := [name for name, part in known.parts.items() if part is None]:
             raise ValueError(f"No row of y has the target(s) {lacking}. Leave them out.")
-        targets = []
+        parts = {}
         for name, part in known.parts.items():
             kind, own_classes = KINDS[type(part)], (classes or {}).get(name)
             own = _settings_of(settings, name, kind)
-            targets.append(kind.learn_target(own, part, dtype, own_classes))
-        return JointTarget(tuple(known.parts), tuple(targets), known.shares, known.library)
+            parts[name] = kind.learn_target(own, part, dtype, own_classes)
+        return replace(known, parts=parts)
 
     @staticmethod
     def choose_loss(settings: Settings, target: JointTarget) -> JointLoss:
@@ -79,9 +79,9 @@ class JointModel(Model):
         ValueError
             If a parameter or a loss does not suit several targets.
         """
-        _check_settings(settings, len(target.names))
+        _check_settings(settings, len(target.parts))
         losses = []
-        for name, one in zip(target.names, target.targets, strict=True):
+        for name, one in target.parts.items():
             kind = KINDS[type(one)]
             own = _settings_of(settings, name, kind)
             if own.loss.predicts_quantiles:
@@ -95,11 +95,11 @@ class JointModel(Model):
             losses.append((kind.choose_loss(own, one), one.n_outputs))
         given = settings.values.get("target_weights")
         by_name = given if isinstance(given, dict) else {}
-        if unknown := [name for name in by_name if name not in target.names]:
+        if unknown := [name for name in by_name if name not in target.parts]:
             raise ValueError(
-                f"target_weights has {unknown}, but the targets are {list(target.names)}."
+                f"target_weights has {unknown}, but the targets are {target.names}."
             )
-        shares = zip(target.names, target.shares, strict=True)
+        shares = zip(target.parts, target.shares, strict=True)
         weights = tuple(float(by_name.get(name, 1)) / share for name, share in shares)
         # The weight of a single target changes nothing.
         return JointLoss(tuple(losses), weights, given == LEARNED and len(losses) > 1)
@@ -109,11 +109,11 @@ class JointModel(Model):
     @cached_property
     def models(self) -> list[Any]:
         """The model of each target, whose raw predictions are some of this model's."""
-        return [self._alone(number) for number in range(len(self.target.names))]
+        return [self._alone(*one) for one in enumerate(self.target.targets)]
 
-    def _alone(self, number: int) -> Any:
+    def _alone(self, number: int, target: Any) -> Any:
         """Return the model of one target."""
-        target, (loss, _) = self.target.targets[number], self.loss.losses[number]
+        loss, _ = self.loss.losses[number]
         certainty, calibration = self.provenance.certainty, self.calibration
         if isinstance(certainty, tuple):
             certainty = certainty[number]
@@ -195,12 +195,12 @@ class JointModel(Model):
 
     def absorbed(self, data: Dataset) -> tuple[JointTarget, Change]:
         """Return the targets with further rows, and the change of raw predictions for them."""
-        found = []
-        for model, column in self.columns(data.y):
-            own = data.choose(column.known)._replace(y=column.values)
-            found.append(model.absorbed(own) if column.known.any() else (model.target, None))
-        targets, changes = zip(*found, strict=True)
-        return replace(self.target, targets=targets), self.loss.link.joined(changes)
+        parts, changes = {}, []
+        for model, (name, _, known, values) in self.columns(data.y):
+            own, found = data.choose(known)._replace(y=values), (model.target, None)
+            parts[name], change = model.absorbed(own) if known.any() else found
+            changes.append(change)
+        return replace(self.target, parts=parts), self.loss.link.joined(changes)
 
     # Predictions.
 
@@ -256,9 +256,10 @@ def _check_settings(settings: Settings, n_targets: int) -> None:
 
 #: The class of the models of a y, by the type of what is known of it, or of its target.
 KINDS: dict[type, type[Model]] = {
-    **dict.fromkeys([LabelCounts, ClassTarget], ClassificationModel),
+    LabelCounts: ClassificationModel,
+    ClassTarget: ClassificationModel,
     RegressionTarget: RegressionModel,
-    **dict.fromkeys([KnownTargets, JointTarget], JointModel),
+    JointTarget: JointModel,
 }
 
 

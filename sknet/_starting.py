@@ -18,6 +18,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
+from sknet._base_model import learn_encoder
 from sknet._input import Features
 from sknet._joint_model import KINDS, model_class
 from sknet._model import Model, weigh
@@ -39,13 +40,12 @@ def facts_of(
 
     ``n_rows`` is the number of rows of the whole table, and ``known`` are other facts.
     """
-    n_columns, numeric_y = features.n_features, features.numeric_y
-    n_levels = [len(levels) for levels in features.reader.levels_]
-    n_dates = len(features.reader.of_kind(DateColumn))
+    reader, numeric_y = features.reader, features.numeric_y
+    n_levels, n_dates = list(map(len, reader.levels_)), len(reader.of_kind(DateColumn))
     # Several targets have a loss each.
-    ordered = uses_order(getattr(features.estimator, "loss", None))
-    facts = Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates)
-    return facts._replace(ordered_y=ordered, **known)
+    known["ordered_y"] = uses_order(getattr(features.estimator, "loss", None))
+    n_columns = features.n_features
+    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, **known)
 
 
 def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
@@ -106,12 +106,13 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
             "whose first output of each number is the number."
         )
+    constraint = None if parameters["interaction_cst"] is None else "interaction_cst"
+    constraint = "monotonic_cst" if monotone else constraint
     separate = not parameters["share_weights"] and parameters["n_members"] != 1
-    if separate and (is_sparse or monotone or parameters["interaction_cst"] is not None):
-        name = "interaction_cst" if not monotone else "monotonic_cst"
+    if separate and (unsuited := "sparse X" if is_sparse else constraint):
         raise ValueError(
-            f"share_weights=False cannot be used with {'sparse X' if is_sparse else name}. Set "
-            "share_weights=True, or 'auto'."
+            f"share_weights=False cannot be used with {unsuited}. Set share_weights=True, or "
+            "'auto'."
         )
     normalization = parameters["normalization"]
     if monotone and normalization is not None:
@@ -119,10 +120,9 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
             "rises lowers the others of its row. Set normalization=None."
         )
-    if has_components and (monotone or parameters["interaction_cst"] is not None):
-        name = "monotonic_cst" if monotone else "interaction_cst"
+    if has_components and constraint:
         raise ValueError(
-            f"n_components={n_components} cannot be used with {name}: a component mixes "
+            f"n_components={n_components} cannot be used with {constraint}: a component mixes "
             "columns. Set n_components=0, or 'auto'."
         )
 
@@ -167,8 +167,8 @@ def start_model(
     # The encodings are those of the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
-    in_chunks = n_earlier is not None
-    return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
+    encoder = learn_encoder(settings, survey, target, keep_rare=n_earlier is not None)
+    return kind.start(settings, features.reader, encoder, target, streams["init"])
 
 
 def _learn_target(
@@ -255,7 +255,7 @@ def transfer_model(
     source.check_layers(settings)
     kind, settings, target = _learn_target(settings, features, data)
     encoder = source.encoder.with_late_scales(data)
-    model = kind.initial(settings, source.reader, encoder, target, streams["init"])
+    model = kind.start(settings, source.reader, encoder, target, streams["init"])
     return model.with_layers_of(source, weigh(settings, target, data))
 
 
@@ -269,7 +269,7 @@ class Look(NamedTuple):
     ----------
     survey : Survey
         The survey of its X, without a sample.
-    target : LabelCounts, RegressionTarget or KnownTargets
+    target : LabelCounts, RegressionTarget or JointTarget
         The weighted counts of the labels in its y, the scale of its y, or both by target.
     """
 
@@ -349,7 +349,9 @@ class Agreement:
             Draws the parameters.
         """
         survey = replace(self.survey, sample=Dataset(*join(samples)))
-        return KINDS[type(self.target)].start(self.settings, survey, self.target, rng)
+        encoder = learn_encoder(self.settings, survey, self.target)
+        kind = KINDS[type(self.target)]
+        return kind.start(self.settings, survey.reader, encoder, self.target, rng)
 
 
 def agree(estimator: BaseEstimator, look: Look) -> Agreement:

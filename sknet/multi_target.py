@@ -121,11 +121,16 @@ class NNMultiTarget(BaseNN):
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
         """For each target, a fitted NNRegressor or NNClassifier that predicts the same."""
-        joint = self._joint
-        return {
-            name: self._estimator_of(joint.separated(number))
-            for number, name in enumerate(joint.target.names)
-        }
+        joint, own = self._joint, self.get_params(deep=False)
+        estimators = {}
+        for number, name in enumerate(joint.target.names):
+            model = joint.separated(number)
+            cls = NNRegressor if model.numeric_y else NNClassifier
+            shared = {key: own[key] for key in defaults(cls) if key in own}
+            estimators[name] = cls(**shared, loss=model.loss)
+            fitted: Any = fitted_attributes(self._features, model, self.history_)
+            estimators[name].__dict__.update(fitted)
+        return estimators
 
     @available_if(available_with_stochastic_solver)
     @hinting
@@ -265,16 +270,6 @@ class NNMultiTarget(BaseNN):
     def _columns(self, X: Any) -> dict[str, np.ndarray]:
         """Return the predictions of each target by its name."""
         return self._joint.target.in_form_of_y(self._predict(X, self._joint.values))
-
-    def _estimator_of(self, model: Any) -> NNClassifier | NNRegressor:
-        """Return the fitted estimator of a model of one target."""
-        cls = NNRegressor if model.numeric_y else NNClassifier
-        own = self.get_params(deep=False)
-        known = {name: own[name] for name in defaults(cls) if name in own}
-        estimator = cls(**known, loss=model.loss)
-        fitted: Any = fitted_attributes(self._features, model, self.history_)
-        estimator.__dict__.update(fitted)
-        return estimator
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

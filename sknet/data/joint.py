@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 
-from sknet.data.targets import ClassTarget, RegressionTarget, Target
-from sknet.data.weights import Floats, LabelCounts
+from sknet.data.targets import ClassTarget, Target
+from sknet.data.weights import Floats
 
 #: The key of the dtype's metadata that says of which library the user's y was.
 LIBRARY = "library"
@@ -36,6 +36,16 @@ def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
     if values.dtype == object:
         return np.not_equal(values, np.array(None, object)).astype(bool)
     return values == values
+
+
+def structured(fields: dict[Any, NDArray[Any]], library: str | None) -> NDArray[Any]:
+    """Return a structured array of columns by name, which knows the library of a frame."""
+    dtypes = [(str(name), column.dtype) for name, column in fields.items()]
+    dtype = np.dtype(dtypes, metadata={LIBRARY: library, NAMES: tuple(fields)})
+    y = np.empty(len(next(iter(fields.values()))), dtype)
+    for name, column in fields.items():
+        y[str(name)] = column
+    return y
 
 
 def fields_of(y: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
@@ -73,13 +83,17 @@ def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 @dataclass
-class KnownTargets:
-    """What is known of each target after a look at a table, or at a part of one.
+class JointTarget(Target):
+    """Several targets, whose encoded columns stand side by side.
+
+    After a look at a table, or at a part of one, the parts are what is known of each target.
+    They become encoders when all rows have been looked at.
 
     Attributes
     ----------
-    parts : dict of str to LabelCounts, RegressionTarget or None
-        The counts of labels or the scale of each target; None if all rows lack it.
+    parts : dict of str to ClassTarget, RegressionTarget, LabelCounts or None
+        The encoder of each target by its name or position, or the counts of its labels. None
+        if no row has had the target.
     weights : ndarray of shape (n_targets + 1,)
         The sum of the weights of the rows that have each target, and of all rows.
     unit : float
@@ -90,11 +104,12 @@ class KnownTargets:
         The library of the user's y, if that was a frame.
     """
 
-    parts: dict[Any, LabelCounts | RegressionTarget | None]
+    parts: dict[Any, Any]
     weights: Floats
     unit: float
     form: str
     library: str | None
+    kind = "multioutput"
 
     def merge(self, other: Self) -> None:
         """Add what is known of further rows.
@@ -108,7 +123,7 @@ class KnownTargets:
         self.weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)
         self.unit = unit
         for name, part in other.parts.items():
-            own: Any = self.parts[name]
+            own = self.parts[name]
             if own is None or part is None:
                 self.parts[name] = part if own is None else own
                 continue
@@ -119,32 +134,20 @@ class KnownTargets:
             own.merge(part)
 
     @property
-    def shares(self) -> tuple[float, ...]:
-        """The share of the weighted rows that have each target."""
+    def shares(self) -> list[float]:
+        """The share of the weighted training rows that have each target."""
         *weights, total = self.weights.tolist()
-        return tuple(weight / total for weight in weights)
+        return [weight / total for weight in weights]
 
+    @property
+    def names(self) -> list[Any]:
+        """The names of the targets, or their positions."""
+        return list(self.parts)
 
-@dataclass
-class JointTarget(Target):
-    """Several targets, whose encoded columns stand side by side.
-
-    Attributes
-    ----------
-    names : tuple
-        The names of the targets, or their positions.
-    targets : tuple of ClassTarget or RegressionTarget
-    shares : tuple of float
-        The share of the weighted training rows that have each target.
-    library : str or None
-        The library of the user's y, if that was a frame.
-    """
-
-    names: tuple[Any, ...]
-    targets: tuple[Any, ...]
-    shares: tuple[float, ...]
-    library: str | None = None
-    kind = "multioutput"
+    @property
+    def targets(self) -> list[Any]:
+        """What the parts are, in the order of the columns of y."""
+        return list(self.parts.values())
 
     @property
     def n_outputs(self) -> int:
@@ -154,13 +157,16 @@ class JointTarget(Target):
     @property
     def of_labels(self) -> dict[Any, ClassTarget]:
         """The targets that have labels, by name."""
-        named = zip(self.names, self.targets, strict=True)
-        return {name: one for name, one in named if isinstance(one, ClassTarget)}
+        return {k: one for k, one in self.parts.items() if isinstance(one, ClassTarget)}
 
     @property
     def classes_(self) -> list[NDArray[Any]]:
         """The classes of each target that has labels."""
         return [one.classes_ for one in self.of_labels.values()]
+
+    def columns(self, y: NDArray[Any]) -> Iterator[tuple[Any, Column]]:
+        """Yield each target with its column of a checked y."""
+        return zip(self.targets, columns_of(y), strict=True)
 
     def _split(self, Y: Floats) -> list[Floats]:
         """Return the encoded columns of each target."""
@@ -170,8 +176,7 @@ class JointTarget(Target):
     def transform(self, y: NDArray[Any], dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs); NaN is a missing target."""
         Y = np.full((len(y), self.n_outputs), np.nan, dtype)
-        parts = zip(self.targets, columns_of(y), self._split(Y), strict=True)
-        for target, column, own in parts:
+        for (target, column), own in zip(self.columns(y), self._split(Y), strict=True):
             if column.known.any():
                 own[column.known] = target.transform(column.values, dtype)
         return Y
@@ -189,16 +194,16 @@ class JointTarget(Target):
         ValueError
             If it has others.
         """
-        found = tuple(one.name for one in columns_of(y)) if y.ndim == 2 or y.dtype.names else ()
+        found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
         if found != self.names:
             raise ValueError(
-                f"{name} must have the targets {list(self.names)}, as in training, got "
-                f"{list(found) or 'one column'}."
+                f"{name} must have the targets {self.names}, as in training, got "
+                f"{found or 'one column'}."
             )
 
     def check_all_labels(self, y: NDArray[Any]) -> None:
         """Check that each class of each target occurs in y."""
-        for target, column in zip(self.targets, columns_of(y), strict=True):
+        for target, column in self.columns(y):
             target.check_all_labels(column.values)
 
     def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
@@ -207,8 +212,8 @@ class JointTarget(Target):
 
     def in_form_of_y(self, values: Iterable[NDArray[Any]]) -> dict[Any, NDArray[Any]]:
         """Return the predictions of each target by name, given those of :class:`Target`."""
-        named = zip(self.names, self.targets, values, strict=True)
-        return {name: target.labels(own) for name, target, own in named}
+        parts = zip(self.parts.items(), values, strict=True)
+        return {name: target.labels(own) for (name, target), own in parts}
 
     def by_target(self, columns: NDArray[Any]) -> list[NDArray[Any]]:
         """Return probabilities or logits of labels as an array for each target that has them.

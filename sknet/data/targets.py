@@ -345,7 +345,7 @@ class RegressionTarget(Target):
 def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
     """Return what is known of the whole y, given the names of its parts and what each tells.
 
-    That is a LabelCounts, a RegressionTarget, or KnownTargets.
+    That is a LabelCounts, a RegressionTarget, or JointTarget.
 
     Raises
     ------
