@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._hints import hinting, hints_of_names, hints_of_values
 from sknet._input import Features, read_training, read_validation, with_groups
-from sknet._model import Model, weigh
+from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together, without_effect
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
@@ -33,6 +33,7 @@ from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
 from sknet._starting import PretrainedNetwork, continue_model, start_model, transfer_model
 from sknet._summary import NotebookMixin
+from sknet._target_learning import weigh
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import cross_fitted

@@ -111,7 +111,7 @@ class Model:
         encoder : TableEncoder
             The encoder of the table, as :func:`learn_encoder` returns it.
         target : ClassTarget, RegressionTarget or JointTarget
-            The encoder of y, as :meth:`learn_target` returns it.
+            The encoder of y, as ``learn_target`` returns it.
         rng : numpy Generator
             Draws the initial parameters.
 
@@ -248,37 +248,6 @@ class Model:
         return replace(self, params=params, provenance=provenance, calibration=calibration)
 
     # What depends on the kind of y.
-
-    @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> Any:
-        """Return what is known of y after a look at weighted rows, a table or a part of one.
-
-        It is how often each label occurs, or the scale of y, which may be zero.
-        """
-        raise NotImplementedError
-
-    @staticmethod
-    def learn_target(
-        settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
-    ) -> Any:
-        """Return the encoder of y.
-
-        Parameters
-        ----------
-        settings : Settings
-        known : LabelCounts, RegressionTarget or JointTarget
-            What :meth:`measure_target` has found, in all parts of the table.
-        dtype : dtype
-            The precision of X.
-        classes : array-like, optional
-            All classes, for rows that may lack some of them.
-
-        Raises
-        ------
-        ValueError
-            If y does not suit the loss, or has a label that is not among the classes.
-        """
-        raise NotImplementedError
 
     @staticmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:

@@ -13,13 +13,14 @@ from sknet._base import BaseNN, conclude, fitted, fitted_attributes, observe, sc
 from sknet._base_model import CALIBRATION_ROWS
 from sknet._fitting import encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
-from sknet._model import Model, row_weights, weigh
+from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._parameters import check_random_split
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
+from sknet._target_learning import row_weights, weigh
 from sknet.data.batches import Batch, Dataset, evenly_spaced, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.draws import count_validation_rows, most_copied_rows

@@ -9,9 +9,10 @@ import numpy as np
 
 from sknet._auto import MANY_ROWS
 from sknet._base_model import CALIBRATION_ROWS
-from sknet._model import Model, row_weights
+from sknet._model import Model
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
+from sknet._target_learning import row_weights
 from sknet.data.batches import Batch, Batches, Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splits import Given

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,13 @@ from sknet._base_model import Model
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._prediction import Arrays
 from sknet._settings import Settings
+from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
-from sknet.data.joint import JointTarget, columns_of, is_multioutput, library_of
-from sknet.data.kinds import naming
+from sknet.data.joint import JointTarget, columns_of
 from sknet.data.targets import ClassTarget, RegressionTarget
-from sknet.data.weights import LabelCounts
 from sknet.nn.distributions import CALIBRATED
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.objective import Members, of_targets
 
 #: The weights of the targets that the network learns.
@@ -34,43 +32,6 @@ class JointModel(Model):
     loss: JointLoss
 
     @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> JointTarget:
-        """Return what is known of each target in the rows that have it."""
-        weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
-        parts, weights, forms = {}, [], []
-        for name, numeric, known, values in columns_of(data.y):
-            kind, own = model_class(numeric, values), data.choose(known)._replace(y=values)
-            with naming(f"Target {name!r}"):
-                measure = partial(kind.measure_target, _settings_of(settings, name, kind))
-                parts[name] = measure(own) if known.any() else None
-            weights.append(float(weight[known].sum()))
-            forms.append(f"{name!r} ({'numbers' if numeric else 'labels'})")
-        sums = np.array([*weights, float(weight.sum())])
-        form = f"the targets {', '.join(forms)}"
-        return JointTarget(parts, sums, data.weight_unit, form, library_of(data.y))
-
-    @staticmethod
-    def learn_target(
-        settings: Settings, known: JointTarget, dtype: np.dtype, classes: Any = None
-    ) -> JointTarget:
-        """Return the encoder of all targets.
-
-        Raises
-        ------
-        ValueError
-            If no row has a target, or as the model of one target raises it.
-        """
-        _check_settings(settings, len(known.parts))
-        if lacking := [name for name, part in known.parts.items() if part is None]:
-            raise ValueError(f"No row of y has the target(s) {lacking}. Leave them out.")
-        parts = {}
-        for name, part in known.parts.items():
-            kind, own_classes = KINDS[type(part)], (classes or {}).get(name)
-            own = _settings_of(settings, name, kind)
-            parts[name] = kind.learn_target(own, part, dtype, own_classes)
-        return replace(known, parts=parts)
-
-    @staticmethod
     def choose_loss(settings: Settings, target: JointTarget) -> JointLoss:
         """Return the sum of the losses of the targets.
 
@@ -79,11 +40,11 @@ class JointModel(Model):
         ValueError
             If a parameter or a loss does not suit several targets.
         """
-        _check_settings(settings, len(target.parts))
+        check_several_targets(settings, len(target.parts))
         losses = []
         for name, one in target.parts.items():
             kind = KINDS[type(one)]
-            own = _settings_of(settings, name, kind)
+            own = settings.of_target(name, kind.numeric_y)
             if own.loss.predicts_quantiles:
                 raise ValueError(
                     f"A target has one column of predictions, but {own.loss!r} has several."
@@ -229,42 +190,9 @@ class JointModel(Model):
         return tuple(np.hstack(one) for one in zip(*found, strict=True))
 
 
-def _settings_of(settings: Settings, name: Any, kind: type[Model]) -> Settings:
-    """Return the settings of the model of one target."""
-    loss: Any = settings.loss
-    if not isinstance(loss, Loss):
-        loss = loss.get(name) or (SquaredError() if kind.numeric_y else MultinomialLogLoss())
-    return replace(settings, loss=loss)
-
-
-def _check_settings(settings: Settings, n_targets: int) -> None:
-    """Refuse what several targets cannot have.
-
-    Raises
-    ------
-    ValueError
-        If there are weights of classes or monotonic constraints.
-    """
-    if settings.class_weight is not None:
-        raise ValueError(
-            "class_weight is for one column of classes or a multi-label y, but y has "
-            f"{n_targets} columns of classes. Give weights of rows as sample_weight."
-        )
-    if settings.promise is not None:
-        raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
-
-
-#: The class of the models of a y, by the type of what is known of it, or of its target.
+#: The class of the models of a y, by the type of its target.
 KINDS: dict[type, type[Model]] = {
-    LabelCounts: ClassificationModel,
     ClassTarget: ClassificationModel,
     RegressionTarget: RegressionModel,
     JointTarget: JointModel,
 }
-
-
-def model_class(numeric_y: bool, y: Any) -> type[Model]:
-    """Return the class of models for a checked y: numbers, labels, or several targets."""
-    if y.dtype.names is not None or (not numeric_y and is_multioutput(y)):
-        return JointModel
-    return RegressionModel if numeric_y else ClassificationModel

@@ -20,10 +20,11 @@ from sklearn.base import BaseEstimator
 from sknet._auto import Facts
 from sknet._base_model import learn_encoder
 from sknet._input import Features
-from sknet._joint_model import KINDS, model_class
-from sknet._model import Model, weigh
+from sknet._joint_model import KINDS
+from sknet._model import Model
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
+from sknet._target_learning import learn_target, measure_target, weigh
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
@@ -163,22 +164,15 @@ def start_model(
     """
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
-    kind, settings, target = _learn_target(settings, features, data, classes)
+    known = measure_target(settings, data, features.numeric_y)
+    target = learn_target(settings, known, data.X.dtype, classes)
+    settings = settings.balanced(known)
     # The encodings are those of the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
     encoder = learn_encoder(settings, survey, target, keep_rare=n_earlier is not None)
+    kind = KINDS[type(target)]
     return kind.start(settings, features.reader, encoder, target, streams["init"])
-
-
-def _learn_target(
-    settings: Settings, features: Features, data: Dataset, classes: Any = None
-) -> tuple[type[Model], Settings, Any]:
-    """Return the class of the model of a table, the settings, and the encoder of y."""
-    kind = model_class(features.numeric_y, data.y)
-    known = kind.measure_target(settings, data)
-    target = kind.learn_target(settings, known, data.X.dtype, classes)
-    return kind, settings.balanced(known), target
 
 
 def continue_model(
@@ -208,7 +202,8 @@ def continue_model(
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
     model = model.continued(settings)
     if settings.class_weight == "balanced":
-        settings = settings.balanced(model.measure_target(settings, data))
+        known = measure_target(settings, data, features.numeric_y)
+        settings = settings.balanced(known)
         model = replace(model, settings=settings)
     model.check_target(data.y, "y", data.order)
     params = model.params if params is None else params
@@ -253,8 +248,11 @@ def transfer_model(
     facts = facts_of_rows(features, data)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
-    kind, settings, target = _learn_target(settings, features, data)
+    known = measure_target(settings, data, features.numeric_y)
+    target = learn_target(settings, known, data.X.dtype)
+    settings = settings.balanced(known)
     encoder = source.encoder.with_late_scales(data)
+    kind = KINDS[type(target)]
     model = kind.start(settings, source.reader, encoder, target, streams["init"])
     return model.with_layers_of(source, weigh(settings, target, data))
 
@@ -299,8 +297,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     survey = survey_rows(data, features.reader, features.names, part=part)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(features.estimator, facts)
-    kind = model_class(features.numeric_y, data.y)
-    return Look(survey, kind.measure_target(settings, weighted))
+    return Look(survey, measure_target(settings, weighted, features.numeric_y))
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:
@@ -366,5 +363,5 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     features = Features.of(estimator, survey)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(estimator, facts, features.promise)
-    target = KINDS[type(known)].learn_target(settings, known, survey.dtype)
+    target = learn_target(settings, known, survey.dtype)
     return Agreement(features, survey, settings.balanced(known), target)
