@@ -138,20 +138,17 @@ class Model:
         The output layer is that of ``source`` if y is of the same form, and if the predictions
         of the weighted rows ``data`` then are better than a constant. Otherwise it begins anew.
         """
-        params = self.params.copy()
-        self.network.copy_layers(params, source.network, source.params, with_outputs=False)
-        if self._predicts_as(source) and (change := self.rescaling_from(source.target)):
+        params, own, others = self.params.copy(), self.network, source.network
+        own.copy_layers(params, others, source.params, with_outputs=False)
+        # Both turn raw predictions of as many columns into the same kind.
+        alike = type(self) is type(source) and own.layers[-1] == others.layers[-1]
+        alike = alike and self.loss.link == source.loss.link
+        if alike and (change := self.rescaling_from(source.target)):
             whole = params.copy()
-            self.network.copy_layers(whole, source.network, source.params, with_outputs=True)
-            self.network.rescale_outputs(whole, *change)
+            own.copy_layers(whole, others, source.params, with_outputs=True)
+            own.rescale_outputs(whole, *change)
             params = whole if self._beats_constant(whole, data) else params
         return self.with_params(params)
-
-    def _predicts_as(self, source: "Model") -> bool:
-        """Whether both models turn raw predictions of as many columns into the same kind."""
-        heads = self.network.layers[-1], source.network.layers[-1]
-        same_link = self.loss.link == source.loss.link
-        return type(self) is type(source) and same_link and heads[0] == heads[1]
 
     def rescaling_from(self, before: Any) -> Change | None:
         """Return how to change raw predictions about the target ``before`` to suit this one.
@@ -162,7 +159,7 @@ class Model:
 
     def _beats_constant(self, params: np.ndarray, data: Dataset) -> bool:
         """Whether predictions of rows with these parameters are better than a constant."""
-        blocks, objective = self.validation_blocks(data, encoded_bytes=0), self.objective
+        blocks, objective = self.blocks(data, 0, smooth=False), self.objective
         workspace = Workspace(self.network, blocks.batch_size, params.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             loss = objective.mean_loss(params, blocks, workspace)
@@ -274,10 +271,10 @@ class Model:
         """
         return self.loss.initial_outputs(*self.target.standardized_moments())
 
-    def training_targets(self, y: Any) -> np.ndarray:
-        """Return encoded targets to train on, with label smoothing if there are labels."""
+    def training_targets(self, y: Any, smooth: bool = True) -> np.ndarray:
+        """Return encoded targets, of labels with their smoothing unless ``smooth=False``."""
         Y = self.target.transform(y, self.params.dtype)
-        amount = self.settings.values.get("label_smoothing", 0)
+        amount = self.settings.values.get("label_smoothing", 0) if smooth else 0
         return self.target.smooth(Y, amount) if amount else Y
 
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
@@ -307,21 +304,16 @@ class Model:
         """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
-    def batches(
-        self,
-        data: Dataset,
-        Y: np.ndarray,
-        batch_size: int | None = None,
-        encoded_bytes: float | None = None,
-        rng: np.random.Generator | None = None,
-        augment: Augment | None = None,
+    def blocks(
+        self, data: Dataset, encoded_bytes: float | None = None, smooth: bool = True
     ) -> Batches:
-        """Return batches of encoded rows, by default blocks of rows to process at once.
+        """Return encoded rows in blocks, each of which is processed at once.
 
-        ``Y`` are the encoded targets. The weights are divided by their mean, as the objective
-        requires. Up to ``encoded_bytes`` of encoded rows are kept, by default
-        ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
+        Labels are smoothed, as in training, unless ``smooth=False``. The weights are divided by
+        their mean, as the objective requires. Up to ``encoded_bytes`` of encoded rows are kept,
+        by default ``ENCODED_BYTES``.
         """
+        Y = self.training_targets(data.y, smooth)
         n_at_once, dtype = self.predictor.block_rows(data.X), self.params.dtype
         given = data.sample_weight
         weight = None if given is None else (given / given.mean()).astype(dtype)
@@ -334,7 +326,7 @@ class Model:
             blocks = Batches(Dataset(data.X, rows=data.rows), n_at_once, encode)
             (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
             rows, encode = Dataset(X, Y, weight), None
-        return Batches(rows, batch_size or n_at_once, encode, rng, augment)
+        return Batches(rows, n_at_once, encode)
 
     def augmentation(self, rng: np.random.Generator) -> Augment | None:
         """Return the changes of training batches by random numbers, or None if all are off."""
@@ -342,11 +334,6 @@ class Model:
         if not (noise or mixup):
             return None
         return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
-
-    def validation_blocks(self, data: Dataset, encoded_bytes: float | None = None) -> Batches:
-        """Return blocks of rows to validate with, whose targets are not smoothed."""
-        Y = self.target.transform(data.y, self.params.dtype)
-        return self.batches(data, Y, encoded_bytes=encoded_bytes)
 
     @property
     def update_rule(self) -> UpdateRule:

@@ -52,10 +52,10 @@ def mini_batches(
 
     Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
     """
-    settings, Y = model.settings, model.training_targets(data.y)
-    rng = streams["shuffle"] if settings.shuffle else None
+    rng = streams["shuffle"] if model.settings.shuffle else None
     augment = model.augmentation(streams["augmentation"])
-    return model.batches(data, Y, settings.batch_size, encoded_bytes, rng, augment)
+    blocks, size = model.blocks(data, encoded_bytes), model.settings.batch_size
+    return replace(blocks, batch_size=size, rng=rng, augment=augment)
 
 
 def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
@@ -102,7 +102,7 @@ def fit_network(
     """
     settings, return_to_best = model.settings, None
     if not settings.solver.stochastic:
-        all_rows = model.batches(data, model.training_targets(data.y))
+        all_rows = model.blocks(data)
         result = train_lbfgs(
             model.objective,
             model.params.copy(),

@@ -139,7 +139,7 @@ def fit_on_cluster(
         shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer, budget), shards.n_validation
         rows = Dataset(*join([rows for rows, _ in samples]))
-        batches = model.batches(rows, model.training_targets(rows.y), encoded_bytes=0)
+        batches = model.blocks(rows, encoded_bytes=0)
         result = calibrated(model, result, None, batches)
     n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
