@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, cast
 
@@ -148,8 +149,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             make_estimator = partial(scored, self, features)
             validation = HeldOut(held_out, X_val is None, source, make_estimator)
         result = fit_network(model, data, validation, run, observer, budget=budget)
-        fitted = fitted_attributes(features, model.trained(result), result.history)
-        conclude(self, fitted, result, observer)
+        conclude(self, features, model.trained(result), result, observer)
         return self
 
     def _to_continue(self, resume_from: Any, init: Any) -> tuple[Any, Run | None]:
@@ -242,9 +242,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         data = weigh(model.settings, model.target, data)
         result = fit_one_pass(model, data, run, len(before.get("loss", [])))
         history = {name: before.get(name, []) + new for name, new in result.history.items()}
-        model = model.passed(result, data.n_rows)
-        fitted = fitted_attributes(features, model, history, run)
-        conclude(self, fitted, result, stacklevel=6)
+        result, model = replace(result, history=history), model.passed(result, data.n_rows)
+        conclude(self, features, model, result, run=run, stacklevel=6)
         return self
 
     # Prediction.
@@ -338,15 +337,19 @@ def scored(estimator: BaseNN, features: Features, model: Model) -> BaseNN:
 
 def conclude(
     estimator: BaseNN,
-    fitted: dict[str, Any],
+    features: Features,
+    model: Model,
     result: TrainingResult,
     observer: CallbackObserver | None = None,
+    run: Run | None = None,
     stacklevel: int = 5,
 ) -> None:
     """End a fit: tell the callbacks, set its attributes, and warn if it did not end well.
 
-    ``stacklevel`` counts the calls from here up to the code of the user.
+    ``model`` is the trained one, ``run`` is as in :func:`fitted_attributes`, and ``stacklevel``
+    counts the calls from here up to the code of the user.
     """
+    fitted = fitted_attributes(features, model, result.history, run)
     if observer is not None:
         observer.finish(fitted)
     # One assignment, which no error can interrupt.

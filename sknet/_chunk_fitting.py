@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._base import BaseNN, conclude, fitted, fitted_attributes, observe, scored
+from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._base_model import CALIBRATION_ROWS
 from sknet._fitting import encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
@@ -76,8 +76,7 @@ def fit_on_chunks(
             _listener(progress, observer, run),
         )
         result = fit_batches(model, batches, held, run, observer, budget=budget)
-    attributes = fitted_attributes(features, model.trained(result), result.history)
-    conclude(estimator, attributes, result, observer)
+    conclude(estimator, features, model.trained(result), result, observer)
 
 
 class Findings(NamedTuple):

@@ -9,7 +9,7 @@ from distributed import Client
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._base import BaseNN, conclude, fitted, fitted_attributes
+from sknet._base import BaseNN, conclude, fitted
 from sknet._hints import hinting
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
@@ -142,8 +142,7 @@ class DaskNN(BaseEstimator):
             Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps, budget
         )
         self._fitted, self.n_shards_ = local, n_shards
-        attributes = fitted_attributes(features, model.trained(result), result.history)
-        conclude(local, attributes, result)
+        conclude(local, features, model.trained(result), result)
         return self
 
     def to_local(self) -> BaseNN:

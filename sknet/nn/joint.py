@@ -16,8 +16,21 @@ from numpy.typing import NDArray
 from sknet.nn.kernels import Array
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, Softmax
 from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
-from sknet.nn.rules import POSITIVE, POSITIVE_INT, TRUTH_VALUE, PairOf, TupleOf, instance_of
+from sknet.nn.rules import (
+    NOT_NEGATIVE_INT,
+    POSITIVE,
+    POSITIVE_INT,
+    TRUTH_VALUE,
+    PairOf,
+    TupleOf,
+    instance_of,
+)
 
+OF_LINKS = TupleOf(
+    "a tuple of pairs (Link, number of columns of y), not empty",
+    PairOf(instance_of(Link), POSITIVE_INT),
+    least=1,
+)
 OF_LOSSES = TupleOf(
     "a tuple of pairs (Loss, number of columns of y), not empty",
     PairOf(instance_of(Loss), POSITIVE_INT),
@@ -44,8 +57,8 @@ class JointLink(Link):
         prediction is made of.
     """
 
-    parts: tuple[tuple[Link, int], ...]
-    n_logs: int = 0
+    parts: Annotated[tuple[tuple[Link, int], ...], OF_LINKS]
+    n_logs: Annotated[int, NOT_NEGATIVE_INT] = 0
     out_activation = "joint"
     exclusive = False
 
