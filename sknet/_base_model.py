@@ -140,10 +140,9 @@ class Model:
         """
         params, own, others = self.params.copy(), self.network, source.network
         own.copy_layers(params, others, source.params, with_outputs=False)
-        # Both turn raw predictions of as many columns into the same kind.
-        alike = type(self) is type(source) and own.layers[-1] == others.layers[-1]
-        alike = alike and self.loss.link == source.loss.link
-        if alike and (change := self.rescaling_from(source.target)):
+        # Such models turn raw predictions of as many columns into the same kind.
+        heads = [(type(one), one.loss.link, one.network.layers[-1]) for one in (self, source)]
+        if heads[0] == heads[1] and (change := self.rescaling_from(source.target)):
             whole = params.copy()
             own.copy_layers(whole, others, source.params, with_outputs=True)
             own.rescale_outputs(whole, *change)

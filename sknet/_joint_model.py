@@ -83,8 +83,9 @@ class JointModel(Model):
             calibration = None if np.isnan(own).all() else own[np.newaxis, ~np.isnan(own)]
         settings = replace(self.settings, loss=loss)
         provenance = replace(self.provenance, certainty=certainty)
-        body = self.reader, self.encoder, target, loss, self.network, self.params
-        return KINDS[type(target)](settings, *body, provenance, calibration)
+        known = self.__getstate__() | {"settings": settings, "target": target, "loss": loss}
+        known |= {"provenance": provenance, "calibration": calibration}
+        return KINDS[type(target)](**known)
 
     def separated(self, number: int) -> Any:
         """Return the model of one target with a network of its own, which has all layers."""

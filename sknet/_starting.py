@@ -165,8 +165,7 @@ def start_model(
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
     known = measure_target(settings, data, features.numeric_y)
-    target = learn_target(settings, known, data.X.dtype, classes)
-    settings = settings.balanced(known)
+    settings, target = learn_target(settings, known, data.X.dtype, classes)
     # The encodings are those of the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
@@ -249,8 +248,7 @@ def transfer_model(
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
     known = measure_target(settings, data, features.numeric_y)
-    target = learn_target(settings, known, data.X.dtype)
-    settings = settings.balanced(known)
+    settings, target = learn_target(settings, known, data.X.dtype)
     encoder = source.encoder.with_late_scales(data)
     kind = KINDS[type(target)]
     model = kind.start(settings, source.reader, encoder, target, streams["init"])
@@ -363,5 +361,4 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     features = Features.of(estimator, survey)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(estimator, facts, features.promise)
-    target = learn_target(settings, known, survey.dtype)
-    return Agreement(features, survey, settings.balanced(known), target)
+    return Agreement(features, survey, *learn_target(settings, known, survey.dtype))

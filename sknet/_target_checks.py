@@ -131,14 +131,14 @@ def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
     Objects that are all numbers, truth values or text, as between gaps, become an array.
     """
     values = np.asarray(column)
-    if values.dtype != object:
+    if values.dtype == object:
+        known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
+        objects = values[known].tolist()
+        found: NDArray[Any] = np.array(objects)
+        if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
+            return known, found
+    else:
         known = known_rows(values)
-        return known, frames.take_rows(column, np.flatnonzero(known))
-    known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
-    objects = values[known].tolist()
-    found: NDArray[Any] = np.array(objects)
-    if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
-        return known, found
     return known, frames.take_rows(column, np.flatnonzero(known))
 
 

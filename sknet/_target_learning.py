@@ -56,8 +56,8 @@ def _measure_each(settings: Settings, data: Dataset) -> JointTarget:
 
 def learn_target(
     settings: Settings, known: Any, dtype: np.dtype[Any], classes: Any = None
-) -> Any:
-    """Return the encoder of y.
+) -> tuple[Settings, Any]:
+    """Return the settings, with numbers for balanced class weights, and the encoder of y.
 
     Parameters
     ----------
@@ -77,20 +77,20 @@ def learn_target(
         several targets.
     """
     if isinstance(known, LabelCounts):
-        return ClassTarget.of(known, classes)
+        return settings.balanced(known), ClassTarget.of(known, classes)
     if isinstance(known, RegressionTarget):
         check_precision(known, settings, dtype)
         if not (known.scale_ > 0).all():
             raise ValueError(f"{type(settings.loss).__name__} needs a y that is not all zero.")
-        return known
+        return settings, known
     check_several_targets(settings, len(known.parts))
     if lacking := [name for name, part in known.parts.items() if part is None]:
         raise ValueError(f"No row of y has the target(s) {lacking}. Leave them out.")
     parts = {}
     for name, part in known.parts.items():
         own = settings.of_target(name, isinstance(part, RegressionTarget))
-        parts[name] = learn_target(own, part, dtype, (classes or {}).get(name))
-    return replace(known, parts=parts)
+        _, parts[name] = learn_target(own, part, dtype, (classes or {}).get(name))
+    return settings, replace(known, parts=parts)
 
 
 def check_several_targets(settings: Settings, n_targets: int) -> None:
