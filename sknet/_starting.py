@@ -202,8 +202,7 @@ def continue_model(
     model = model.continued(settings)
     if settings.class_weight == "balanced":
         known = measure_target(settings, data, features.numeric_y)
-        settings = settings.balanced(known)
-        model = replace(model, settings=settings)
+        model = replace(model, settings=settings.balanced(known))
     model.check_target(data.y, "y", data.order)
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))

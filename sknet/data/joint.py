@@ -124,14 +124,14 @@ class JointTarget(Target):
         self.unit = unit
         for name, part in other.parts.items():
             own = self.parts[name]
-            if own is None or part is None:
-                self.parts[name] = part if own is None else own
-                continue
-            if own.form != part.form:
-                raise ValueError(
-                    f"The parts differ: target {name!r} has {own.form} and {part.form}."
-                )
-            own.merge(part)
+            if own is None:
+                self.parts[name] = part
+            elif part is not None:
+                if own.form != part.form:
+                    raise ValueError(
+                        f"The parts differ: target {name!r} has {own.form} and {part.form}."
+                    )
+                own.merge(part)
 
     @property
     def shares(self) -> list[float]:

@@ -19,7 +19,7 @@ CONSTANT_SHARE = 2.0**-10
 class Target:
     """Base class of what turns y into columns that a network predicts, and back.
 
-    Labels are more than columns: the other methods are about them, and leave numbers alone.
+    Its methods are those that only labels need. By default, numbers stay as they are.
     """
 
     def check_all_labels(self, y: Any) -> None:
@@ -40,7 +40,7 @@ class Target:
         return None
 
     def labels(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Return predictions in the form of y: of labels, given their places among them."""
+        """Return predictions in the form of y, given numbers or the places of classes."""
         return values
 
 
