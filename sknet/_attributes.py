@@ -216,9 +216,8 @@ def _predictions(model: Model) -> Lines:
     """Yield lines on what the model predicts, and how it learned to."""
     if isinstance(model, JointModel):
         yield "targets", list(map(str, model.target.names))
-        for number, name in enumerate(model.target.names):
-            lines = _predictions(model.alone(number))
-            yield from ((f"{name}: {line}", value) for line, value in lines)
+        for name, one in zip(model.target.names, model.models, strict=True):
+            yield from ((f"{name}: {line}", value) for line, value in _predictions(one))
         return
     if model.loss.estimates:
         yield "predicts", model.loss.estimates

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self, cast
 
@@ -17,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from sknet._fitting import fit_network, fit_one_pass, split_off_validation
 from sknet._hints import hinting, hints_of_names, hints_of_values
 from sknet._input import Features, read_training, read_validation, with_groups
-from sknet._model import Model, weigh
+from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut
 from sknet._parameters import check_loss_position, check_together, without_effect
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
@@ -33,6 +34,7 @@ from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
 from sknet._starting import PretrainedNetwork, continue_model, start_model, transfer_model
 from sknet._summary import NotebookMixin
+from sknet._target_learning import weigh
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import cross_fitted
@@ -147,7 +149,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             make_estimator = partial(scored, self, features)
             validation = HeldOut(held_out, X_val is None, source, make_estimator)
         result = fit_network(model, data, validation, run, observer, budget=budget)
-        conclude(self, features, model, result, observer)
+        conclude(self, features, model.trained(result), result, observer)
         return self
 
     def _to_continue(self, resume_from: Any, init: Any) -> tuple[Any, Run | None]:
@@ -179,7 +181,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         if is_new:
             return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        model.check_all_labels(data.y)
+        model.target.check_all_labels(data.y)
         # The rows of a checkpoint are those that it began with.
         return model.with_late_scales(data) if before is self else model
 
@@ -240,8 +242,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         data = weigh(model.settings, model.target, data)
         result = fit_one_pass(model, data, run, len(before.get("loss", [])))
         history = {name: before.get(name, []) + new for name, new in result.history.items()}
-        model = model.passed(result, data.n_rows)
-        finish(self, fitted_attributes(features, model, history, run), result, stacklevel=6)
+        result, model = replace(result, history=history), model.passed(result, data.n_rows)
+        conclude(self, features, model, result, run=run, stacklevel=6)
         return self
 
     # Prediction.
@@ -339,25 +341,17 @@ def conclude(
     model: Model,
     result: TrainingResult,
     observer: CallbackObserver | None = None,
-    stacklevel: int = 6,
+    run: Run | None = None,
+    stacklevel: int = 5,
 ) -> None:
-    """End a fit whose training has ended: tell the callbacks, and :func:`finish` it.
+    """End a fit: tell the callbacks, set its attributes, and warn if it did not end well.
 
-    ``model`` is the model before the training, and ``stacklevel`` that of :func:`finish`.
+    ``model`` is the trained one, ``run`` is as in :func:`fitted_attributes`, and ``stacklevel``
+    counts the calls from here up to the code of the user.
     """
-    fitted = fitted_attributes(features, model.trained(result), result.history)
+    fitted = fitted_attributes(features, model, result.history, run)
     if observer is not None:
         observer.finish(fitted)
-    finish(estimator, fitted, result, stacklevel)
-
-
-def finish(
-    estimator: BaseNN, fitted: dict[str, Any], result: TrainingResult, stacklevel: int
-) -> None:
-    """Set the attributes of a fit, and warn if its training did not end well.
-
-    ``stacklevel`` counts the calls from here up to the code of the user.
-    """
     # One assignment, which no error can interrupt.
     estimator.__dict__ = estimator._after_fit(fitted)
     if (message := estimator._warning(result.ending)) is not None:
@@ -387,7 +381,7 @@ def _weigh_and_split(
     settings, target = model.settings, model.target
     weighted = weigh(settings, target, data)
     if held_out is None and settings.cross_fits and weighted.n_groups >= settings.n_parts:
-        n_members, strata = settings.n_members, model.strata(weighted.y)
+        n_members, strata = settings.n_members, model.target.strata(weighted.y)
         return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed, given)

@@ -18,6 +18,7 @@ from sknet.data.effects import MOST_NUMBERS, without_gaps
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import Survey
 from sknet.data.tables import TableReader
+from sknet.data.targets import ClassTarget
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.links import Change
 from sknet.nn.losses import Loss
@@ -94,50 +95,31 @@ class Model:
     def start(
         cls,
         settings: Settings,
-        survey: Survey,
+        reader: TableReader,
+        encoder: TableEncoder,
         target: Any,
         rng: np.random.Generator,
-        *,
-        keep_rare: bool = False,
     ) -> Self:
-        """Return a model with initial parameters, given a survey of the training table.
+        """Return a model with initial parameters.
 
         The loss may choose where its raw predictions start, given the distribution of y.
 
         Parameters
         ----------
         settings : Settings
-        survey : Survey
-            The survey of the table, or the merged survey of all its parts, with a sample.
-        target : ClassTarget or RegressionTarget
-            The encoder of y, as :meth:`learn_target` returns it.
+        reader : TableReader
+        encoder : TableEncoder
+            The encoder of the table, as :func:`learn_encoder` returns it.
+        target : ClassTarget, RegressionTarget or JointTarget
+            The encoder of y, as ``learn_target`` returns it.
         rng : numpy Generator
             Draws the initial parameters.
-        keep_rare : bool, default=False
-            Whether a level that the survey has seen once or never remains a level of its own,
-            because further rows may contain it. Otherwise it is treated as missing.
 
         Raises
         ------
         ValueError
             If the network has more parameters than the main memory can hold, or if monotonic
             constraints do not suit the target or the loss.
-        """
-        encoder = cls._learn_encoding(settings, survey, target, keep_rare)
-        return cls.initial(settings, survey.reader, encoder, target, rng)
-
-    @classmethod
-    def initial(
-        cls,
-        settings: Settings,
-        reader: TableReader,
-        encoder: TableEncoder,
-        target: Any,
-        rng: np.random.Generator,
-    ) -> Self:
-        """Return a model with initial parameters for a table whose encoding is known.
-
-        It raises the errors of :meth:`start`.
         """
         loss = cls.choose_loss(settings, target)
         if settings.promise is not None:
@@ -156,20 +138,16 @@ class Model:
         The output layer is that of ``source`` if y is of the same form, and if the predictions
         of the weighted rows ``data`` then are better than a constant. Otherwise it begins anew.
         """
-        params = self.params.copy()
-        self.network.copy_layers(params, source.network, source.params, with_outputs=False)
-        if self._predicts_as(source) and (change := self.rescaling_from(source.target)):
+        params, own, others = self.params.copy(), self.network, source.network
+        own.copy_layers(params, others, source.params, with_outputs=False)
+        # Such models turn raw predictions of as many columns into the same kind.
+        heads = [(type(one), one.loss.link, one.network.layers[-1]) for one in (self, source)]
+        if heads[0] == heads[1] and (change := self.rescaling_from(source.target)):
             whole = params.copy()
-            self.network.copy_layers(whole, source.network, source.params, with_outputs=True)
-            self.network.rescale_outputs(whole, *change)
+            own.copy_layers(whole, others, source.params, with_outputs=True)
+            own.rescale_outputs(whole, *change)
             params = whole if self._beats_constant(whole, data) else params
         return self.with_params(params)
-
-    def _predicts_as(self, source: "Model") -> bool:
-        """Whether both models turn raw predictions of as many columns into the same kind."""
-        heads = self.network.layers[-1], source.network.layers[-1]
-        same_link = self.loss.link == source.loss.link
-        return type(self) is type(source) and same_link and heads[0] == heads[1]
 
     def rescaling_from(self, before: Any) -> Change | None:
         """Return how to change raw predictions about the target ``before`` to suit this one.
@@ -180,27 +158,11 @@ class Model:
 
     def _beats_constant(self, params: np.ndarray, data: Dataset) -> bool:
         """Whether predictions of rows with these parameters are better than a constant."""
-        blocks, objective = self.validation_blocks(data, encoded_bytes=0), self.objective
+        blocks, objective = self.blocks(data, 0, smooth=False), self.objective
         workspace = Workspace(self.network, blocks.batch_size, params.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             loss = objective.mean_loss(params, blocks, workspace)
             return loss < objective.constant_loss(blocks.without_columns())
-
-    @classmethod
-    def _learn_encoding(
-        cls, settings: Settings, survey: Survey, target: Any, keep_rare: bool
-    ) -> TableEncoder:
-        """Return the encoder of a table, given its survey with a sample."""
-        encoder = survey_encoder(settings, survey, keep_rare)
-        if settings.finds_codes or encoder.embedded_:
-            most_rows = max(1, MOST_NUMBERS // target.n_outputs)
-            sample = same_rows(cast(Dataset, survey.sample), most_rows)
-            Y = without_gaps(target.transform(sample.y, np.float64))
-            with ONE_BLAS_THREAD:
-                encoder.learn_from_target(
-                    sample, Y, labels=not cls.numeric_y, finds_codes=settings.finds_codes
-                )
-        return encoder
 
     def check_layers(self, settings: Settings) -> None:
         """Refuse settings of other encodings or layers than those of this model.
@@ -221,6 +183,15 @@ class Model:
                     "fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 
+    def check_loss(self, loss: Any) -> None:
+        """Refuse a loss with which training cannot be continued.
+
+        Raises
+        ------
+        ValueError
+            If it scales y in another way than that of the last fit.
+        """
+
     def continued(self, settings: Settings) -> Self:
         """Return this model to be trained further with other settings.
 
@@ -230,8 +201,9 @@ class Model:
             If the settings describe other encodings or other layers, or a loss that scales y
             in another way.
         """
-        self.check_layers(settings)
         loss = self.choose_loss(settings, self.target)
+        self.check_loss(loss)
+        self.check_layers(settings)
         n_outputs = self.target.n_outputs
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network:
@@ -268,41 +240,10 @@ class Model:
             share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
             before = np.where(np.isnan(self.calibration), calibration, self.calibration)
             calibration = before + share * (calibration - before)
-        passed = replace(self, params=result.params, provenance=provenance)
-        return replace(passed, calibration=calibration)
+        params = result.params
+        return replace(self, params=params, provenance=provenance, calibration=calibration)
 
     # What depends on the kind of y.
-
-    @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> Any:
-        """Return what is known of y after a look at weighted rows, a table or a part of one.
-
-        It is how often each label occurs, or the scale of y, which may be zero.
-        """
-        raise NotImplementedError
-
-    @staticmethod
-    def learn_target(
-        settings: Settings, known: Any, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, Any]:
-        """Return the settings, with numbers for balanced weights, and the encoder of y.
-
-        Parameters
-        ----------
-        settings : Settings
-        known : LabelCounts or RegressionTarget
-            What :meth:`measure_target` has found, in all parts of the table.
-        dtype : dtype
-            The precision of X.
-        classes : array-like, optional
-            All classes, for rows that may lack some of them.
-
-        Raises
-        ------
-        ValueError
-            If y does not suit the loss, or has a label that is not among the classes.
-        """
-        raise NotImplementedError
 
     @staticmethod
     def choose_loss(settings: Settings, target: Any) -> Loss:
@@ -322,15 +263,6 @@ class Model:
         """
         raise NotImplementedError
 
-    def check_all_labels(self, y: Any) -> None:  # noqa: B027
-        """Check that each class that was learned occurs in y. Numbers have no classes.
-
-        Raises
-        ------
-        ValueError
-            If y lacks a class.
-        """
-
     def initial_change(self) -> Change | None:
         """Return how to change the initial raw predictions; None for not at all.
 
@@ -338,13 +270,11 @@ class Model:
         """
         return self.loss.initial_outputs(*self.target.standardized_moments())
 
-    def training_targets(self, y: Any) -> np.ndarray:
-        """Return encoded targets to train on."""
-        return self.target.transform(y, self.params.dtype)
-
-    def strata(self, y: Any) -> Any:
-        """Return the class of each row, whose shares a validation split keeps, or None."""
-        return None
+    def training_targets(self, y: Any, smooth: bool = True) -> np.ndarray:
+        """Return encoded targets, of labels with their smoothing unless ``smooth=False``."""
+        Y = self.target.transform(y, self.params.dtype)
+        amount = self.settings.values.get("label_smoothing", 0) if smooth else 0
+        return self.target.smooth(Y, amount) if amount else Y
 
     def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
         """Return the model whose target has learned from further rows.
@@ -352,17 +282,20 @@ class Model:
         The scale of y changes, and the output layer is changed so that the predictions stay
         the same. The parameter vectors ``others`` are changed in place in the same way.
         """
-        return self
-
-    def rescaled(self, target: Any, change: Change, others: Iterable[np.ndarray]) -> Self:
-        """Return the model with another target, for which raw predictions change.
-
-        The parameter vectors ``others`` are changed in place in the same way.
-        """
+        target, change = self.absorbed(data)
+        if change is None:
+            return self
         params = self.params.copy()
         for vector in (params, *others):
             self.network.rescale_outputs(vector, *change)
         return replace(self, target=target, params=params)
+
+    def absorbed(self, data: Dataset) -> tuple[Any, Change | None]:
+        """Return the target with further rows, and the change of raw predictions for it.
+
+        They are the target as it is and None, the default, if there is no such change.
+        """
+        return self.target, None
 
     # The rows of training.
 
@@ -370,21 +303,16 @@ class Model:
         """Return the input of the network for rows of the table."""
         return self.encoder.transform(X, self.params.dtype)
 
-    def batches(
-        self,
-        data: Dataset,
-        Y: np.ndarray,
-        batch_size: int | None = None,
-        encoded_bytes: float | None = None,
-        rng: np.random.Generator | None = None,
-        augment: Augment | None = None,
+    def blocks(
+        self, data: Dataset, encoded_bytes: float | None = None, smooth: bool = True
     ) -> Batches:
-        """Return batches of encoded rows, by default blocks of rows to process at once.
+        """Return encoded rows in blocks, each of which is processed at once.
 
-        ``Y`` are the encoded targets. The weights are divided by their mean, as the objective
-        requires. Up to ``encoded_bytes`` of encoded rows are kept, by default
-        ``ENCODED_BYTES``. The other arguments are those of :class:`Batches`.
+        Labels are smoothed, as in training, unless ``smooth=False``. The weights are divided by
+        their mean, as the objective requires. Up to ``encoded_bytes`` of encoded rows are kept,
+        by default ``ENCODED_BYTES``.
         """
+        Y = self.training_targets(data.y, smooth)
         n_at_once, dtype = self.predictor.block_rows(data.X), self.params.dtype
         given = data.sample_weight
         weight = None if given is None else (given / given.mean()).astype(dtype)
@@ -397,7 +325,7 @@ class Model:
             blocks = Batches(Dataset(data.X, rows=data.rows), n_at_once, encode)
             (X,) = stack_rows(((batch.X,) for batch in blocks), data.n_rows, dtype)
             rows, encode = Dataset(X, Y, weight), None
-        return Batches(rows, batch_size or n_at_once, encode, rng, augment)
+        return Batches(rows, n_at_once, encode)
 
     def augmentation(self, rng: np.random.Generator) -> Augment | None:
         """Return the changes of training batches by random numbers, or None if all are off."""
@@ -405,11 +333,6 @@ class Model:
         if not (noise or mixup):
             return None
         return Augmentation(noise, mixup, encoder.n_numeric_, encoder.n_plain_, rng)
-
-    def validation_blocks(self, data: Dataset, encoded_bytes: float | None = None) -> Batches:
-        """Return blocks of rows to validate with, whose targets are not smoothed."""
-        Y = self.target.transform(data.y, self.params.dtype)
-        return self.batches(data, Y, encoded_bytes=encoded_bytes)
 
     @property
     def update_rule(self) -> UpdateRule:
@@ -478,11 +401,33 @@ class Model:
         return Members.of(self.network, self.loss.link)
 
 
-def survey_encoder(settings: Settings, survey: Survey, keep_rare: bool = False) -> TableEncoder:
-    """Return the encoder of a table by its survey alone, which knows nothing of y."""
+def learn_encoder(
+    settings: Settings, survey: Survey, target: Any = None, keep_rare: bool = False
+) -> TableEncoder:
+    """Return the encoder of a table.
+
+    Parameters
+    ----------
+    settings : Settings
+    survey : Survey
+        The survey of the table, or the merged survey of all its parts, with a sample.
+    target : ClassTarget, RegressionTarget or JointTarget, optional
+        The encoder of y, from which the effects of levels and codes are learned.
+    keep_rare : bool, default=False
+        Whether a level that the survey has seen once or never remains a level of its own,
+        because further rows may contain it. Otherwise it is treated as missing.
+    """
     ordered = () if settings.promise is None else settings.promise.columns
     fields = settings.fields_of(TableEncoder)
     encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
     # With another number of threads the last bits of what is learned might differ.
     with ONE_BLAS_THREAD:
-        return encoder.fit_survey(survey)
+        encoder.fit_survey(survey)
+        finds_codes = settings.finds_codes
+        if target is not None and (finds_codes or encoder.embedded_):
+            most_rows = max(1, MOST_NUMBERS // target.n_outputs)
+            sample = same_rows(cast(Dataset, survey.sample), most_rows)
+            Y = without_gaps(target.transform(sample.y, np.float64))
+            labels = isinstance(target, ClassTarget)
+            encoder.learn_from_target(sample, Y, labels=labels, finds_codes=finds_codes)
+    return encoder

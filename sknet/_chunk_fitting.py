@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,13 +13,14 @@ from sknet._base import BaseNN, conclude, fitted, observe, scored
 from sknet._base_model import CALIBRATION_ROWS
 from sknet._fitting import encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
-from sknet._model import Model, row_weights, weigh
+from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._parameters import check_random_split
 from sknet._persistence import load_checkpoint
 from sknet._requirements import check_count, fit_context
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
+from sknet._target_learning import row_weights, weigh
 from sknet.data.batches import Batch, Dataset, evenly_spaced, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.draws import count_validation_rows, most_copied_rows
@@ -55,7 +56,8 @@ def fit_on_chunks(
         before, run = load_checkpoint(estimator, resume_from)
     with row_progress(estimator.verbose) as progress:
         # The pass has copies of rows, which must not be in memory while the network is trained.
-        found = FirstPass(estimator, run.split_seed, most_held_out, progress).find(chunks)
+        keys = np.random.default_rng(run.split_seed)
+        found = FirstPass(estimator, keys, most_held_out, progress).find(chunks)
         found, model = _start(estimator, found, run, before)
         held = _hold_out(estimator, found, model, validation)
         features, identify = found.agreed.features, partial(found.fingerprint, window)
@@ -74,7 +76,7 @@ def fit_on_chunks(
             _listener(progress, observer, run),
         )
         result = fit_batches(model, batches, held, run, observer, budget=budget)
-    conclude(estimator, features, model, result, observer, stacklevel=6)
+    conclude(estimator, features, model.trained(result), result, observer)
 
 
 class Findings(NamedTuple):
@@ -145,31 +147,31 @@ def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: 
         )
 
 
+@dataclass
 class FirstPass:
     """The first pass over the chunks, which looks at all of them and draws a sample.
 
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-    seed : int
-        The seed of the keys of the rows.
+    rng : numpy Generator
+        Draws the keys of the rows.
     most_held_out : int
         The largest number of validation rows.
     progress : RowProgress
         Shows how many rows have been looked at.
     """
 
-    def __init__(self, estimator: BaseNN, seed: int, most_held_out: int, progress: RowProgress):
-        self._estimator = estimator
-        self._most_held_out = most_held_out
-        self._progress = progress
-        self._rng = np.random.default_rng(seed)
-        self._sizes: list[int] = []
-        self._features: Features | None = None
-        self._look: Look | None = None
-        self._statistics: list[NDArray[Any]] = []
-        self._count_rows = False
-        self._sample: KeyedSample  # Its size depends on the first chunk.
+    estimator: BaseNN
+    rng: np.random.Generator
+    most_held_out: int
+    progress: RowProgress
+    _sizes: list[int] = field(default_factory=list)
+    _features: Features | None = None
+    _look: Look | None = None
+    _statistics: list[NDArray[Any]] = field(default_factory=list)
+    _count_rows: bool = False
+    _sample: KeyedSample = field(init=False)  # Its size depends on the first chunk.
 
     def find(self, chunks: Iterable[Any]) -> Findings:
         """Return the findings of a pass over the chunks.
@@ -180,30 +182,30 @@ class FirstPass:
             If a chunk is not valid, or if no chunk has rows of positive weight.
         """
         for chunk in checked(chunks, self._look_at):
-            self._sample.add(chunk, self._rng.random(chunk.n_rows))
+            self._sample.add(chunk, self.rng.random(chunk.n_rows))
             self._sizes.append(chunk.n_rows)
-            self._progress("First pass", sum(self._sizes))
+            self.progress("First pass", sum(self._sizes))
         if self._look is None:
             raise ValueError("No chunk has rows of positive weight.")
         survey = self._look.survey
         if self._count_rows:
             survey = replace(survey, statistics=self._statistics)
-        agreed = agree(self._estimator, self._look._replace(survey=survey))
+        agreed = agree(self.estimator, self._look._replace(survey=survey))
         settings, n_held_out = agreed.settings, 0
-        if settings.early_stopping and self._most_held_out:
+        if settings.early_stopping and self.most_held_out:
             n_wanted = count_validation_rows(survey.n_rows, settings.split.fraction)
-            n_held_out = min(n_wanted, self._most_held_out)
+            n_held_out = min(n_wanted, self.most_held_out)
         n_training = survey.n_rows - n_held_out
         return Findings(agreed, n_training, self._sizes, *self._sample.first(n_held_out))
 
     def _look_at(self, chunk: Batch) -> Batch:
         """Look at a chunk, which must suit the earlier chunks; return it."""
         if self._features is None:
-            features, X = Features.learn(self._estimator, chunk.X, declared=True)
+            features, X = Features.learn(self.estimator, chunk.X, declared=True)
             self._features = features
             # As float64, a number takes eight bytes.
             n_to_learn = most_copied_rows(8 * features.n_features)
-            self._sample = KeyedSample(n_to_learn + self._most_held_out)
+            self._sample = KeyedSample(n_to_learn + self.most_held_out)
         else:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together tell which of them are negligible.

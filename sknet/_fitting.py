@@ -9,9 +9,10 @@ import numpy as np
 
 from sknet._auto import MANY_ROWS
 from sknet._base_model import CALIBRATION_ROWS
-from sknet._model import Model, row_weights
+from sknet._model import Model
 from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
 from sknet._run import Run, training_threads
+from sknet._target_learning import row_weights
 from sknet.data.batches import Batch, Batches, Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splits import Given
@@ -36,7 +37,7 @@ def split_off_validation(
     settings = model.settings
     if not settings.early_stopping:
         return data, None
-    parts = settings.split(data, model.strata(data.y), split_seed, given)
+    parts = settings.split(data, model.target.strata(data.y), split_seed, given)
     if isinstance(data.X, RowBlocks):
         for rows in parts:
             rows.sort()  # In place, since a copy of many positions takes much memory.
@@ -51,10 +52,10 @@ def mini_batches(
 
     Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
     """
-    settings, Y = model.settings, model.training_targets(data.y)
-    rng = streams["shuffle"] if settings.shuffle else None
+    rng = streams["shuffle"] if model.settings.shuffle else None
     augment = model.augmentation(streams["augmentation"])
-    return model.batches(data, Y, settings.batch_size, encoded_bytes, rng, augment)
+    blocks, size = model.blocks(data, encoded_bytes), model.settings.batch_size
+    return replace(blocks, batch_size=size, rng=rng, augment=augment)
 
 
 def encoded_chunk(model: Model, mean_weight: float, chunk: Batch) -> Batch:
@@ -101,7 +102,7 @@ def fit_network(
     """
     settings, return_to_best = model.settings, None
     if not settings.solver.stochastic:
-        all_rows = model.batches(data, model.training_targets(data.y))
+        all_rows = model.blocks(data)
         result = train_lbfgs(
             model.objective,
             model.params.copy(),

@@ -68,16 +68,11 @@ class Features:
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
         """Return the features of a table, given its survey, which may be a merged one."""
-        owner = _unfitted(estimator, n_features_in_=survey.n_features)
-        if survey.names is not None:
-            owner.feature_names_in_ = np.array(survey.names, dtype=object)
-        return cls(owner, survey.reader)
+        return cls(_unfitted(estimator, survey.n_features, survey.names), survey.reader)
 
     def asked_by(self, estimator: BaseEstimator) -> Self:
         """Return the features of the same columns for another estimator, and for its y."""
-        known = {"n_features_in_": self.n_features, "feature_names_in_": self.names}
-        found = {name: value for name, value in known.items() if value is not None}
-        return replace(self, estimator=_unfitted(estimator, **found))
+        return replace(self, estimator=_unfitted(estimator, self.n_features, self.names))
 
     def read_part(self, X: Any) -> tuple[Self, Any]:
         """Return the features of another part of the table, with its levels, and the part.
@@ -156,8 +151,7 @@ class Features:
 
     def without_names(self) -> Self:
         """Return features that check the number of the columns of a table, but no names."""
-        nameless = _unfitted(self.estimator, n_features_in_=self.n_features)
-        return replace(self, estimator=nameless)
+        return replace(self, estimator=_unfitted(self.estimator, self.n_features))
 
     def read(self, X: Any, name: str = "X") -> Any:
         """Return X as a float array, CSR or ``RowBlocks``, with categories as level numbers.
@@ -236,10 +230,16 @@ def shown_names(names: Iterable[str] | None, n_features: int) -> list[str]:
     return [f"x{i}" for i in range(n_features)] if names is None else list(names)
 
 
-def _unfitted(estimator: BaseEstimator, **known: Any) -> Any:
-    """Return an estimator with the same parameters, not copied, and the known attributes."""
+def _unfitted(
+    estimator: BaseEstimator, n_features: int | None = None, names: Iterable[str] | None = None
+) -> Any:
+    """Return an estimator with the same parameters, not copied, that knows these columns."""
     unfitted = object.__new__(type(estimator))
-    vars(unfitted).update(estimator.get_params(deep=False), **known)
+    vars(unfitted).update(estimator.get_params(deep=False))
+    if n_features is not None:
+        unfitted.n_features_in_ = n_features
+    if names is not None:
+        unfitted.feature_names_in_ = np.array(names, dtype=object)
     return unfitted
 
 

@@ -1,9 +1,9 @@
 """The model of several targets: a model of labels or of numbers for each, with one network."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import fields, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
@@ -11,14 +11,13 @@ from sknet._base_model import Model
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._prediction import Arrays
 from sknet._settings import Settings
+from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
-from sknet.data.joint import LIBRARY, JointTarget, KnownTargets, columns_of, is_multioutput
-from sknet.data.kinds import naming
-from sknet.data.targets import ClassTarget
+from sknet.data.joint import JointTarget, columns_of
+from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.distributions import CALIBRATED
-from sknet.nn.joint import JointLoss, stretches
+from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.objective import Members, of_targets
 
 #: The weights of the targets that the network learns.
@@ -33,53 +32,6 @@ class JointModel(Model):
     loss: JointLoss
 
     @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> KnownTargets:
-        """Return what is known of each target in the rows that have it."""
-        parts, forms = {}, []
-        weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
-        columns = list(columns_of(data.y))
-        weights = [float(weight[one.known].sum()) for one in columns]
-        for name, numeric, known, values in columns:
-            own = data.choose(known)._replace(y=values)
-            kind = RegressionModel if numeric else ClassificationModel
-            own_settings = _settings_of(settings, name, numeric)
-            with naming(f"Target {name!r}"):
-                parts[name] = kind.measure_target(own_settings, own) if known.any() else None
-            forms.append(f"{name!r} ({'numbers' if numeric else 'labels'})")
-        library = (data.y.dtype.metadata or {}).get(LIBRARY)
-        weights_of_all = np.array([*weights, float(weight.sum())])
-        form = f"the targets {', '.join(forms)}"
-        return KnownTargets(parts, weights_of_all, data.weight_unit, form, library)
-
-    @staticmethod
-    def learn_target(
-        settings: Settings, known: KnownTargets, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, JointTarget]:
-        """Return the settings, and the encoder of all targets.
-
-        Raises
-        ------
-        ValueError
-            If no row has a target, or as the model of one target raises it.
-        """
-        if settings.class_weight is not None:
-            raise ValueError(
-                "class_weight is for one column of classes or a multi-label y, but y has "
-                f"{len(known.parts)} columns of classes. Give weights of rows as sample_weight."
-            )
-        if lacking := [name for name, part in known.parts.items() if part is None]:
-            raise ValueError(f"No row of y has the target(s) {lacking}. Leave them out.")
-        targets = []
-        for name, part in known.parts.items():
-            kind = _kind_of(part)
-            own = _settings_of(settings, name, kind.numeric_y)
-            own_classes = (classes or {}).get(name)
-            targets.append(kind.learn_target(own, part, dtype, own_classes)[1])
-        *weights, total = known.weights.tolist()
-        shares = tuple(weight / total for weight in weights)
-        return settings, JointTarget(tuple(known.parts), tuple(targets), shares, known.library)
-
-    @staticmethod
     def choose_loss(settings: Settings, target: JointTarget) -> JointLoss:
         """Return the sum of the losses of the targets.
 
@@ -88,50 +40,59 @@ class JointModel(Model):
         ValueError
             If a parameter or a loss does not suit several targets.
         """
-        kinds = [_kind_of(one) for one in target.targets]
-        of_each = [
-            _settings_of(settings, name, kind.numeric_y)
-            for name, kind in zip(target.names, kinds, strict=True)
-        ]
-        _check_losses(settings, [own.loss for own in of_each])
-        parts = zip(kinds, of_each, target.targets, strict=True)
-        losses = tuple(kind.choose_loss(own, one) for kind, own, one in parts)
+        check_several_targets(settings, len(target.parts))
+        losses = []
+        for name, one in target.parts.items():
+            kind = KINDS[type(one)]
+            own = settings.of_target(name, kind.numeric_y)
+            if own.loss.predicts_quantiles:
+                raise ValueError(
+                    f"A target has one column of predictions, but {own.loss!r} has several."
+                )
+            if own.loss.link.ordered:
+                raise ValueError(
+                    f"{own.loss!r} needs one target. Fit a network for each target."
+                )
+            losses.append((kind.choose_loss(own, one), one.n_outputs))
         given = settings.values.get("target_weights")
         by_name = given if isinstance(given, dict) else {}
-        if unknown := [name for name in by_name if name not in target.names]:
+        if unknown := [name for name in by_name if name not in target.parts]:
             raise ValueError(
-                f"target_weights has {unknown}, but the targets are {list(target.names)}."
+                f"target_weights has {unknown}, but the targets are {target.names}."
             )
-        weights = tuple(
-            float(by_name.get(name, 1)) / share
-            for name, share in zip(target.names, target.shares, strict=True)
-        )
+        shares = zip(target.parts, target.shares, strict=True)
+        weights = tuple(float(by_name.get(name, 1)) / share for name, share in shares)
         # The weight of a single target changes nothing.
-        learned = given == LEARNED and len(losses) > 1
-        return JointLoss(tuple(zip(losses, target.sizes, strict=True)), weights, learned)
+        return JointLoss(tuple(losses), weights, given == LEARNED and len(losses) > 1)
 
     # The models of single targets.
 
-    def alone(self, number: int) -> Any:
-        """Return the model of one target, whose raw predictions are some of this model's."""
-        target, (loss, _) = self.target.targets[number], self.loss.losses[number]
-        certainty = self.provenance.certainty
-        own = certainty[number] if isinstance(certainty, tuple) else certainty
-        known = {one.name: getattr(self, one.name) for one in fields(self)}
-        known |= {"settings": replace(self.settings, loss=loss), "target": target, "loss": loss}
-        known |= {"provenance": replace(self.provenance, certainty=own)}
-        if self.calibration is not None:
-            numbers = self.calibration[number : number + 1]
-            numbers = numbers[:, ~np.isnan(numbers[0])]
-            known["calibration"] = numbers if numbers.size else None
-        return _kind_of(target)(**known)
+    @cached_property
+    def models(self) -> list[Any]:
+        """The model of each target, whose raw predictions are some of this model's."""
+        return [self._alone(*one) for one in enumerate(self.target.targets)]
+
+    def _alone(self, number: int, target: Any) -> Any:
+        """Return the model of one target."""
+        loss, _ = self.loss.losses[number]
+        certainty, calibration = self.provenance.certainty, self.calibration
+        if isinstance(certainty, tuple):
+            certainty = certainty[number]
+        if calibration is not None:
+            own = calibration[number]
+            calibration = None if np.isnan(own).all() else own[np.newaxis, ~np.isnan(own)]
+        settings = replace(self.settings, loss=loss)
+        provenance = replace(self.provenance, certainty=certainty)
+        known = self.__getstate__() | {"settings": settings, "target": target, "loss": loss}
+        known |= {"provenance": provenance, "calibration": calibration}
+        return KINDS[type(target)](**known)
 
     def separated(self, number: int) -> Any:
         """Return the model of one target with a network of its own, which has all layers."""
         columns = self.loss.link.columns[number]
         n_varying = self.n_raw - self.loss.link.n_constant(self.n_raw)
         network, params = self.network.with_outputs(self.params, columns, n_varying)
-        return replace(self.alone(number), network=network, params=params)
+        return replace(self.models[number], network=network, params=params)
 
     @property
     def target_weights(self) -> list[float]:
@@ -143,11 +104,6 @@ class JointModel(Model):
             are_learned = [loss.not_negative for loss, _ in self.loss.losses]
             weights *= np.exp(np.where(are_learned, -logs, 0.0))
         return weights.tolist()
-
-    @cached_property
-    def models(self) -> list[Any]:
-        """The model of each target."""
-        return [self.alone(number) for number in range(len(self.target.names))]
 
     def each(self, raw: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
         """Yield the model of each target with its raw predictions."""
@@ -182,20 +138,6 @@ class JointModel(Model):
             if column.known.any():
                 model.check_target(column.values, f"{name}[{column.name!r}]")
 
-    def check_all_labels(self, y: Any) -> None:
-        """Check that each class of each target occurs in y."""
-        for model, column in self.columns(y):
-            model.check_all_labels(column.values)
-
-    def training_targets(self, y: Any) -> np.ndarray:
-        """Return encoded targets with label smoothing."""
-        Y = super().training_targets(y)
-        if amount := self.settings.values.get("label_smoothing"):
-            places = stretches(self.target.sizes)
-            for target, columns in zip(self.target.targets, places, strict=True):
-                Y[:, columns] = target.smooth(Y[:, columns], amount)
-        return Y
-
     def initial_change(self) -> Change:
         """Return the changes of the raw predictions of each target."""
         return self.loss.link.joined([model.initial_change() for model in self.models])
@@ -208,28 +150,19 @@ class JointModel(Model):
         changes = [model.rescaling_from(target) for model, target in pairs]
         return None if None in changes else self.loss.link.joined(changes)
 
-    def continued(self, settings: Settings) -> Self:
-        """Return this model to be trained further with other settings.
-
-        Raises
-        ------
-        ValueError
-            If the loss of a target has changed, or as every model raises it.
-        """
-        if self.choose_loss(settings, self.target).losses != self.loss.losses:
+    def check_loss(self, loss: JointLoss) -> None:
+        """Refuse to continue if the loss of a target has changed."""
+        if loss.losses != self.loss.losses:
             raise ValueError("The losses of the targets have changed since the last fit.")
-        return super().continued(settings)
 
-    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
-        """Return the model whose mean and scale of each target include further rows."""
-        found = []
-        for model, column in self.columns(data.y):
-            own = data.choose(column.known)._replace(y=column.values)
-            grows = column.numeric and column.known.any()
-            found.append(model.absorbed(own) if grows else (model.target, None))
-        targets, changes = zip(*found, strict=True)
-        change = self.loss.link.joined(changes)
-        return self.rescaled(replace(self.target, targets=targets), change, others)
+    def absorbed(self, data: Dataset) -> tuple[JointTarget, Change]:
+        """Return the targets with further rows, and the change of raw predictions for them."""
+        parts, changes = {}, []
+        for model, (name, _, known, values) in self.columns(data.y):
+            own, found = data.choose(known)._replace(y=values), (model.target, None)
+            parts[name], change = model.absorbed(own) if known.any() else found
+            changes.append(change)
+        return replace(self.target, parts=parts), self.loss.link.joined(changes)
 
     # Predictions.
 
@@ -258,41 +191,9 @@ class JointModel(Model):
         return tuple(np.hstack(one) for one in zip(*found, strict=True))
 
 
-def _kind_of(known: Any) -> Any:
-    """Return the class of the model of a target, given its encoder or what is known of it."""
-    has_labels = isinstance(known, ClassTarget) or hasattr(known, "labels")
-    return ClassificationModel if has_labels else RegressionModel
-
-
-def _settings_of(settings: Settings, name: Any, numeric: bool) -> Settings:
-    """Return the settings of the model of one target."""
-    loss: Any = settings.loss
-    if not isinstance(loss, Loss):
-        loss = loss.get(name) or (SquaredError() if numeric else MultinomialLogLoss())
-    return replace(settings, loss=loss)
-
-
-def _check_losses(settings: Settings, losses: list[Loss]) -> None:
-    """Refuse what several targets cannot have.
-
-    Raises
-    ------
-    ValueError
-        If there are monotonic constraints, or if the predictions of a target are several
-        quantiles or classes that have an order.
-    """
-    if settings.promise is not None:
-        raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
-    if several := [one for one in losses if one.predicts_quantiles]:
-        raise ValueError(
-            f"A target has one column of predictions, but {several[0]!r} has several."
-        )
-    if ordered := [one for one in losses if one.link.ordered]:
-        raise ValueError(f"{ordered[0]!r} needs one target. Fit a network for each target.")
-
-
-def model_class(numeric_y: bool, y: Any) -> type[Model]:
-    """Return the class of models for a checked y: numbers, labels, or several targets."""
-    if y.dtype.names is not None or (not numeric_y and is_multioutput(y)):
-        return JointModel
-    return RegressionModel if numeric_y else ClassificationModel
+#: The class of the models of a y, by the type of its target.
+KINDS: dict[type, type[Model]] = {
+    ClassTarget: ClassificationModel,
+    RegressionTarget: RegressionModel,
+    JointTarget: JointModel,
+}

@@ -3,21 +3,20 @@
 A model knows nothing of scikit-learn's estimators. An estimator keeps its model in ``_model``.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from copy import copy
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from sknet._base_model import Model
-from sknet._parameters import check_class_weight
 from sknet._prediction import Arrays
 from sknet._settings import Settings
-from sknet.data.batches import Batch, Dataset
-from sknet.data.kinds import LARGEST, SINGLE_LIMITS
+from sknet._target_learning import check_domain, check_precision, measure_target
+from sknet.data.batches import Dataset
+from sknet.data.kinds import LARGEST
 from sknet.data.targets import ClassTarget, RegressionTarget
-from sknet.data.weights import LabelCounts
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
@@ -34,24 +33,6 @@ class ClassificationModel(Model):
         "shows where the members disagree; the probabilities themselves say how uncertain y is."
     )
     target: ClassTarget
-
-    @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> LabelCounts:
-        """Return how often each label occurs."""
-        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
-
-    @staticmethod
-    def learn_target(
-        settings: Settings, known: LabelCounts, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, ClassTarget]:
-        """Return the settings, and the encoder of the given classes or of those of y."""
-        labels = known.labels_as_y()
-        target = ClassTarget().fit(labels, classes)
-        target.declared_, target.shares_ = known.order, known.shares_of(target.classes_)
-        target.check_labels(labels, "y")
-        if isinstance(settings.class_weight, str):
-            settings = settings.with_values(class_weight=known.balanced_weights())
-        return settings, target
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
@@ -89,19 +70,6 @@ class ClassificationModel(Model):
                 f"{name} declares the order {found}, but the network was fitted with the order "
                 f"{loss.classes}."
             )
-
-    def check_all_labels(self, y: Any) -> None:
-        """Check that each class occurs in y."""
-        self.target.check_all_labels(y)
-
-    def training_targets(self, y: Any) -> np.ndarray:
-        """Return encoded targets with label smoothing."""
-        Y, amount = super().training_targets(y), self.settings.label_smoothing
-        return self.target.smooth(Y, amount) if amount else Y
-
-    def strata(self, y: Any) -> Any:
-        """Return the class of each row, or None for a multi-label y."""
-        return None if self.target.kind == "multilabel" else y
 
     @property
     def thresholds(self) -> np.ndarray:
@@ -160,48 +128,18 @@ class RegressionModel(Model):
     )
     target: RegressionTarget
 
-    @staticmethod
-    def learn_target(
-        settings: Settings, known: RegressionTarget, dtype: np.dtype, classes: Any = None
-    ) -> tuple[Settings, RegressionTarget]:
-        """Return the settings, and the encoder of y, which knows its scale.
-
-        Raises
-        ------
-        ValueError
-            If float32 cannot hold y, or if the loss divides y by its mean, and all values of an
-            output are zero.
-        """
-        check_precision(known, settings, dtype)
-        if not (known.scale_ > 0).all():
-            raise ValueError(f"{type(settings.loss).__name__} needs a y that is not all zero.")
-        return settings, known
-
-    @staticmethod
-    def measure_target(settings: Settings, data: Dataset) -> RegressionTarget:
-        """Return the encoder of a part of y, which may be zero throughout."""
-        check_domain(settings.loss, data.y, "y")
-        target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
-        return target.fit(data.y, data.sample_weight, data.weight_unit)
-
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse another number of outputs, and numbers outside of the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
-    def continued(self, settings: Settings) -> Self:
-        """Return this model to be trained further with other settings."""
-        if self.target.shift != settings.loss.shifts_y:
+    def check_loss(self, loss: Loss) -> None:
+        """Refuse a loss that scales y in another way than that of the last fit."""
+        if self.target.shift != loss.shifts_y:
             raise ValueError(
-                f"{type(settings.loss).__name__} scales y differently from the loss of the "
-                "last fit, so training cannot continue from its parameters. Fit a clone."
+                f"{type(loss).__name__} scales y differently from the loss of the last fit, "
+                "so training cannot continue from its parameters. Fit a clone."
             )
-        return super().continued(settings)
-
-    def absorb(self, data: Dataset, others: Iterable[np.ndarray]) -> Self:
-        """Return the model whose mean and scale of y include further rows."""
-        target, change = self.absorbed(data)
-        return self if change is None else self.rescaled(target, change, others)
 
     def absorbed(self, data: Dataset) -> tuple[RegressionTarget, Change | None]:
         """Return the target with further rows, and the change of raw predictions for it.
@@ -210,7 +148,7 @@ class RegressionModel(Model):
         scale would keep the predictions the same.
         """
         after = copy(self.target)
-        after.merge(self.measure_target(self.settings, data))
+        after.merge(measure_target(self.settings, data, numeric=True))
         rescaling = replace(self, target=after).rescaling_from(self.target)
         return (self.target, None) if rescaling is None else (after, rescaling)
 
@@ -299,77 +237,3 @@ class RegressionModel(Model):
 
         of_y = deviation if link.predicts_std else None
         return (members or self.members).predictions(raw, predict, with_std, of_y)
-
-
-def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:
-    """Return the weight of each row times the weight of its class, or None without both.
-
-    A regression has no ``class_weight``.
-    """
-    if (class_weight := settings.class_weight) is None:
-        return rows.sample_weight
-    check_class_weight(class_weight, target.classes_.tolist())
-    by_class = target.class_weights(class_weight, rows.y)
-    return by_class if rows.sample_weight is None else by_class * rows.sample_weight
-
-
-def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
-    """Return the rows with class weights applied.
-
-    The products of the weights are in own units.
-
-    Raises
-    ------
-    ValueError
-        If no row is left with a positive weight.
-    """
-    weight = row_weights(settings, target, data)
-    if weight is data.sample_weight:
-        return data
-    return data._replace(sample_weight=weight).in_own_units("class_weight times sample_weight")
-
-
-def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
-    """Refuse targets that the loss is not defined for.
-
-    Raises
-    ------
-    ValueError
-        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
-        used for several outputs.
-    """
-    if not loss.in_domain(y):
-        raise ValueError(
-            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
-            f"to {y.max():.6g}."
-        )
-    n_outputs = 1 if y.ndim == 1 else y.shape[1]
-    if n_outputs > 1 and loss.predicts_quantiles:
-        raise ValueError(
-            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
-            "regressor for each output, or give one quantile."
-        )
-
-
-def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
-    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
-
-    Raises
-    ------
-    ValueError
-        If the predictions are float32, or if y is not scaled and the network computes in
-        float32, and y is much too large or too small for float32.
-    """
-    low, high = SINGLE_LIMITS
-    if not target.fits(dtype):
-        raise ValueError(
-            "X is float32, and so are its predictions, but float32 cannot hold them: the "
-            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
-            "Pass X as float64, or train on y in other units."
-        )
-    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
-        raise ValueError(
-            "With standardize=False the network is trained on y as it is, in float32, but the "
-            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
-            "dtype='float64' or standardize=True, or train on y in other units."
-        )

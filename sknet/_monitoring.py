@@ -60,7 +60,7 @@ class Validation:
     def __init__(self, model: Model, held_out: HeldOut):
         self._model = model
         self._objective = model.objective
-        self._batches = model.validation_blocks(held_out.data)
+        self._batches = model.blocks(held_out.data, smooth=False)
         self._workspace = Workspace(model.network, self._batches.batch_size, model.params.dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":
@@ -159,7 +159,7 @@ def held_out_predictions(
     by_member = same_rows(held_out.data, CALIBRATION_ROWS)
     data = by_member.with_row_weights()
     # Each row is needed once, so that no encoded rows are kept.
-    batches = model.validation_blocks(data, encoded_bytes=0)
+    batches = model.blocks(data, encoded_bytes=0, smooth=False)
     raw = raw_predictions(model, batches)
     members = model.members
     if by_member.is_cross_fitted:

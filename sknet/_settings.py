@@ -20,7 +20,7 @@ from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
 from sknet.nn.lbfgs import SOLVERS
-from sknet.nn.losses import LOSSES
+from sknet.nn.losses import LOSSES, Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.monotone import Promise
 from sknet.nn.network import Network
 from sknet.nn.optimizers import Optimizer, Solver
@@ -222,6 +222,22 @@ class Settings:
     def with_values(self, **values: Any) -> "Settings":
         """Return settings with other values of some parameters."""
         return replace(self, values={**self.values, **values})
+
+    def of_target(self, name: Any, numeric: bool) -> "Settings":
+        """Return the settings of the model of one of several targets."""
+        loss: Any = self.loss
+        if not isinstance(loss, Loss):
+            loss = loss.get(name) or (SquaredError() if numeric else MultinomialLogLoss())
+        return replace(self, loss=loss)
+
+    def balanced(self, known: Any) -> "Settings":
+        """Return settings with numbers for ``class_weight="balanced"``.
+
+        ``known`` is what is known of y; only labels have such a weight.
+        """
+        if self.class_weight != "balanced":
+            return self
+        return self.with_values(class_weight=known.balanced_weights())
 
     @property
     def n_separate(self) -> int:

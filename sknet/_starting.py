@@ -18,11 +18,13 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 
 from sknet._auto import Facts
+from sknet._base_model import learn_encoder
 from sknet._input import Features
-from sknet._joint_model import model_class
-from sknet._model import Model, weigh
+from sknet._joint_model import KINDS
+from sknet._model import Model
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
+from sknet._target_learning import learn_target, measure_target, weigh
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_surveys, survey_rows
@@ -39,13 +41,12 @@ def facts_of(
 
     ``n_rows`` is the number of rows of the whole table, and ``known`` are other facts.
     """
-    n_columns, numeric_y = features.n_features, features.numeric_y
-    n_levels = [len(levels) for levels in features.reader.levels_]
-    n_dates = len(features.reader.of_kind(DateColumn))
+    reader, numeric_y = features.reader, features.numeric_y
+    n_levels, n_dates = list(map(len, reader.levels_)), len(reader.of_kind(DateColumn))
     # Several targets have a loss each.
-    ordered = uses_order(getattr(features.estimator, "loss", None))
-    facts = Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates)
-    return facts._replace(ordered_y=ordered, **known)
+    known["ordered_y"] = uses_order(getattr(features.estimator, "loss", None))
+    n_columns = features.n_features
+    return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, **known)
 
 
 def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
@@ -106,12 +107,13 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
             "whose first output of each number is the number."
         )
+    constraint = None if parameters["interaction_cst"] is None else "interaction_cst"
+    constraint = "monotonic_cst" if monotone else constraint
     separate = not parameters["share_weights"] and parameters["n_members"] != 1
-    if separate and (is_sparse or monotone or parameters["interaction_cst"] is not None):
-        name = "interaction_cst" if not monotone else "monotonic_cst"
+    if separate and (unsuited := "sparse X" if is_sparse else constraint):
         raise ValueError(
-            f"share_weights=False cannot be used with {'sparse X' if is_sparse else name}. Set "
-            "share_weights=True, or 'auto'."
+            f"share_weights=False cannot be used with {unsuited}. Set share_weights=True, or "
+            "'auto'."
         )
     normalization = parameters["normalization"]
     if monotone and normalization is not None:
@@ -119,10 +121,9 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
             "rises lowers the others of its row. Set normalization=None."
         )
-    if has_components and (monotone or parameters["interaction_cst"] is not None):
-        name = "monotonic_cst" if monotone else "interaction_cst"
+    if has_components and constraint:
         raise ValueError(
-            f"n_components={n_components} cannot be used with {name}: a component mixes "
+            f"n_components={n_components} cannot be used with {constraint}: a component mixes "
             "columns. Set n_components=0, or 'auto'."
         )
 
@@ -163,14 +164,14 @@ def start_model(
     """
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
-    kind = model_class(features.numeric_y, data.y)
-    known = kind.measure_target(settings, data)
-    settings, target = kind.learn_target(settings, known, data.X.dtype, classes)
+    known = measure_target(settings, data, features.numeric_y)
+    settings, target = learn_target(settings, known, data.X.dtype, classes)
     # The encodings are those of the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
-    in_chunks = n_earlier is not None
-    return kind.start(settings, survey, target, streams["init"], keep_rare=in_chunks)
+    encoder = learn_encoder(settings, survey, target, keep_rare=n_earlier is not None)
+    kind = KINDS[type(target)]
+    return kind.start(settings, features.reader, encoder, target, streams["init"])
 
 
 def continue_model(
@@ -198,10 +199,10 @@ def continue_model(
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     facts = facts._replace(n_rows=n_rows or data.n_rows)
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
-    if isinstance(settings.class_weight, str):  # "balanced"
-        counts = model.measure_target(settings, data)
-        settings = settings.with_values(class_weight=counts.balanced_weights())
     model = model.continued(settings)
+    if settings.class_weight == "balanced":
+        known = measure_target(settings, data, features.numeric_y)
+        model = replace(model, settings=settings.balanced(known))
     model.check_target(data.y, "y", data.order)
     params = model.params if params is None else params
     return model.with_params(params.astype(settings.dtype, copy=False))
@@ -245,11 +246,11 @@ def transfer_model(
     facts = facts_of_rows(features, data)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
-    kind = model_class(features.numeric_y, data.y)
-    known = kind.measure_target(settings, data)
-    settings, target = kind.learn_target(settings, known, data.X.dtype)
+    known = measure_target(settings, data, features.numeric_y)
+    settings, target = learn_target(settings, known, data.X.dtype)
     encoder = source.encoder.with_late_scales(data)
-    model = kind.initial(settings, source.reader, encoder, target, streams["init"])
+    kind = KINDS[type(target)]
+    model = kind.start(settings, source.reader, encoder, target, streams["init"])
     return model.with_layers_of(source, weigh(settings, target, data))
 
 
@@ -263,14 +264,11 @@ class Look(NamedTuple):
     ----------
     survey : Survey
         The survey of its X, without a sample.
-    kind : type of Model
-        The class of models for its y.
-    target : LabelCounts, RegressionTarget or KnownTargets
+    target : LabelCounts, RegressionTarget or JointTarget
         The weighted counts of the labels in its y, the scale of its y, or both by target.
     """
 
     survey: Survey
-    kind: type[Model]
     target: Any
 
 
@@ -296,8 +294,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     survey = survey_rows(data, features.reader, features.names, part=part)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(features.estimator, facts)
-    kind = model_class(features.numeric_y, data.y)
-    return Look(survey, kind, kind.measure_target(settings, weighted))
+    return Look(survey, measure_target(settings, weighted, features.numeric_y))
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:
@@ -310,7 +307,7 @@ def merge_looks(looks: Sequence[Look]) -> Look:
     """
     survey = merge_surveys([one.survey for one in looks])
     target = merge_targets([(one.survey.part, one.target) for one in looks])
-    return Look(survey, looks[0].kind, target)
+    return Look(survey, target)
 
 
 @dataclass(frozen=True)
@@ -323,7 +320,6 @@ class Agreement:
         The columns of the table.
     survey : Survey
         The survey of the whole X, without a sample.
-    kind : type of Model
     settings : Settings
         The settings of the fit.
     target : ClassTarget, RegressionTarget or JointTarget
@@ -332,7 +328,6 @@ class Agreement:
 
     features: Features
     survey: Survey
-    kind: type[Model]
     settings: Settings
     target: Any
 
@@ -348,7 +343,9 @@ class Agreement:
             Draws the parameters.
         """
         survey = replace(self.survey, sample=Dataset(*join(samples)))
-        return self.kind.start(self.settings, survey, self.target, rng)
+        encoder = learn_encoder(self.settings, survey, self.target)
+        kind = KINDS[type(self.target)]
+        return kind.start(self.settings, survey.reader, encoder, self.target, rng)
 
 
 def agree(estimator: BaseEstimator, look: Look) -> Agreement:
@@ -359,9 +356,8 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     ValueError
         If the parameters do not suit the table, or if y does not suit the loss.
     """
-    survey, kind, known = look
+    survey, known = look
     features = Features.of(estimator, survey)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
     settings = settle(estimator, facts, features.promise)
-    learned = kind.learn_target(settings, known, survey.dtype)
-    return Agreement(features, survey, kind, *learned)
+    return Agreement(features, survey, *learn_target(settings, known, survey.dtype))

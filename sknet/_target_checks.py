@@ -11,8 +11,8 @@ from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
 from sknet._requirements import check_sample_weight
-from sknet.data import frames
-from sknet.data.joint import LIBRARY, NAMES, columns_of, fields_of, is_multioutput, known_rows
+from sknet.data import frames, joint
+from sknet.data.joint import columns_of, is_multioutput, known_rows
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
 from sknet.nn.losses import LOSSES
 
@@ -73,12 +73,7 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
         key: _check_column(column, wanted.get(key), f"{name}[{key!r}]")
         for key, column in columns.items()
     }
-    dtypes = [(str(key), column.dtype) for key, column in fields.items()]
-    dtype = np.dtype(dtypes, metadata={LIBRARY: library, NAMES: tuple(fields)})
-    found = np.empty(len(next(iter(fields.values()))), dtype)
-    for key, column in fields.items():
-        found[str(key)] = column
-    return found
+    return joint.structured(fields, library)
 
 
 def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
@@ -92,7 +87,7 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
     if getattr(getattr(y, "dtype", None), "names", None):
-        return dict(fields_of(y)), (y.dtype.metadata or {}).get(LIBRARY)
+        return dict(joint.fields_of(y)), joint.library_of(y)
     if isinstance(y, list | tuple):
         y = np.asarray(as_array(y, name, LABELS))
     table = frames.wrapped(y, name)
@@ -136,14 +131,14 @@ def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
     Objects that are all numbers, truth values or text, as between gaps, become an array.
     """
     values = np.asarray(column)
-    if values.dtype != object:
+    if values.dtype == object:
+        known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
+        objects = values[known].tolist()
+        found: NDArray[Any] = np.array(objects)
+        if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
+            return known, found
+    else:
         known = known_rows(values)
-        return known, frames.take_rows(column, np.flatnonzero(known))
-    known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
-    objects = values[known].tolist()
-    found: NDArray[Any] = np.array(objects)
-    if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
-        return known, found
     return known, frames.take_rows(column, np.flatnonzero(known))
 
 

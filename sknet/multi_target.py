@@ -111,9 +111,7 @@ class NNMultiTarget(BaseNN):
     @property
     def classes_(self) -> dict[str, np.ndarray]:
         """The classes of each target that has labels."""
-        target = self._joint.target
-        named = zip(target.names, target.targets, strict=True)
-        return {name: one.classes_ for name, one in named if hasattr(one, "classes_")}
+        return {name: one.classes_ for name, one in self._joint.target.of_labels.items()}
 
     @property
     def target_weights_(self) -> dict[str, float]:
@@ -123,11 +121,16 @@ class NNMultiTarget(BaseNN):
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
         """For each target, a fitted NNRegressor or NNClassifier that predicts the same."""
-        joint = self._joint
-        return {
-            name: self._estimator_of(joint.separated(number))
-            for number, name in enumerate(joint.target.names)
-        }
+        joint, own = self._joint, self.get_params(deep=False)
+        estimators = {}
+        for number, name in enumerate(joint.target.names):
+            model = joint.separated(number)
+            cls = NNRegressor if model.numeric_y else NNClassifier
+            shared = {key: own[key] for key in defaults(cls) if key in own}
+            estimators[name] = cls(**shared, loss=model.loss)
+            fitted: Any = fitted_attributes(self._features, model, self.history_)
+            estimators[name].__dict__.update(fitted)
+        return estimators
 
     @available_if(available_with_stochastic_solver)
     @hinting
@@ -266,21 +269,7 @@ class NNMultiTarget(BaseNN):
 
     def _columns(self, X: Any) -> dict[str, np.ndarray]:
         """Return the predictions of each target by its name."""
-        target, found = self._joint.target, self._predict(X, self._joint.values)
-        return {
-            name: one.labels(values) if hasattr(one, "labels") else values
-            for name, one, values in zip(target.names, target.targets, found, strict=True)
-        }
-
-    def _estimator_of(self, model: Any) -> NNClassifier | NNRegressor:
-        """Return the fitted estimator of a model of one target."""
-        cls = NNRegressor if model.numeric_y else NNClassifier
-        own = self.get_params(deep=False)
-        known = {name: own[name] for name in defaults(cls) if name in own}
-        estimator = cls(**known, loss=model.loss)
-        fitted: Any = fitted_attributes(self._features, model, self.history_)
-        estimator.__dict__.update(fitted)
-        return estimator
+        return self._joint.target.in_form_of_y(self._predict(X, self._joint.values))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

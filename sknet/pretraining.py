@@ -9,15 +9,15 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import clone
 
-from sknet._auto import Facts, choose
+from sknet._auto import choose
 from sknet._base import BaseNN
-from sknet._base_model import Model, survey_encoder
+from sknet._base_model import Model, learn_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
 from sknet._requirements import fit_context, kind_of
 from sknet._run import Run
 from sknet._settings import Settings
-from sknet._starting import PretrainedNetwork, facts_of, settle
+from sknet._starting import PretrainedNetwork, facts_of_rows, settle
 from sknet.data.batches import Dataset
 from sknet.data.draws import Corruption
 from sknet.data.encoding import ColumnsTarget
@@ -97,21 +97,17 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
         kind = "sparse" if sparse.issparse(X) else "read in blocks"
         raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass some.")
     run, data = Run.start(estimator.random_state), Dataset(X)
-    facts = facts_of(features, data.n_rows, X.dtype, is_sparse=False)
-    settings = settle(estimator.set_params(**_members(estimator, facts)), facts)
-    survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
-    encoder = survey_encoder(settings, survey)
-    target = ColumnsTarget(encoder, corruption)
-    model = ColumnsModel.initial(settings, survey.reader, encoder, target, run.streams["init"])
-    result = fit_network(model, data._replace(y=X), None, run, budget=budget)
-    return PretrainedNetwork(features, model.trained(result), result.history)
-
-
-def _members(estimator: BaseNN, facts: Facts) -> dict[str, Any]:
-    """Return the parameters of members that are "auto", for the few rows with targets."""
+    facts = facts_of_rows(features, data)
     few = facts._replace(n_rows=min(facts.n_rows, LABELLED_ROWS))
     chosen = choose(estimator.get_params(deep=False), few, {})
-    return {name: chosen[name] for name in ("n_members", "share_weights") if name in chosen}
+    members = {name: chosen[name] for name in ("n_members", "share_weights") if name in chosen}
+    settings = settle(estimator.set_params(**members), facts)
+    survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
+    encoder = learn_encoder(settings, survey)
+    target = ColumnsTarget(encoder, corruption)
+    model = ColumnsModel.start(settings, survey.reader, encoder, target, run.streams["init"])
+    result = fit_network(model, data._replace(y=X), None, run, budget=budget)
+    return PretrainedNetwork(features, model.trained(result), result.history)
 
 
 def _check_parameters(estimator: BaseNN) -> None:

@@ -480,6 +480,14 @@ def test_what_several_columns_of_classes_cannot_have(classes, forbid_training):
         NNClassifier().partial_fit(X, Y)
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", {"a": 2.0}])
+def test_a_warm_start_of_several_columns_of_classes_refuses_class_weight(classes, class_weight):
+    X, Y = classes
+    network = NNClassifier(warm_start=True, **BRIEF).fit(X, Y)
+    with pytest.raises(ValueError, match="class_weight is for one column"):
+        network.set_params(class_weight=class_weight).fit(X, Y)
+
+
 def test_smoothed_labels_are_those_of_each_column(classes):
     X, Y = classes
     fitted = NNClassifier(label_smoothing=0.3, **BRIEF).fit(X, Y)

@@ -5,7 +5,7 @@ structured array with a field for each target: float64 for numbers, and another 
 labels. A row may lack a target, as NaN or None.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 
-from sknet.data.targets import ClassTarget, RegressionTarget
-from sknet.data.weights import Floats, LabelCounts
+from sknet.data.targets import ClassTarget, Target
+from sknet.data.weights import Floats
 
 #: The key of the dtype's metadata that says of which library the user's y was.
 LIBRARY = "library"
@@ -38,12 +38,28 @@ def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
     return values == values
 
 
+def structured(fields: dict[Any, NDArray[Any]], library: str | None) -> NDArray[Any]:
+    """Return a structured array of columns by name, which knows the library of a frame."""
+    dtypes = [(str(name), column.dtype) for name, column in fields.items()]
+    dtype = np.dtype(dtypes, metadata={LIBRARY: library, NAMES: tuple(fields)})
+    y = np.empty(len(next(iter(fields.values()))), dtype)
+    for name, column in fields.items():
+        y[str(name)] = column
+    return y
+
+
 def fields_of(y: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
     """Yield the names and the columns of a structured array."""
     metadata: Any = y.dtype.metadata or {}
     fields = y.dtype.names or ()
     for name, field in zip(metadata.get(NAMES, fields), fields, strict=True):
         yield name, y[field]
+
+
+def library_of(y: NDArray[Any]) -> str | None:
+    """Return the library of the frame that the user gave as y, or None if it was none."""
+    metadata: Any = y.dtype.metadata or {}
+    return metadata.get(LIBRARY)
 
 
 def columns_of(y: NDArray[Any]) -> Iterator[Column]:
@@ -67,13 +83,17 @@ def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 @dataclass
-class KnownTargets:
-    """What is known of each target after a look at a table, or at a part of one.
+class JointTarget(Target):
+    """Several targets, whose encoded columns stand side by side.
+
+    After a look at a table, or at a part of one, the parts are what is known of each target.
+    They become encoders when all rows have been looked at.
 
     Attributes
     ----------
-    parts : dict of str to LabelCounts, RegressionTarget or None
-        The counts of labels or the scale of each target; None if all rows lack it.
+    parts : dict of str to ClassTarget, RegressionTarget, LabelCounts or None
+        The encoder of each target by its name or position, or the counts of its labels. None
+        if no row has had the target.
     weights : ndarray of shape (n_targets + 1,)
         The sum of the weights of the rows that have each target, and of all rows.
     unit : float
@@ -84,11 +104,12 @@ class KnownTargets:
         The library of the user's y, if that was a frame.
     """
 
-    parts: dict[Any, LabelCounts | RegressionTarget | None]
+    parts: dict[Any, Any]
     weights: Floats
     unit: float
     form: str
     library: str | None
+    kind = "multioutput"
 
     def merge(self, other: Self) -> None:
         """Add what is known of further rows.
@@ -102,62 +123,68 @@ class KnownTargets:
         self.weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)
         self.unit = unit
         for name, part in other.parts.items():
-            own: Any = self.parts[name]
-            if own is None or part is None:
-                self.parts[name] = part if own is None else own
-                continue
-            if own.form != part.form:
-                raise ValueError(
-                    f"The parts differ: target {name!r} has {own.form} and {part.form}."
-                )
-            own.merge(part)
-
-
-@dataclass
-class JointTarget:
-    """Several targets, whose encoded columns stand side by side.
-
-    Attributes
-    ----------
-    names : tuple
-        The names of the targets, or their positions.
-    targets : tuple of ClassTarget or RegressionTarget
-    shares : tuple of float
-        The share of the weighted training rows that have each target.
-    library : str or None
-        The library of the user's y, if that was a frame.
-    """
-
-    names: tuple[Any, ...]
-    targets: tuple[Any, ...]
-    shares: tuple[float, ...]
-    library: str | None = None
-    kind = "multioutput"
+            own = self.parts[name]
+            if own is None:
+                self.parts[name] = part
+            elif part is not None:
+                if own.form != part.form:
+                    raise ValueError(
+                        f"The parts differ: target {name!r} has {own.form} and {part.form}."
+                    )
+                own.merge(part)
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """The number of encoded columns of each target."""
-        return tuple(target.n_outputs for target in self.targets)
+    def shares(self) -> list[float]:
+        """The share of the weighted training rows that have each target."""
+        *weights, total = self.weights.tolist()
+        return [weight / total for weight in weights]
+
+    @property
+    def names(self) -> list[Any]:
+        """The names of the targets, or their positions."""
+        return list(self.parts)
+
+    @property
+    def targets(self) -> list[Any]:
+        """What the parts are, in the order of the columns of y."""
+        return list(self.parts.values())
 
     @property
     def n_outputs(self) -> int:
         """The number of encoded columns of all targets."""
-        return sum(self.sizes)
+        return sum(target.n_outputs for target in self.targets)
+
+    @property
+    def of_labels(self) -> dict[Any, ClassTarget]:
+        """The targets that have labels, by name."""
+        return {k: one for k, one in self.parts.items() if isinstance(one, ClassTarget)}
 
     @property
     def classes_(self) -> list[NDArray[Any]]:
         """The classes of each target that has labels."""
-        return [one.classes_ for one in self.targets if isinstance(one, ClassTarget)]
+        return [one.classes_ for one in self.of_labels.values()]
+
+    def columns(self, y: NDArray[Any]) -> Iterator[tuple[Any, Column]]:
+        """Yield each target with its column of a checked y."""
+        return zip(self.targets, columns_of(y), strict=True)
+
+    def _split(self, Y: Floats) -> list[Floats]:
+        """Return the encoded columns of each target."""
+        sizes = [target.n_outputs for target in self.targets]
+        return np.split(Y, np.cumsum(sizes)[:-1], axis=1)
 
     def transform(self, y: NDArray[Any], dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs); NaN is a missing target."""
-        Y, start = np.full((len(y), self.n_outputs), np.nan, dtype), 0
-        for target, column in zip(self.targets, columns_of(y), strict=True):
-            stop = start + target.n_outputs
+        Y = np.full((len(y), self.n_outputs), np.nan, dtype)
+        for (target, column), own in zip(self.columns(y), self._split(Y), strict=True):
             if column.known.any():
-                Y[column.known, start:stop] = target.transform(column.values, dtype)
-            start = stop
+                own[column.known] = target.transform(column.values, dtype)
         return Y
+
+    def smooth(self, Y: Floats, amount: float) -> Floats:
+        """Return encoded targets, of labels mixed with equal shares of all classes."""
+        parts = zip(self.targets, self._split(Y), strict=True)
+        return np.hstack([target.smooth(own, amount) for target, own in parts])
 
     def check_columns(self, y: NDArray[Any], name: str) -> None:
         """Check that y, which messages call ``name``, has the targets of training.
@@ -167,24 +194,33 @@ class JointTarget:
         ValueError
             If it has others.
         """
-        found = tuple(one.name for one in columns_of(y)) if y.ndim == 2 or y.dtype.names else ()
+        found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
         if found != self.names:
             raise ValueError(
-                f"{name} must have the targets {list(self.names)}, as in training, got "
-                f"{list(found) or 'one column'}."
+                f"{name} must have the targets {self.names}, as in training, got "
+                f"{found or 'one column'}."
             )
 
-    def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
+    def check_all_labels(self, y: NDArray[Any]) -> None:
+        """Check that each class of each target occurs in y."""
+        for target, column in self.columns(y):
+            target.check_all_labels(column.values)
+
+    def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at places among the classes, with a column for each target."""
-        columns = zip(self.targets, places.T, strict=True)
-        return np.column_stack([target.labels(own) for target, own in columns])
+        return np.column_stack([*self.in_form_of_y(values.T).values()])
+
+    def in_form_of_y(self, values: Iterable[NDArray[Any]]) -> dict[Any, NDArray[Any]]:
+        """Return the predictions of each target by name, given those of :class:`Target`."""
+        parts = zip(self.parts.items(), values, strict=True)
+        return {name: target.labels(own) for (name, target), own in parts}
 
     def by_target(self, columns: NDArray[Any]) -> list[NDArray[Any]]:
         """Return probabilities or logits of labels as an array for each target that has them.
 
         ``columns`` has those of all targets side by side.
         """
-        targets = [one for one in self.targets if isinstance(one, ClassTarget)]
+        targets = self.of_labels.values()
         sizes = [one.classes_.size for one in targets]
         if sum(sizes) != columns.shape[1]:
             sizes = [one.n_outputs for one in targets]

@@ -9,14 +9,42 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
-from sknet.data.weights import Floats, dense, label_weights, power_of_two
+from sknet.data.weights import Floats, LabelCounts, dense, label_weights, power_of_two
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, in whatever units y is.
 CONSTANT_SHARE = 2.0**-10
 
 
-class ClassTarget:
+class Target:
+    """Base class of what turns y into columns that a network predicts, and back.
+
+    Its methods are those that only labels need. By default, numbers stay as they are.
+    """
+
+    def check_all_labels(self, y: Any) -> None:
+        """Check that each class occurs in y.
+
+        Raises
+        ------
+        ValueError
+            If y lacks a class.
+        """
+
+    def smooth(self, Y: Floats, amount: float) -> Floats:
+        """Return encoded targets, of labels mixed with equal shares of all classes."""
+        return Y
+
+    def strata(self, y: Any) -> Any:
+        """Return the class of each row, whose shares a validation split keeps, or None."""
+        return None
+
+    def labels(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return predictions in the form of y, given numbers or the places of classes."""
+        return values
+
+
+class ClassTarget(Target):
     """Class labels as columns of zeros and ones.
 
     Two classes become one column, more classes one column each. A multi-label y has one
@@ -38,6 +66,21 @@ class ClassTarget:
     classes_: NDArray[Any]
     declared_: tuple[Any, ...] = ()
     shares_: Floats
+
+    @classmethod
+    def of(cls, counts: LabelCounts, classes: ArrayLike | None = None) -> Self:
+        """Return the target of the labels that have been counted, or of the given classes.
+
+        Raises
+        ------
+        ValueError
+            If a label is not among the given classes.
+        """
+        labels = counts.labels_as_y()
+        target = cls().fit(labels, classes)
+        target.check_labels(labels, "y")
+        target.declared_, target.shares_ = counts.order, counts.shares_of(target.classes_)
+        return target
 
     def fit(self, y: Any, classes: ArrayLike | None = None) -> Self:
         """Learn the classes from y, or take the given ones."""
@@ -79,13 +122,7 @@ class ClassTarget:
             )
 
     def check_all_labels(self, y: Any) -> None:
-        """Check that each class occurs in y. The columns of a multi-label y may be empty.
-
-        Raises
-        ------
-        ValueError
-            If y lacks a class.
-        """
+        """Check that each class occurs in y. The columns of a multi-label y may be empty."""
         if self.kind == "multilabel":
             return
         missing = np.setdiff1d(self.classes_, y)
@@ -152,6 +189,10 @@ class ClassTarget:
         n_values = self.classes_.size if self.kind == "multiclass" else 2
         return Y * (1 - amount) + amount / n_values
 
+    def strata(self, y: Any) -> Any:
+        """Return the class of each row, or None for a multi-label y."""
+        return None if self.kind == "multilabel" else y
+
     def places(self, decision: Floats) -> NDArray[np.intp]:
         """Return the numbers of the most probable classes, or 0 and 1 for each label.
 
@@ -162,9 +203,9 @@ class ClassTarget:
         places = (decision > 0).astype(int)
         return places[:, 0] if self.kind == "binary" else places
 
-    def labels(self, places: NDArray[np.intp]) -> NDArray[Any]:
+    def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at the given places among the classes."""
-        return places if self.kind == "multilabel" else self.classes_[places]
+        return values if self.kind == "multilabel" else self.classes_[values]
 
     def by_target(self, columns: NDArray[Any]) -> Any:
         """Return columns of predictions in the form of the user; the logit of two is flat."""
@@ -182,7 +223,7 @@ class ClassTarget:
         return self.shares_, np.sqrt(self.shares_ * (1 - self.shares_))
 
 
-class RegressionTarget:
+class RegressionTarget(Target):
     """Numbers with mean zero and standard deviation one in each column.
 
     Parameters
@@ -304,7 +345,7 @@ class RegressionTarget:
 def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
     """Return what is known of the whole y, given the names of its parts and what each tells.
 
-    That is a LabelCounts, a RegressionTarget, or KnownTargets.
+    That is a LabelCounts, a RegressionTarget, or JointTarget.
 
     Raises
     ------

@@ -142,7 +142,7 @@ class DaskNN(BaseEstimator):
             Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps, budget
         )
         self._fitted, self.n_shards_ = local, n_shards
-        conclude(local, features, model, result)
+        conclude(local, features, model.trained(result), result)
         return self
 
     def to_local(self) -> BaseNN:

@@ -15,12 +15,13 @@ from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
 from sknet._base import BaseNN
 from sknet._fitting import calibrated
 from sknet._input import Features, read_training
-from sknet._model import Model, row_weights
+from sknet._model import Model
 from sknet._monitoring import reporter
 from sknet._parameters import check_random_split
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import Agreement, Look, agree, look_at, merge_looks
+from sknet._target_learning import row_weights
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.chunks import as_chunk
 from sknet.data.draws import draw_rows, most_copied_rows
@@ -138,7 +139,7 @@ def fit_on_cluster(
         shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer, budget), shards.n_validation
         rows = Dataset(*join([rows for rows, _ in samples]))
-        batches = model.batches(rows, model.training_targets(rows.y), encoded_bytes=0)
+        batches = model.blocks(rows, encoded_bytes=0)
         result = calibrated(model, result, None, batches)
     n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)

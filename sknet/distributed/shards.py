@@ -242,9 +242,8 @@ def make_shard(
     if data.n_rows * model.settings.split.fraction >= 1 and data.n_rows >= 3:
         split_seed = int(np.random.default_rng((seed, number)).integers(2**31))
         data, held_out = split_off_validation(model, data, split_seed)
-    Y, batch_size = model.training_targets(data.y), model.settings.batch_size
-    batches = model.batches(data, Y, batch_size, math.inf)
-    validation = held_out and model.validation_blocks(held_out, math.inf)
+    batches = replace(model.blocks(data, math.inf), batch_size=model.settings.batch_size)
+    validation = held_out and model.blocks(held_out, math.inf, smooth=False)
     weight, held_weight = _sum_of_weights(data), _sum_of_weights(held_out) if held_out else 0.0
     return Shard(model, batches, validation, (seed, number), weight, held_weight)
 

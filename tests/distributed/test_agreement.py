@@ -73,8 +73,9 @@ def test_the_levels_are_counted_as_in_one_table(kind, weight, monkeypatch):
     agreement, samples = agreed(KINDS[kind], WEIGHTS[weight])
     started = []
     monkeypatch.setattr(
-        ClassificationModel, "start", lambda *arguments: started.append(arguments)
+        "sknet._starting.learn_encoder", lambda *arguments: started.append(arguments)
     )
+    monkeypatch.setattr(ClassificationModel, "start", lambda *arguments: None)
     start_model(agreement, samples, np.random.default_rng(0))
     ((_, survey, *_),) = started
     repeated = WEIGHTS[weight] if weight == "counts" else np.ones(N)

@@ -1,0 +1,184 @@
+"""What a fit learns of the user's y, before there is a model: its encoder and class weights.
+
+The rows of each part of a table are measured, and the measures merged. Then the whole y is
+known, from which the encoder is learned.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sknet._parameters import check_class_weight
+from sknet._settings import Settings
+from sknet.data.batches import Batch, Dataset
+from sknet.data.joint import JointTarget, columns_of, is_multioutput, library_of
+from sknet.data.kinds import SINGLE_LIMITS, naming
+from sknet.data.targets import ClassTarget, RegressionTarget
+from sknet.data.weights import LabelCounts
+from sknet.nn.losses import Loss
+
+
+def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
+    """Return what is known of y after a look at weighted rows, a table or a part of one.
+
+    It is how often each label occurs, the scale of y, which may be zero, or, of several
+    targets, either for each. ``numeric`` tells whether a y of one target holds numbers.
+
+    Raises
+    ------
+    ValueError
+        If the loss is not defined for a number.
+    """
+    if data.y.dtype.names is not None or (not numeric and is_multioutput(data.y)):
+        return _measure_each(settings, data)
+    if not numeric:
+        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
+    check_domain(settings.loss, data.y, "y")
+    target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
+    return target.fit(data.y, data.sample_weight, data.weight_unit)
+
+
+def _measure_each(settings: Settings, data: Dataset) -> JointTarget:
+    """Return what is known of each of several targets in the rows that have it."""
+    weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
+    parts, weights, forms = {}, [], []
+    for name, numeric, known, values in columns_of(data.y):
+        rows, own = data.choose(known)._replace(y=values), settings.of_target(name, numeric)
+        with naming(f"Target {name!r}"):
+            parts[name] = measure_target(own, rows, numeric) if known.any() else None
+        weights.append(float(weight[known].sum()))
+        forms.append(f"{name!r} ({'numbers' if numeric else 'labels'})")
+    sums = np.array([*weights, float(weight.sum())])
+    form = f"the targets {', '.join(forms)}"
+    return JointTarget(parts, sums, data.weight_unit, form, library_of(data.y))
+
+
+def learn_target(
+    settings: Settings, known: Any, dtype: np.dtype[Any], classes: Any = None
+) -> tuple[Settings, Any]:
+    """Return the settings, with numbers for balanced class weights, and the encoder of y.
+
+    Parameters
+    ----------
+    settings : Settings
+    known : LabelCounts, RegressionTarget or JointTarget
+        What :func:`measure_target` has found, in all parts of the table.
+    dtype : dtype
+        The precision of X.
+    classes : array-like, or dict of str to array-like, optional
+        All classes, for rows that may lack some of them.
+
+    Raises
+    ------
+    ValueError
+        If y has a label that is not among the classes, if float32 cannot hold y, if the loss
+        divides y by its mean, and all values of an output are zero, or if no row has one of
+        several targets.
+    """
+    if isinstance(known, LabelCounts):
+        return settings.balanced(known), ClassTarget.of(known, classes)
+    if isinstance(known, RegressionTarget):
+        check_precision(known, settings, dtype)
+        if not (known.scale_ > 0).all():
+            raise ValueError(f"{type(settings.loss).__name__} needs a y that is not all zero.")
+        return settings, known
+    check_several_targets(settings, len(known.parts))
+    if lacking := [name for name, part in known.parts.items() if part is None]:
+        raise ValueError(f"No row of y has the target(s) {lacking}. Leave them out.")
+    parts = {}
+    for name, part in known.parts.items():
+        own = settings.of_target(name, isinstance(part, RegressionTarget))
+        _, parts[name] = learn_target(own, part, dtype, (classes or {}).get(name))
+    return settings, replace(known, parts=parts)
+
+
+def check_several_targets(settings: Settings, n_targets: int) -> None:
+    """Refuse what several targets cannot have.
+
+    Raises
+    ------
+    ValueError
+        If there are weights of classes or monotonic constraints.
+    """
+    if settings.class_weight is not None:
+        raise ValueError(
+            "class_weight is for one column of classes or a multi-label y, but y has "
+            f"{n_targets} columns of classes. Give weights of rows as sample_weight."
+        )
+    if settings.promise is not None:
+        raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
+
+
+def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:
+    """Return the weight of each row times the weight of its class, or None without both.
+
+    A regression has no ``class_weight``.
+    """
+    if (class_weight := settings.class_weight) is None:
+        return rows.sample_weight
+    check_class_weight(class_weight, target.classes_.tolist())
+    by_class = target.class_weights(class_weight, rows.y)
+    return by_class if rows.sample_weight is None else by_class * rows.sample_weight
+
+
+def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
+    """Return the rows with class weights applied.
+
+    The products of the weights are in own units.
+
+    Raises
+    ------
+    ValueError
+        If no row is left with a positive weight.
+    """
+    weight = row_weights(settings, target, data)
+    if weight is data.sample_weight:
+        return data
+    return data._replace(sample_weight=weight).in_own_units("class_weight times sample_weight")
+
+
+def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
+    """Refuse targets that the loss is not defined for.
+
+    Raises
+    ------
+    ValueError
+        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
+        used for several outputs.
+    """
+    if not loss.in_domain(y):
+        raise ValueError(
+            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
+            f"to {y.max():.6g}."
+        )
+    n_outputs = 1 if y.ndim == 1 else y.shape[1]
+    if n_outputs > 1 and loss.predicts_quantiles:
+        raise ValueError(
+            f"A list of quantiles needs one output, but {name} has {n_outputs}. Fit one "
+            "regressor for each output, or give one quantile."
+        )
+
+
+def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
+    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
+
+    Raises
+    ------
+    ValueError
+        If the predictions are float32, or if y is not scaled and the network computes in
+        float32, and y is much too large or too small for float32.
+    """
+    low, high = SINGLE_LIMITS
+    if not target.fits(dtype):
+        raise ValueError(
+            "X is float32, and so are its predictions, but float32 cannot hold them: the "
+            f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
+            "Pass X as float64, or train on y in other units."
+        )
+    if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
+        raise ValueError(
+            "With standardize=False the network is trained on y as it is, in float32, but the "
+            f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
+            "dtype='float64' or standardize=True, or train on y in other units."
+        )
