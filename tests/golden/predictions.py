@@ -44,7 +44,7 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet.callbacks import Checkpoint
 from sknet.export import onnx_inputs, to_onnx
 from sknet.inspection import hidden_features, input_gradients, integrated_gradients, summary
@@ -52,6 +52,7 @@ from sknet.nn.activations import Softplus
 from sknet.nn.losses import Loss
 from sknet.nn.optimizers import Adam
 from sknet.nn.schedules import OneCycle
+from sknet.pretraining import pretrain
 from sknet.streaming import RowBlocks, fit_chunks, read_chunks, shuffle_chunks
 
 # The tables.
@@ -475,6 +476,90 @@ def tables_too_large_to_be_kept():
         for table in [X, RowBlocks(X, block_rows=1000, window_rows=4000)]
     ]
     return [one for network in networks for one in outputs(network, X[:50])]
+
+
+# Whole distributions, several targets, and fits that start from another network.
+
+
+def tilted(y):
+    """Return positive targets of which many are zero."""
+    return np.where(target() < 1, 0.0, y)
+
+
+@case
+def distributions():
+    """Quantiles, probabilities and samples of each loss that has them."""
+    losses = {
+        "normal": target(),
+        "quantile": target(),
+        "poisson": np.round(positive()),
+        "gamma": positive(),
+        "tweedie": tilted(positive()),
+    }
+    found = []
+    for loss, y in losses.items():
+        options = {"quantile": [0.1, 0.5, 0.9]} if loss == "quantile" else {}
+        network = regressor(loss=loss, **options).fit(frame(), y)
+        found += [
+            network.predict_quantiles(frame(), [0.05, 0.5, 0.8]),
+            network.predict_cdf(frame(), y),
+            network.sample(frame(), 3, random_state=0),
+        ]
+    return found
+
+
+def several():
+    """Return targets of both kinds, some of them missing."""
+    size = pd.Series(target()).mask(np.arange(N_ROWS) % 5 == 0)
+    return pd.DataFrame({"size": size, "tree": classes(), "grade": grades()})
+
+
+def multi_target(**options):
+    """Return a small network for several targets."""
+    kinds = {"size": "regression", "tree": "classification", "grade": "classification"}
+    return NNMultiTarget((6,), targets=kinds, batch_size=32, **BRIEF, **options)
+
+
+def outputs_of_several(network):
+    """Return what a fitted network of several targets predicts, and its weights."""
+    predicted = network.predict(frame())
+    return [
+        *(predicted[name].to_numpy() for name in predicted),
+        *network.predict_proba(frame()).values(),
+        *network.coefs_,
+        list(network.target_weights_.values()),
+    ]
+
+
+@case
+def several_targets():
+    """Numbers and classes, with learned weights and with given ones."""
+    networks = [
+        multi_target(),
+        multi_target(n_members=2, solver="lbfgs").set_params(batch_size="auto"),
+    ]
+    return [
+        one
+        for network in networks
+        for one in outputs_of_several(network.fit(frame(), several()))
+    ]
+
+
+@case
+def columns_of_classes():
+    """Several columns of classes, which a classifier takes."""
+    y = np.column_stack([classes(), binary()])
+    network = classifier().fit(frame(), y)
+    return [network.predict(frame()), *network.predict_proba(frame()), *network.coefs_]
+
+
+@case
+def starts():
+    """Fits that start from a pre-trained network, and from a fitted one with frozen layers."""
+    pretrained = pretrain(classifier(), frame())
+    first = classifier(hidden_rate_factor=0.3).fit(frame(), classes(), init=pretrained)
+    second = classifier(frozen_layers=1).fit(frame(), binary(), init=first)
+    return outputs(first, frame()) + outputs(second, frame())
 
 
 # Outside of estimators.
