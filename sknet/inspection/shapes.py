@@ -12,6 +12,7 @@ from sknet._input import Features
 from sknet._model import Model
 from sknet._requirements import check_count
 from sknet._target_checks import check_weight
+from sknet.data.frames import declared_order, wrapped
 from sknet.data.row_blocks import RowBlocks
 from sknet.inspection.outputs import check_one_target
 from sknet.inspection.terms import ColumnValues, Floats, Table, Terms
@@ -204,7 +205,9 @@ def shape_functions(
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
     importances = terms.importances(rows, weights)
-    table = Table(features.shown_names, model, rows, weights, n_points, percentiles)
+    given = wrapped(X)
+    orders = {i: declared_order(given.column(i)) for i in range(len(given.columns))}
+    table = Table(features.shown_names, model, rows, weights, n_points, percentiles, orders)
     curves = _curves(terms, table, importances)
     surfaces = _surfaces(terms, table, importances, max_surfaces)
     return ShapeFunctions(

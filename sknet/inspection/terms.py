@@ -3,7 +3,7 @@
 The terms add up to the prediction before the link.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
@@ -222,7 +222,8 @@ class ColumnValues(NamedTuple):
     is_category : bool
     grid : ndarray of shape (n_points,)
         Increasing numbers in the units of X, dates as datetime64 (what the clocks of the
-        column's time zone show), durations as timedelta64, or the levels of a category.
+        column's time zone show), durations as timedelta64, or the levels of a category: in the
+        order of an ordered category dtype, otherwise sorted.
     shares : ndarray of shape (n_points,) or (n_bins,)
         The share of the rows in each level of a category, or in each bin of a histogram.
     bin_edges : ndarray of shape (n_bins + 1,) or None
@@ -246,7 +247,10 @@ class ColumnValues(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """The columns of X, and rows in which they have the values of their grids."""
+    """The columns of X, and rows in which they have the values of their grids.
+
+    ``orders`` has the levels of ordered categories, in their order, by column.
+    """
 
     names: list[str]
     model: Model
@@ -254,6 +258,7 @@ class Table:
     weights: Floats
     n_points: int
     percentiles: tuple[float, float]
+    orders: Mapping[int, Sequence[Any]] = field(default_factory=dict)
     known: dict[int, ColumnValues] = field(default_factory=dict)
 
     @cached_property
@@ -306,17 +311,28 @@ class Table:
 
     def _category(self, place: int, x: Floats, weights: Floats) -> Distribution:
         """Return levels and shares of a category without missing values."""
-        levels = self.model.reader.levels_[place - self.model.encoder.n_read_]
+        levels = self._levels(place)
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
-        return levels, shares.astype(np.float64), None
+        declared = self.orders.get(int(self.model.reader.order_[place]), ())
+        places = {level: i for i, level in enumerate(declared)}
+        # Levels of other rows, which the dtype of X does not declare, come last.
+        order = sorted(range(len(levels)), key=lambda i: places.get(levels[i], len(places)))
+        return levels[order], shares[order].astype(np.float64), None
+
+    def _levels(self, place: int) -> NDArray[Any]:
+        """Return the levels of a category by their numbers."""
+        return self.model.reader.levels_[place - self.model.encoder.n_read_]
 
     def encoded_grid(self, column: int) -> Floats:
         """Return the grid of a column as numbers that the model reads."""
         values = self.values(column)
         if column in self.model.reader.times_:
             return seconds(values.grid)
-        grid = np.arange(len(values.grid)) if values.is_category else values.grid
-        return grid.astype(np.float64)
+        if values.is_category:
+            levels = self._levels(int(self.places[column]))
+            numbers = {level: i for i, level in enumerate(levels)}
+            return np.array([numbers[level] for level in values.grid], dtype=np.float64)
+        return values.grid.astype(np.float64)
 
     def rows(self, values_of: dict[int, Floats], n_missing: int = 0) -> Floats:
         """Return rows with the given values of some columns, and typical ones of the others.

@@ -116,6 +116,23 @@ def test_surfaces_are_the_terms_of_their_columns(fit, numbers, kind):
         assert_allclose(surface.contributions, expected, atol=1e-12)
 
 
+def test_ordered_categories_keep_their_order():
+    """The curve goes through the levels in the order of the dtype, with their contributions."""
+    rng = np.random.default_rng(0)
+    names = ["low", "middle", "high"]
+    known = pd.Categorical.from_codes(rng.integers(0, 3, 300), names, ordered=True)
+    X = pd.DataFrame({"x": rng.normal(size=300), "grade": known})
+    y = 2.0 * known.codes + X["x"]
+    network = NNRegressor((4,), interaction_cst="no_interactions", random_state=0).fit(X, y)
+    curve = next(c for c in shape_functions(network, X).curves if c.values.name == "grade")
+    assert_array_equal(curve.values.grid, names)
+    assert_allclose(curve.values.shares, [(known == name).mean() for name in names])
+    by_level = np.array(
+        [network.predict(X.assign(grade=pd.Categorical([name] * 300, names))) for name in names]
+    ).mean(axis=1)
+    assert_allclose(np.diff(curve.contributions[:, 0]), np.diff(by_level), rtol=1e-4)
+
+
 @pytest.mark.parametrize("constraint", ["no_interactions", "pairwise"])
 def test_categories_and_missing_values(fit, frame, constraint):
     network = fit("binary", "plain", X=frame, interaction_cst=constraint).estimator
