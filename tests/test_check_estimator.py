@@ -48,8 +48,8 @@ BEFORE_TRAINING = {
     *SKIPPED_BY_SKLEARN,
 }
 #: These compare the numbers that training ends in, have gradients of zero, or go on from an
-#: optimizer's state. All others meet the optimizers, which see gradients only, through one loop,
-#: which the defaults' optimizer has been through.
+#: optimizer's state. All others meet the optimizers, which see gradients only, through one
+#: loop, which the defaults' optimizer has been through.
 OF_THE_UPDATE_RULE = {
     "check_classifiers_one_label",
     "check_classifiers_train",

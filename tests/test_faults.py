@@ -1,10 +1,9 @@
 """One fault a run: the n-th write, allocation, call of a callback or of a scorer fails.
 
 n is 1, 2, … until a run is not hit any more. Of a fitted estimator, which takes nearly the way
-of a new one, each fourth allocation fails. Of a file, each fifth write may fail, which pickle
-makes one like another, and its opening, flushing and renaming. After each fault the estimator is
-as it was before, or as after a complete run; files are whole; and nothing of the process has
-changed.
+of a new one, each fourth allocation fails. Of the writes of a file, which are alike, each fifth
+fails; its opening, flushing and renaming always do. After each fault the estimator is as it was
+before, or as after a complete run; files are whole; and nothing of the process has changed.
 """
 
 import builtins

@@ -84,7 +84,7 @@ class TestScikitLearnsInspection:
 
 
 def test_optional_packages_are_imported_by_what_needs_them_only():
-    """matplotlib is imported by displays, and the packages of files by the functions of each."""
+    """matplotlib is imported by displays, and packages of files by the functions of each."""
     code = (
         "import sys, sknet.export, sknet.inspection as i, numpy as np;"
         "from sknet import NNRegressor as R;"
