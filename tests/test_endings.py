@@ -76,8 +76,8 @@ PATHS = {
 }
 
 
-# Each path meets each divergence, with one of the estimators. Both estimators meet each path and
-# each divergence: the classifier takes those whose positions add up to an even number.
+# Each path meets each divergence, with one of the estimators. Both estimators meet each path
+# and each divergence: the classifier takes those whose positions add up to an even number.
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("wild", WILD)
 def test_a_training_that_goes_wrong_says_so(wild, path, binary, regression):
