@@ -111,6 +111,10 @@ class FailingFile:
             raise
         return self._file.write(data)
 
+    def seek(self, *args):
+        self._writes = 0  # The first write at another place, such as the seal, may fail.
+        return self._file.seek(*args)
+
     def __getattr__(self, name):
         return getattr(self._file, name)
 
