@@ -1,5 +1,6 @@
 """What all tests share, doctests included: processes, threads, and the age of scikit-learn."""
 
+import gc
 import os
 from importlib.util import find_spec
 
@@ -13,6 +14,17 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # interpreter would take seconds to import them again. Windows has no such process.
 if os.name == "posix":
     os.environ.setdefault("DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD", "forkserver")
+
+# Modules and thousands of tests are made and kept; collections of garbage, which look at all of
+# them again and again, took a quarter of the time before the first test.
+gc.disable()
+
+
+def pytest_collection_finish():
+    """Collect garbage again, but among what the tests make only."""
+    gc.freeze()
+    gc.enable()
+
 
 # Examples with callbacks in docstrings need scikit-learn 1.9.
 WITH_CALLBACKS = ["sknet/callbacks.py", "sknet/streaming.py"]

@@ -205,7 +205,9 @@ def source_of_the_package():
 
 def occurs(word, text):
     """Whether a word occurs, also as the beginning of a longer word."""
-    return re.search(rf"(?<![a-z]){re.escape(word)}", text) is not None
+    # A search for the word alone is many times faster than one that looks at what is before it.
+    starts = (found.start() for found in re.finditer(re.escape(word), text))
+    return any(start == 0 or not "a" <= text[start - 1] <= "z" for start in starts)
 
 
 def test_page_on_the_architecture_is_short():

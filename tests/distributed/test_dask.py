@@ -365,7 +365,7 @@ def test_a_cool_down_begins_at_the_best_epoch(client, table, ema_decay, outer_mo
     ],
 )
 def test_the_outer_momentum_that_none_stands_for(client, table, cls, batch_size, momentum):
-    X, y = table
+    X, y = (one[:2000] for one in table)
     X, y = chunked(X, y > 0 if cls is DaskNNClassifier else y)
     network = cls(**{**SHORT, "batch_size": batch_size})
     curves = [
@@ -1151,11 +1151,15 @@ def test_a_worker_dies(client_of_processes, table, monkeypatch):
     assert_array_equal(disturbed.to_local()._model.params, undisturbed.to_local()._model.params)
 
 
-@pytest.mark.parametrize("interaction", [None, "pairwise"])
+# The outer step, which only several shards have, meets both kinds of layers.
 @pytest.mark.parametrize(
-    ("n_shards", "options"),
-    # The outer step is that of several shards.
-    [(1, {}), (2, {}), (2, {"outer_momentum": 0.8, "outer_learning_rate": 1.3})],
+    ("n_shards", "options", "interaction"),
+    [
+        (1, {}, None),
+        (2, {}, "pairwise"),
+        (2, {"outer_momentum": 0.8, "outer_learning_rate": 1.3}, None),
+        (2, {"outer_momentum": 0.8, "outer_learning_rate": 1.3}, "pairwise"),
+    ],
 )
 def test_monotone_networks(client, table, options, n_shards, interaction):
     X, y = table

@@ -1,6 +1,5 @@
 """What cannot be exported is said before any work, with what is wrong and how to mend it."""
 
-import subprocess
 import sys
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -225,14 +224,3 @@ def test_missing_extra_is_named(monkeypatch, package, call):
     message = rf'needs {package}: .* pip install "\.\[onnx\]"'
     with pytest.raises(ImportError, match=message):
         call()
-
-
-def test_optional_packages_are_not_imported_unasked():
-    code = (
-        "import sys, sknet, sknet.export\n"
-        "print({'onnx', 'skl2onnx', 'onnxruntime', 'skops'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == "set()"

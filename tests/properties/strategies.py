@@ -178,6 +178,19 @@ def fixed_score(estimator, X, y):
     return 0.5
 
 
+#: The strategies that ``values_of`` has made. Hypothesis takes longer to make one than to draw.
+MADE: dict[tuple, st.SearchStrategy] = {}
+
+
+def values_of(cls: type, name: str, labels: list, wild: bool) -> st.SearchStrategy:
+    """Draw values of one parameter of an estimator."""
+    # Equal labels of other types, such as 1 and True, are other labels.
+    key = cls, name, repr(labels), wild
+    if key not in MADE:
+        MADE[key] = Values(name, labels, wild).of(cls._parameter_constraints[name])
+    return MADE[key]
+
+
 def parameters(cls: type, labels: list, fixed: dict, *, wild: bool = True) -> st.SearchStrategy:
     """Draw some parameters of an estimator with values that satisfy their constraints.
 
@@ -188,7 +201,7 @@ def parameters(cls: type, labels: list, fixed: dict, *, wild: bool = True) -> st
     free = [name for name in known if name not in fixed]
 
     def values(chosen):
-        drawn = {name: Values(name, labels, wild).of(known[name]) for name in chosen}
+        drawn = {name: values_of(cls, name, labels, wild) for name in chosen}
         return st.fixed_dictionaries(
             {**{name: st.just(value) for name, value in fixed.items()}, **drawn}
         )
