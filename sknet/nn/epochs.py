@@ -34,7 +34,7 @@ class UpdateRule:
         The learning rate that the schedule multiplies.
     ema_decay : float d or None, default=None
         With a number, the running average m <- d_t m + (1 - d_t) params of the parameters is
-        evaluated and returned. After t updates d_t = min(d, (1 + t) / (10 + t)), so that the
+        evaluated and returned. After t updates, d_t = min(d, (1 + t) / (10 + t)), so that the
         average forgets the random start (Polyak and Juditsky, 1992, in exponential form).
     rates_of_layers : tuple of float, default=()
         A factor of the learning rate for each layer of the network. If empty, all factors are
@@ -94,7 +94,7 @@ class Epochs(ABC):
     objective : Objective
         What is minimised.
     budget : Budget, optional
-        The seconds that the fit may take. By default there is no limit.
+        The seconds that the fit may take. By default, there is no limit.
     """
 
     params: Array

@@ -151,7 +151,7 @@ def cosine(angle: Array, out: Array) -> None:
 
 
 def sine(changed: Array) -> Array:
-    """Return sin(angle), given what :func:`cosine` has made of the angle, in place."""
+    """Return sin(angle), in place, given the array that :func:`cosine` has changed."""
     if changed.dtype == np.float32:
         return np.sin(changed, out=changed)
     # sin(angle) = 2 t / (1 + t^2)
@@ -249,7 +249,7 @@ class BinGrid:
         self._inner: Array = np.where(is_inner, ends, np.nan)
         first, last = self._inner[:, 0], self._inner[np.arange(n_columns), n_inner - 1]
         per_cell = np.maximum((last - first) / self.N_CELLS, 1 / self.LARGEST_SCALE)
-        # At most one edge between the bins has no range, so cells may have any size.
+        # A single edge between the bins has no range, so cells may have any size.
         self._low: Array = np.where(n_inner > 1, first, 0)
         self._scale: Array = np.where(n_inner > 1, 1 / per_cell, 1)
         # Two more cells hold the numbers beyond the edges.
@@ -330,7 +330,7 @@ class Interpolation:
         self.bins = bins = self._grid.bins(x)
         share = np.subtract(x, self._low.take(bins), out=self.share)
         share *= self._inverse_width.take(bins)
-        # More than one width of the bin beyond the ends, the value stays the same.
+        # More than one bin width beyond the ends, the value stays the same.
         np.clip(share, -1, 2, out=share)
         places = self._rows.places.reshape(*x.shape, 2)
         np.add(bins, self._n_edges_more, out=places[:, :, 0])

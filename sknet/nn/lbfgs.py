@@ -20,7 +20,7 @@ from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, Monitor, Stopping, TrainingResult, append
 from sknet.nn.training import Evaluate, Report
 
-#: If a run of the minimiser lowers the objective by a smaller fraction, it is the last one.
+#: A run of the minimiser that lowers the objective by less than this fraction is the last one.
 LEAST_DECREASE = 1e-6
 
 

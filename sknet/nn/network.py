@@ -63,7 +63,7 @@ class Network:
         after another.
     mean_before_link : bool, default=False
         Whether the prediction of an ensemble comes from the mean of its members' raw
-        predictions. Otherwise it is the mean of the members' predictions.
+        predictions. Otherwise, it is the mean of the members' predictions.
     """
 
     layers: tuple[Layer, ...]

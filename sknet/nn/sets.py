@@ -187,7 +187,11 @@ class MonotoneWeights(ParameterSet):
         return Signed(tuple(map(abs, self.signs)))
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return the bounds: zero on one side for signed inputs, on both into free units."""
+        """Return the bounds of the weights.
+
+        Zero bounds the weights of inputs with a sign: on one side into monotone units, and on
+        both sides into free units.
+        """
         low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
         signs = np.array(self.signs)
         low[..., signs > 0, :] = 0

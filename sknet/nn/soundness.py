@@ -34,8 +34,8 @@ BETTER_FACTOR = 1.4
 #: of ``partial_fit`` made the loss of networks with 512 units up to 33 times as large, and
 #: further passes then led to good networks.
 DIVERGED_FACTOR = 100.0
-#: A cool-down on all rows has spoiled the training under two conditions. The loss is then more
-#: than ``SPOILED_FACTOR`` times the loss of the epoch that it began at, and the difference is
+#: A cool-down on all rows has spoiled the training if the loss is then more than
+#: ``SPOILED_FACTOR`` times the loss of the epoch that it began at, and if the difference is
 #: more than ``SPOILED_SHARE`` of the loss of a constant prediction. In 99 default fits to 33
 #: tables, the loss was 0.2 to 1.2 times that of the epoch. Losses near zero may double if rows
 #: are learned perfectly.
@@ -115,7 +115,7 @@ class Probe:
 
         If all rows happen to be near the constant, its loss is near zero. So the result is at
         least half the loss of predictions that are off by one. If y is the same in all rows,
-        they say nothing about its spread, and the result is also at least the loss of a raw
+        these say nothing about its spread, and the result is also at least the loss of a raw
         prediction of zero. Raw predictions that are not part of the prediction, such as that of
         a standard deviation, keep their best values.
 

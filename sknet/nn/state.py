@@ -307,7 +307,7 @@ class TrainingResult:
         A list for each quantity, with one entry for each epoch.
     ending : Ending
         What ended the training. If ``ending.restores_best``, ``params`` are the best parameters
-        of the training. Otherwise they are the last ones or, with early stopping, the best
+        of the training. Otherwise, they are the last ones or, with early stopping, the best
         ones, unless a cool-down on all rows has come to its end.
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, which were not trained on the validation rows; None
