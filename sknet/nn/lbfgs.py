@@ -79,7 +79,7 @@ def train_lbfgs(
     Raises
     ------
     DivergenceError
-        If the training diverges before an iteration has ended well (see
+        If training diverges before an iteration has ended well (see
         :mod:`sknet.nn.soundness`).
     """
     problem = SplitProblem(objective, batches)
@@ -158,7 +158,7 @@ class Trace:
 
     @property
     def ended(self) -> bool:
-        """Whether the training was stopped, its time is over, or its score has stalled."""
+        """Whether training was stopped, its time is over, or its score has stalled."""
         stalled = self.evaluate is not None and self.monitor.stalled
         return self.stopped or self.timed_out or stalled
 

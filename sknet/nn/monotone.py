@@ -280,7 +280,7 @@ class Order(NamedTuple):
         return ByUnit(tuple(parts)), tuple(weights), Order(tuple(following), tuple(following))
 
     def output(self, unpromised: tuple[int, ...]) -> MonotoneWeights:
-        """Return the set of the weights of an output layer that sees all groups."""
+        """Return the set for the weights of an output layer that sees all groups."""
         return MonotoneWeights(tuple(chain(*self.signs)), unpromised=unpromised)
 
     def pairs(

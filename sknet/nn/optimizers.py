@@ -42,9 +42,9 @@ class Solver(Rule):
     #: Whether the solver makes a step after each mini-batch. Only then does it use a learning
     #: rate, dropout, input noise and mixup, and support ``partial_fit``.
     stochastic: ClassVar[bool]
-    #: What to change if a training diverges.
+    #: What to change if training diverges.
     divergence_remedy: ClassVar[str]
-    #: What to change if a training ends before it has converged.
+    #: What to change if training ends before it has converged.
     convergence_remedy: ClassVar[str]
 
     def decouple(self, penalty: ElasticNet) -> tuple[Self, ElasticNet]:

@@ -17,7 +17,7 @@ class Schedule(Rule):
 
     #: Whether the factor depends on ``progress`` and falls to zero at ``progress=1``.
     has_horizon: ClassVar[bool] = False
-    #: Whether a plateau divides the learning rate by five instead of ending the training.
+    #: Whether a plateau divides the learning rate by five instead of ending training.
     reduces_on_plateau: ClassVar[bool] = False
 
     def __call__(self, progress: float, samples_seen: int) -> float:

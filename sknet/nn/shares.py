@@ -113,8 +113,8 @@ PRODUCTS_PER_NANOSECOND = 20
 def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int:
     """Return the number of rows of a share of a batch.
 
-    It depends only on the batch and the network, so the result of a training does not depend on
-    the number of threads of a machine. A batch of sparse rows is one share. Most of its time is
+    It depends only on the batch and the network, so the number of threads of a machine does not
+    change the result of training. A batch of sparse rows is one share. Most of its time is
     spent on the gradient of the weights, and each share would have its own.
     """
     if sparse_inputs:

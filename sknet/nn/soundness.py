@@ -1,10 +1,10 @@
-"""The end of a training: what ended it, and whether its result is sound.
+"""The end of training: what ended it, and whether its result is sound.
 
-At its end, each training checks once whether the parameters that it is about to return are
-sound. They and their predictions must be finite. Their loss on a few of the training rows is
-compared with the losses of the initial parameters, of the best parameters of the training, and
-of a constant. The losses of an epoch do not show whether parameters are sound, since each batch
-had other parameters, and dropout and augmentation make the losses larger.
+At its end, training checks once whether the parameters that it is about to return are sound.
+They and their predictions must be finite. Their loss on a few of the training rows is compared
+with the losses of the initial parameters, of the best parameters of the training, and of a
+constant. The losses of an epoch do not show whether parameters are sound, since each batch had
+other parameters, and dropout and augmentation make the losses larger.
 """
 
 import math
@@ -43,7 +43,7 @@ SPOILED_FACTOR, SPOILED_SHARE = 2.0, 0.05
 
 
 class Ending(Enum):
-    """What ended a training. The last four say that its last parameters are not sound."""
+    """What ended training. The last four say that the last parameters are not sound."""
 
     #: The improvements, or the gradient, became small.
     CONVERGED = "converged"
@@ -87,7 +87,7 @@ FAULTS = {
 
 
 class DivergenceError(ValueError):
-    """A training diverged, and has no better parameters to return."""
+    """Training diverged, and there are no better parameters to return."""
 
 
 class Probe:
@@ -145,14 +145,14 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True)
 class Judge:
-    """Decides what a training returns.
+    """Decides what training returns.
 
     Parameters
     ----------
     probe : Probe
         A probe, or another object with its methods.
     initial_loss : float
-        The loss of the probe at the beginning of the training.
+        The loss of the probe at the beginning of training.
     remedy : str
         What to change if there is nothing to return.
     poor : float, default=POOR_FACTOR

@@ -12,7 +12,7 @@ from sknet.nn.optimizers import Optimizer
 from sknet.nn.soundness import Ending
 
 #: A network has learned something if its loss is below that of a constant by this fraction,
-#: divided by the square root of the number of validation rows. Even in a training that learns
+#: divided by the square root of the number of validation rows. Even if the network learns
 #: nothing, some epoch has a gain of that order by chance.
 LEAST_GAIN = 1.5
 #: The record of a training: a list for each quantity, with one entry for each epoch.
@@ -21,7 +21,7 @@ History: TypeAlias = dict[str, list[float]]
 
 @dataclass(frozen=True)
 class Horizon:
-    """The number of epochs of a training, and how much of the plan is over at each of them.
+    """The number of training epochs, and how much of the plan is over at each of them.
 
     Epochs are planned ones here: they are made, or left out to keep a time limit.
 
@@ -66,7 +66,7 @@ class Horizon:
 
 @dataclass(frozen=True)
 class Stopping:
-    """The conditions that end a training.
+    """The conditions that end training.
 
     Parameters
     ----------
@@ -75,12 +75,12 @@ class Stopping:
     tol : float
         The smallest improvement that counts, relative to the best value so far.
     n_iter_no_change : float
-        The training ends after this many epochs in a row that improve by less than ``tol``.
+        Training ends after this many epochs in a row that improve by less than ``tol``.
     n_cooling : int or None, default=None
-        If there is a score, and the learning rate falls to zero by plan, the training does not
-        end at once. First, the rest of the plan is passed through in at most this many epochs.
-        Once the score has stopped improving, more epochs at a high learning rate do not help,
-        but lower rates often do. With None, the training ends at once.
+        If there is a score, and the learning rate falls to zero by plan, training does not end
+        at once. First, the rest of the plan is passed through in at most this many epochs. Once
+        the score has stopped improving, more epochs at a high learning rate do not help, but
+        lower rates often do. With None, training ends at once.
     least_score : float, default=-inf
         Until a score reaches this value, nothing has been learned, and the plan is not
         shortened.
@@ -95,7 +95,7 @@ class Stopping:
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.
 
-        A resumed training may have another ``max_iter``, which changes a plan that has not been
+        Resumed training may have another ``max_iter``, which changes a plan that has not been
         shortened. A cool-down keeps its plan, so that the learning rate does not rise again. It
         ends earlier only if ``max_iter`` requires it.
         """

@@ -21,7 +21,7 @@ from sknet.nn.state import Begun, Monitor, Stopping, TrainingResult, TrainingSta
 
 #: The number that a plateau divides the learning rate by.
 PLATEAU_DIVISOR = 5
-#: A plateau ends the training if the learning rate is no larger than this.
+#: A plateau ends training if the learning rate is no larger than this.
 SMALLEST_RATE = 1e-6
 #: The epochs of a cool-down on all rows, as a fraction of the epochs up to the best one.
 COOLING_EPOCHS = 0.3
@@ -37,7 +37,7 @@ OWN_RECORD = ("loss", "penalty", "learning_rate", "seconds")
 #: "validation_score", where higher is better.
 Evaluate: TypeAlias = Callable[[Array], dict[str, float]]
 #: A function that receives the number of each epoch, its record and the parameters. It returns
-#: a true value to stop the training.
+#: a true value to stop training.
 Report: TypeAlias = Callable[[int, dict[str, float], Array], Any]
 
 
@@ -77,7 +77,7 @@ def train(
         parameters of the last epoch are returned.
     report : callable, optional
         ``report(iteration, record, params)`` is called after each epoch. A true result stops
-        the training.
+        training.
     poor : float, default=POOR_FACTOR
         The result is poor if its loss is more than this many times that of a constant
         prediction.
@@ -99,7 +99,7 @@ def train(
     Raises
     ------
     DivergenceError
-        If the training diverges before an epoch has ended well (see
+        If training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
     plan = rule, stopping.horizon(state.cooling), state, objective
@@ -135,11 +135,11 @@ def train_epochs(
     Raises
     ------
     DivergenceError
-        If the training diverges before an epoch has ended well (see
+        If training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
     rule, state = epoch.rule, epoch.state
-    # The patience of a resumed training may differ, since "auto" depends on max_iter.
+    # The patience of resumed training may differ, since "auto" depends on max_iter.
     monitor = state.monitor = replace(state.monitor or Monitor(stopping), stopping=stopping)
     if state.initial_loss is None:
         state.initial_loss = probe.loss(epoch.visible_params())
@@ -207,7 +207,7 @@ def _make_epochs(
 
 
 def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
-    """Change what is left of a training that has stalled, or whose plan is nearly over."""
+    """Change the rest of the plan if training has stalled, or if the plan is nearly over."""
     rule, state, best = epoch.rule, epoch.state, monitor.best_params
     n_left = monitor.stopping.max_iter - state.position
     returns = rule.schedule.has_horizon and state.cooling is None
