@@ -386,7 +386,7 @@ def test_a_cool_down_that_spoils_the_predictions_is_undone_with_a_warning(
     X, y = binary
     options = {"early_stopping": True, "refit": True, "learning_rate": "one_cycle"}
     network = cls((8,), max_iter=10, random_state=0, **options)
-    with pytest.warns(ConvergenceWarning, match="train on the validation rows, .* restored"):
+    with pytest.warns(ConvergenceWarning, match="trained on the validation rows, .* restored"):
         network.fit(X, y)
     assert np.isnan(network.validation_scores_[-1])
     card = " ".join(str(summary(network).card).split())

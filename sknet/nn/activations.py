@@ -1,9 +1,9 @@
-"""Activation functions and their derivatives, in place, and the first weights that suit them.
+"""Activation functions and their derivatives, in place, and initializers of weights.
 
 To add an activation, derive a class from :class:`Activation` and add a line to
-:data:`ACTIVATIONS`, as ``docs/extending.md`` says. An initializer draws weights whose scale
-keeps a signal's variance from layer to layer. To add one, write a function of a generator and a
-shape, and add a line to :data:`INITIALIZERS`.
+:data:`ACTIVATIONS`. ``docs/new_rules.md`` lists the other places to change. An initializer
+draws weights whose scale keeps the variance of a signal from layer to layer. To add one, write
+a function of a generator and a shape, and add a line to :data:`INITIALIZERS`.
 """
 
 import math
@@ -25,20 +25,26 @@ Draws: TypeAlias = Generator | None
 
 
 def glorot_uniform(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Draw from +-sqrt(6 / (fan_in + fan_out)), uniformly: Glorot, Bengio (2010), eq. 16."""
+    """Draw uniformly between +-sqrt(6 / (fan_in + fan_out)).
+
+    Glorot and Bengio (2010), equation 16.
+    """
     bound = math.sqrt(6 / sum(shape))
     return rng.uniform(-bound, bound, shape)
 
 
 def lecun_normal(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Draw from a normal of variance 1 / fan_in: LeCun et al. (1998), equation 16."""
+    """Draw from a normal distribution of variance 1 / fan_in.
+
+    LeCun et al. (1998), equation 16.
+    """
     return rng.normal(0, math.sqrt(1 / shape[0]), shape)
 
 
 def small_uniform(rng: Generator, shape: tuple[int, ...], fan_in: int) -> NDArray[np.float64]:
-    """Draw biases from +-1 / sqrt(fan_in), uniformly.
+    """Draw biases uniformly between +-1 / sqrt(fan_in).
 
-    They are not zero, since the kinks of all ReLUs would then meet in the origin.
+    If all biases were zero, the kinks of all ReLUs would meet at the origin.
     """
     bound = 1 / math.sqrt(fan_in)
     return rng.uniform(-bound, bound, shape)
@@ -53,23 +59,23 @@ INITIALIZERS: dict[str, Callable[[Generator, tuple[int, ...]], NDArray[np.float6
 
 @dataclass(frozen=True)
 class Activation(Rule):
-    """An element-wise function a = f(z) and its derivative.
+    """An elementwise function a = f(z) and its derivative.
 
-    Both methods get blocks of rows that are small enough for temporary arrays to stay in the
-    processor's cache.
+    ``forward`` and ``backward`` receive blocks of rows that are small enough for temporary
+    arrays to stay in the processor's cache.
     """
 
     #: Whether ``backward`` reads ``z``. If it does not, ``z`` and ``a`` may be one array.
     needs_z: ClassVar[bool] = False
-    #: Whether the derivative is continuous. Attributions are integrated by another rule if not.
+    #: Whether the derivative is continuous. If not, attributions use another integration rule.
     smooth: ClassVar[bool] = True
-    #: Whether f never falls. Monotone units use another activation if not.
+    #: Whether f never falls. If it may fall, monotone units use another activation.
     monotone: ClassVar[bool] = False
-    #: The name of the initializer of the weights (a key of ``INITIALIZERS``).
+    #: The name of the weights' initializer, a key of ``INITIALIZERS``.
     initializer: ClassVar[str] = "glorot_uniform"
 
     def draw_weights(self, rng: Generator, shape: tuple[int, ...]) -> Array:
-        """Return first weights of a layer that ends in this activation, by its initializer."""
+        """Return initial weights of a layer that ends in this activation."""
         return INITIALIZERS[self.initializer](rng, shape)
 
     def forward(self, z: Array, a: Array) -> None:
@@ -80,7 +86,7 @@ class Activation(Rule):
         z : ndarray of shape (n_rows, n_units)
             May be overwritten, for example by a quantity that ``backward`` needs.
         a : ndarray of shape (n_rows, n_units)
-            Is ``z`` itself unless ``needs_z`` is True.
+            ``z`` itself, unless ``needs_z`` is True.
         """
         raise NotImplementedError
 
@@ -97,13 +103,13 @@ class Activation(Rule):
         raise NotImplementedError
 
     def operators(self, z: Any) -> Any:
-        """Return f(z) in operators of ONNX. Each activation of the registry has this method.
+        """Return f(z) in ONNX operators. Each activation of the registry defines this method.
 
         Parameters
         ----------
         z : Tensor
             A tensor of ``sknet.export``. Its arithmetic and its methods ``maximum`` and
-            ``minimum`` make new tensors, and so does ``z.op("Tanh")`` for any other operator.
+            ``minimum`` make new tensors. ``z.op("Tanh")`` applies any other operator by name.
         """
         raise NotImplementedError
 
@@ -236,7 +242,7 @@ class SELU(Activation):
         np.multiply(np.maximum(z, 0) + negative, self.scale, out=a)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
-        # Above zero the sum without the correction is s alpha, not s.
+        # Above zero, the sum without the correction is s alpha, not s.
         correction = np.multiply(a > 0, self.scale * (1 - self.alpha), dtype=a.dtype)
         delta *= np.minimum(a, 0) + self.scale * self.alpha + correction
 
@@ -268,10 +274,10 @@ class SiLU(Activation):
 
 
 class GELU(Activation):
-    """f(z) = z Phi(z), f' = Phi(z) + z phi(z): the exact form, not the tanh fit.
+    """f(z) = z Phi(z), f' = Phi(z) + z phi(z): the exact form, not the tanh approximation.
 
-    Hendrycks and Gimpel (2016), equation 1; Phi and phi are the standard normal
-    distribution and density.
+    Hendrycks and Gimpel (2016), equation 1. Phi and phi are the distribution function and the
+    density of the standard normal distribution.
     """
 
     needs_z = True
@@ -293,7 +299,7 @@ class GELU(Activation):
 class Mish(Activation):
     """f(z) = z t(z) with t = tanh(softplus(z)); f' = t + z s (1 - t^2), s the logistic.
 
-    Misra (2020). With n = e (e + 2), e = exp(z), t is n / (n + 2): one exponential.
+    Misra (2020). With e = exp(z) and n = e (e + 2), t = n / (n + 2) takes only one exponential.
     """
 
     needs_z = True
@@ -315,7 +321,7 @@ class Mish(Activation):
 
     @staticmethod
     def _t(z: Array) -> Array:
-        # Above 20, t is 1 to the last bit of a float64, and exp would overflow at some point.
+        # Above 20, t is 1 to the last bit of a float64. For large z, exp would overflow.
         e = np.exp(np.minimum(z, 20.0))
         n = e * (e + 2)
         return np.divide(n, n + 2, out=n)
@@ -340,7 +346,7 @@ class Softplus(Activation):
 def logistic(z: Array, out: Array) -> Array:
     """Write 1 / (1 + exp(-z)) into ``out``, without overflow.
 
-    As 0.5 tanh(z / 2) + 0.5, which NumPy computes several times faster than expit.
+    Computed as 0.5 tanh(z / 2) + 0.5, which is several times as fast as SciPy's ``expit``.
     """
     np.multiply(z, 0.5, out=out)
     np.tanh(out, out=out)
@@ -350,7 +356,7 @@ def logistic(z: Array, out: Array) -> Array:
 
 
 class Composed(Activation):
-    """An activation that is made of others, and has their properties."""
+    """An activation made of others, from which its properties follow."""
 
     @property
     @abstractmethod
@@ -376,16 +382,16 @@ class Composed(Activation):
 
 @dataclass(frozen=True)
 class Reflected(Composed):
-    """f(z) = -g(-z) for the last units of a layer, and g(z) for the others; f'(z) = g'(-z).
+    """f(z) = -g(-z) and f'(z) = g'(-z) for the last units of a layer, f = g for the others.
 
-    The reflection of a convex function is concave, and the other way round.
+    The reflection of a convex function is concave, and vice versa.
 
     Parameters
     ----------
     activation : Activation
         The activation g.
     n_units : int >= 0
-        The number of units of the reflection.
+        The number of units with the reflection, which are the last ones.
     """
 
     activation: Annotated[Activation, ACTIVATION]
@@ -426,7 +432,7 @@ ACTIVATIONS: dict[str, type[Activation]] = {
 
 
 def named(activation: Activation) -> str:
-    """Return the name of an activation, or its class; of one that is made of others, theirs."""
+    """Return the name of an activation or of its class; if composed, the names of its parts."""
     if isinstance(activation, Composed):
         return " and ".join(dict.fromkeys(map(named, activation.inner)))
     names = {cls: name for name, cls in ACTIVATIONS.items()}

@@ -1,4 +1,4 @@
-"""Layers of columns: parts with layers of their own, vectors of levels, and components."""
+"""Layers that treat columns separately, embeddings of categories, and principal components."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,21 +16,21 @@ from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.rules import FINITE, NOT_NEGATIVE, POSITIVE_INT, Constraint, PairOf, TupleOf
 from sknet.nn.sets import POSITIONS
 
-#: Some columns of a matrix: neighbours, or those at some positions.
+#: Some columns of a matrix: consecutive ones as a slice, or any columns by their positions.
 Where: TypeAlias = slice | NDArray[np.intp]
-#: The gradients of the outputs of all parts, after the shared steps of their layers.
+#: The ``delta`` of each part after the shared step of its layer.
 Parts: TypeAlias = "list[Any]"
 
 
 class ColumnEmbedding(Layer):
-    """A layer that turns each of its input columns into several columns of its own."""
+    """A layer that turns each input column into several columns."""
 
     size: int
 
     def output_counts(self, n_inputs: int) -> list[int]:
         """Return the number of outputs of each input column.
 
-        The outputs of a column lie side by side, in the order of the columns. By default each
+        The outputs of a column lie side by side, in the order of the columns. By default, each
         column has ``size`` outputs.
         """
         return [self.size] * n_inputs
@@ -47,7 +47,7 @@ PARTS = TupleOf(
 
 
 class Place(NamedTuple):
-    """The place of a part of :class:`Columns` among its inputs and among its outputs."""
+    """The places of the inputs and of the outputs of one part of :class:`Columns`."""
 
     name: str
     width: int
@@ -62,12 +62,13 @@ NO_PARAMETERS = SimpleNamespace()
 
 @dataclass(frozen=True)
 class Columns(ColumnEmbedding):
-    """Passes each stretch of columns through a layer of its own, and joins the outputs.
+    """Passes each stretch of columns through its own layer, and joins the outputs.
 
     Parameters
     ----------
     parts : tuple of pairs (int, ColumnEmbedding or None)
-        A number of columns, and their layer. None passes the columns on as they are.
+        The number of columns of each stretch, and their layer. None passes the columns on
+        unchanged.
     """
 
     words: ClassVar[str] = "columns"
@@ -75,7 +76,7 @@ class Columns(ColumnEmbedding):
     parts: Annotated[tuple[tuple[int, ColumnEmbedding | None], ...], PARTS]
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the field alone: the cached places follow from it.
+        # A pickle holds only the field, from which the cached places follow.
         return {"parts": self.parts}
 
     def describe(self) -> str:
@@ -163,7 +164,7 @@ class Columns(ColumnEmbedding):
 
 
 def _neighbours(positions: NDArray[np.intp]) -> Where:
-    """Return positions as a slice if they follow each other."""
+    """Return positions as a slice if they are consecutive."""
     start, stop = int(positions[0]), int(positions[0]) + positions.size
     return slice(start, stop) if (positions == np.arange(start, stop)).all() else positions
 
@@ -179,13 +180,14 @@ EMBEDDED_POSITIONS = TupleOf(
 
 
 def _are_all_once(parts: tuple[tuple[tuple[int, ...], Any], ...]) -> bool:
-    """Return whether the positions of all parts are those from 0 on, each of them once."""
+    """Return whether the parts together have each position from 0 on exactly once."""
     positions = sorted(chain(*(places for places, _ in parts)))
     return positions == list(range(len(positions)))
 
 
 SCATTERED = Constraint(
-    "a tuple of pairs (positions, a ColumnEmbedding) that have each position from 0 on once",
+    "a tuple of pairs (positions, a ColumnEmbedding) that have each position from 0 on exactly "
+    "once",
     (tuple,),
     lambda parts: EMBEDDED_POSITIONS.contains(parts) and _are_all_once(parts),
 )
@@ -193,12 +195,12 @@ SCATTERED = Constraint(
 
 @dataclass(frozen=True)
 class Scattered(Columns):
-    """Passes columns at stated positions through a layer; outputs keep the order of columns.
+    """Passes the columns at given positions through a layer; outputs keep the column order.
 
     Parameters
     ----------
     parts : tuple of pairs (tuple of int, ColumnEmbedding)
-        The positions of some columns, and their layer. Each column belongs to one part.
+        The positions of some columns, and their layer. Each column belongs to exactly one part.
     """
 
     parts: Annotated[  # type: ignore[assignment]
@@ -210,7 +212,7 @@ class Scattered(Columns):
 
 
 def of_part(params: Views, name: str) -> Views:
-    """Return the arrays of a part by their names in its own layer."""
+    """Return the arrays of a part, by their names in the layer of the part."""
     return vars(params).get(name, NO_PARAMETERS)
 
 
@@ -218,8 +220,9 @@ def of_part(params: Views, name: str) -> Views:
 class Embedding(ColumnEmbedding):
     """A learned vector for each level of a category: the product of a one-hot row and a table.
 
-    Guo and Berkhahn (2016). The input is one column of level numbers from 0 on; the number
-    ``n_levels`` stands for a level that training did not see, and gets the mean of all vectors.
+    Guo and Berkhahn (2016). The input is one column of level numbers, which begin at 0. The
+    number ``n_levels`` stands for a level that did not occur in training; its vector is the
+    mean of all vectors.
 
     Parameters
     ----------
@@ -227,8 +230,8 @@ class Embedding(ColumnEmbedding):
     size : int >= 1
         The length of the vectors.
     ridge : float >= 0, default=0.0
-        The factor of half of the squared length of the vectors in the objective. The vectors
-        of levels with few rows are kept near zero by it. Layers that differ in it alone are
+        The factor of half the squared length of the vectors in the objective. It keeps the
+        vectors of levels with few rows near zero. Layers that differ only in ``ridge`` are
         equal, since their outputs are.
     """
 
@@ -260,7 +263,7 @@ class Embedding(ColumnEmbedding):
         one_hot = buffers["one_hot"]
         one_hot.places[...] = x
         sums = one_hot.transposed @ delta
-        # The mean vector belongs to all levels alike.
+        # All levels contribute equally to the mean vector.
         np.add(sums[:-1], sums[-1] * (1 / self.n_levels), out=grads.table)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
@@ -271,7 +274,7 @@ class Embedding(ColumnEmbedding):
 
 @dataclass(frozen=True)
 class Repeated(ColumnEmbedding):
-    """Each column ``size`` times, for members that have embeddings of their own.
+    """Repeats each column ``size`` times, for members with their own embeddings.
 
     Parameters
     ----------
@@ -317,24 +320,25 @@ def _increase(edges: tuple[Any, ...]) -> bool:
 
 
 EDGES = Constraint(
-    "a tuple of equally long tuples (see of_equal_length), one for each column, of at least "
-    "two finite, increasing numbers, of which only the last may be repeated",
+    "a tuple of equally long tuples (see of_equal_length), one for each column, each with at "
+    "least two finite, increasing numbers, of which only the last may be repeated",
     (tuple,),
-    # As the directions of components, edges are a matrix of finite numbers.
+    # Like the directions of components, edges are a matrix of finite numbers.
     lambda edges: not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges))),
 )
 
 
 @dataclass(frozen=True)
 class PrincipalComponents(Layer):
-    """Appends to the inputs components of the numbers among them: (numbers - center) D.
+    """Appends principal components of the numbers among the inputs: (numbers - center) D.
 
-    The components of columns that nearly repeat each other are small differences of them. A
-    step of gradient descent changes the weight of a direction in proportion to its variance.
-    So the network would learn what small differences mean only after very many steps.
-    Components with variance one are learned as fast as any input (LeCun, Bottou, Orr and
-    Mueller, "Efficient BackProp", 1998, section 4.3). They add no function to those that a
-    hidden layer can compute, and they are not learned.
+    If columns nearly repeat each other, some of their components are small differences between
+    them. A step of gradient descent changes the weight of a direction in proportion to its
+    variance. Without components, the network would therefore learn what small differences mean
+    only after very many steps. The weights of components with variance one are learned as fast
+    as those of any input (LeCun, Bottou, Orr and Mueller, "Efficient BackProp", 1998, section
+    4.3). A hidden layer can compute the same functions without components. The matrix D is not
+    learned.
 
     Parameters
     ----------
@@ -343,9 +347,9 @@ class PrincipalComponents(Layer):
     directions : tuple of tuple of float
         The matrix D, with a row for each number and a column for each component.
     spacing : int >= 1, default=1
-        The numbers are the columns 0, ``spacing``, 2 ``spacing`` and so on of the inputs.
-        Behind an embedding whose first output is the number itself, it is the number of outputs
-        of each number.
+        The numbers are the columns 0, ``spacing``, 2 ``spacing`` and so on of the inputs. After
+        an embedding whose first output is the number itself, ``spacing`` is the number of
+        outputs for each number.
     """
 
     center: Annotated[tuple[float, ...], NUMBERS]

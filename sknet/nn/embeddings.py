@@ -1,7 +1,7 @@
 """Embeddings of numbers: layers that turn each number into several.
 
 To add an embedding of numbers, derive a frozen dataclass from :class:`NumericEmbedding` and add
-a line to :data:`NUMERIC_EMBEDDINGS`; ``docs/new_rules.md`` lists the other places.
+a line to :data:`NUMERIC_EMBEDDINGS`. ``docs/new_rules.md`` lists the other places to change.
 """
 
 import math
@@ -23,41 +23,43 @@ from sknet.nn.sets import SIGNS, Signed
 
 
 class NumericEmbedding(ColumnEmbedding):
-    """An embedding of numeric columns: a value of the estimators' ``numeric_embedding``."""
+    """An embedding of numeric columns, for the estimators' ``numeric_embedding``."""
 
-    #: Whether the layer works on quantile bins, which the training data decide.
+    #: Whether the layer needs bins, whose edges are quantiles of the training data.
     needs_bins: ClassVar[bool] = False
-    #: Whether heavy values of a column, such as a zero that most rows have, need indicators,
-    #: because the layer is a smooth function of the number.
+    #: Whether a value that far more rows have than the values around it, such as zero, needs an
+    #: indicator, because the layer is a smooth function of the number.
     needs_indicators: ClassVar[bool] = False
-    #: Whether each number has equally many outputs, of which the first is the number itself.
+    #: Whether each number has the same number of outputs, the first of which is the number.
     keeps_numbers: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> Self:
-        """Return the layer with the edges of the bins of each column, whose number may differ.
+        """Return the layer with the bin edges of each column.
 
-        A layer that needs no bins, or has some already, is returned as it is.
+        Columns may have different numbers of bins. A layer that needs no bins, or already has
+        some, is returned unchanged.
         """
         return self
 
     def of_columns(self, positions: Sequence[int]) -> Self:
-        """Return the layer for some of the columns. By default it is the layer itself."""
+        """Return the layer for some of the columns. By default, it is the layer itself."""
         return self
 
     def reduced(self, share: float) -> Self:
-        """Return the layer with about this share of its outputs, for tables of many numbers."""
+        """Return a layer with about this share of the outputs, for tables with many numbers."""
         return self
 
     def rising(self) -> "NumericEmbedding":
-        """Return the embedding of columns with a constraint, whose outputs never fall."""
+        """Return the embedding for columns with a constraint; its outputs never fall."""
         return RisingPiecewiseLinear()
 
     def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
         """Return a layer whose outputs never fall for columns with a monotonic constraint.
 
-        By default these columns pass through :meth:`rising`, the others through this layer.
-        ``signs`` has 1, -1 or 0 (no constraint) for each numeric column, and ``edges`` has the
-        edges of the bins of all columns, if one of the two layers needs bins.
+        By default, columns with a constraint pass through the layer that :meth:`rising`
+        returns, and the others through this layer. ``signs`` has 1, -1 or 0 (no constraint) for
+        each numeric column. ``edges`` has the bin edges of all columns, if one of the two
+        layers needs bins.
         """
         parts = []
         for layer, chosen in (self, np.equal), (self.rising(), np.not_equal):
@@ -70,17 +72,17 @@ class NumericEmbedding(ColumnEmbedding):
         return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
 
 
-#: The smallest number of waves of each number where they are reduced.
+#: The smallest number of waves for each number that :meth:`Periodic.reduced` leaves.
 FEWEST_FREQUENCIES = 4
-#: The numbers of outputs of :class:`MappedFeatures`: the input itself and others.
+#: The values of ``size``: one output is the number itself, and at least one is mapped.
 AT_LEAST_TWO = Interval(Integral, 2)
 
 
 class MappedFeatures(NumericEmbedding):
     """Each number x becomes x and a learned linear map of features of x.
 
-    A subclass has ``n_features`` and ``size``, the numbers of features and of outputs of a
-    number, x itself included, and defines the other methods of a layer.
+    A subclass has ``n_features``, the number of features of x, and ``size``, the number of
+    outputs including x. It also defines the other methods of a layer.
     """
 
     size: int
@@ -89,14 +91,14 @@ class MappedFeatures(NumericEmbedding):
     @property
     @abstractmethod
     def n_features(self) -> int:
-        """The number of features of a number."""
+        """The number of features of each number."""
 
     def reduced_size(self, share: float) -> int:
-        """Return about this share of the number of outputs, but two at least."""
+        """Return about this share of the number of outputs, but at least two."""
         return max(2, round(self.size * share))
 
     def rising(self) -> NumericEmbedding:
-        """Return a :class:`RisingPiecewiseLinear` with as many outputs."""
+        """Return a :class:`RisingPiecewiseLinear` with the same number of outputs."""
         return RisingPiecewiseLinear(size=self.size)
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
@@ -114,19 +116,20 @@ class MappedFeatures(NumericEmbedding):
 
 @dataclass(frozen=True)
 class Periodic(MappedFeatures):
-    """Each number x becomes x and a linear map of cos(2 pi (w x + b)), all learned.
+    """Each number x becomes x and a learned linear map of cos(2 pi (w x + b)).
 
-    "PBLD" of Holzmueller, Grinsztajn and Steinwart, "Better by Default" (2024), section 3,
-    after Gorishniy, Rubachev and Babenko (2022), section 3.3.
+    The frequencies w and the phases b are learned, too. This is "PBLD" of Holzmueller,
+    Grinsztajn and Steinwart, "Better by Default" (2024), section 3, after Gorishniy, Rubachev
+    and Babenko (2022), section 3.3.
 
     Parameters
     ----------
     n_frequencies : int >= 1, default=16
-        The number of waves of each input number.
+        The number of waves for each input number.
     size : int >= 2, default=4
-        The number of outputs of each input number; the first of them is the input itself.
+        The number of outputs for each input number. The first output is the input itself.
     deviation : float >= 0, default=0.3
-        The standard deviation of the initial frequencies w, in waves per unit of the scaled
+        The standard deviation of the initial frequencies w, in cycles per unit of the scaled
         number.
     """
 
@@ -170,7 +173,7 @@ class Periodic(MappedFeatures):
         factors = np.empty((*params.frequency.shape, 2), params.frequency.dtype)
         np.multiply(params.frequency, 2 * math.pi, out=factors[:, :, 0])
         np.multiply(params.phase, 2 * math.pi, out=factors[:, :, 1])
-        # One small product for each input column, whose arrays have a row for each wave.
+        # One small product for each input column. Its arrays have a row for each wave.
         np.matmul(factors, line, out=angle)
         cosine(angle, out=wave)
         out[:, 0] = x.T
@@ -185,7 +188,7 @@ class Periodic(MappedFeatures):
         angle, gradient, of_outputs = _by_column(x, buffers, *names)
         of_outputs[...] = delta[:, :, 1:].transpose(1, 2, 0)
         np.matmul(params.map, of_outputs, out=gradient)
-        # The derivative of cos is -sin: the minus sign follows where the arrays are small.
+        # The derivative of cos is -sin. The minus sign follows later, on smaller arrays.
         np.multiply(sine(angle), gradient, out=angle)
         return delta
 
@@ -208,37 +211,39 @@ class Periodic(MappedFeatures):
 
 
 def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
-    """Return work arrays as arrays (columns of x, further columns of each, rows)."""
+    """Return work arrays in the shape (columns of x, work columns of each, rows)."""
     return [buffers[name].reshape(x.shape[1], -1, x.shape[0]) for name in names]
 
 
 def of_equal_length(edges: Edges) -> Edges:
-    """Return the edges of each column, the last one repeated to the length of the longest."""
+    """Return the edges, with the last edge of each column repeated to the longest length."""
     longest = max(map(len, edges), default=0)
     return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
 
 
 @dataclass(frozen=True)
 class MappedPiecewiseLinear(MappedFeatures):
-    """Each number becomes itself and a learned linear map of a feature for each bin.
+    """Each number becomes itself and a learned linear map of features, one for each bin.
 
-    The feature is 0 below the bin, 1 above it, and linear inside. That of the first bin goes on
-    below and that of the last bin above, for one width of the bin only: far from a narrow bin
-    it would become very large. Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical
-    Features in Tabular Deep Learning" (2022), section 3.4 on top of equation 1; the number
-    itself is our addition. A bin's row of the map is added when x crosses the bin. So the sum
-    of the rows before an edge is the value at this edge, and between two edges the value is
-    interpolated, which reads two rows instead of all.
+    A feature is 0 below its bin, 1 above it, and linear inside. The feature of the first bin
+    continues below the bin, and that of the last bin above it, but only for one width of the
+    bin: far from a narrow bin, it would become very large. Gorishniy, Rubachev and Babenko, "On
+    Embeddings for Numerical Features in Tabular Deep Learning" (2022), apply the linear map
+    (section 3.4) to these features (equation 1). The number itself is our addition.
+
+    A bin adds its row of the map once the number is above the bin. So the value at an edge is
+    the sum of the rows of the bins below it. Between two edges, the value is interpolated,
+    which reads two rows instead of all.
 
     Parameters
     ----------
     edges : tuple of tuple of float, default=()
-        The increasing bin edges of each column, at least two and equally many of each (see
-        :func:`of_equal_length`), in units of the scaled numbers. Where the last edges are
-        equal, their bins are empty. If there are none, an estimator fills in quantiles of the
-        training data.
+        The increasing bin edges of each column, in units of the scaled numbers. Each column has
+        at least two edges, and all columns have the same number (see :func:`of_equal_length`).
+        If the last edges of a column are equal, the bins between them are empty. If ``edges``
+        is empty, an estimator fills in quantiles of the training data.
     size : int >= 2, default=16
-        The number of outputs of each input number; the first of them is the input itself.
+        The number of outputs for each input number. The first output is the input itself.
     """
 
     words: ClassVar[str] = "piecewise linear"
@@ -252,12 +257,12 @@ class MappedPiecewiseLinear(MappedFeatures):
         return len(self.edges[0]) - 1
 
     def with_bins(self, edges: Edges) -> Self:
-        """Return the layer with the edges of the bins of each column.
+        """Return the layer with the bin edges of each column.
 
         Raises
         ------
         ValueError
-            If the layer has edges already, but for another number of columns.
+            If the layer already has edges for a different number of columns.
         """
         if not self.edges:
             return replace(self, edges=of_equal_length(edges))
@@ -279,7 +284,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         return RisingPiecewiseLinear(self.edges, self.size)
 
     def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
-        """Return one layer for all columns, since only the sets of their maps differ."""
+        """Return one layer for all columns, which differ only in the sets of their maps."""
         return RisingPiecewiseLinear(self.edges, self.size, signs).with_bins(edges)
 
     def buffers(self, n_inputs: int) -> WorkArrays:
@@ -304,7 +309,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         self, params: Views, grads: Views, x: Array, delta: Array, buffers: Buffers
     ) -> None:
         of_edges = buffers["interpolation"].backward(delta.reshape(-1, self.size))[:, :, 1:]
-        # The weights of the edges of a number sum to one, so each number has the whole offset.
+        # The two weights of a number sum to one, so its value includes the whole offset.
         np.sum(of_edges, axis=1, out=grads.offset)
         # A row of the map is part of the values at all later edges.
         running_sum = lower_triangle(self.n_features, of_edges.dtype)
@@ -321,19 +326,20 @@ class MappedPiecewiseLinear(MappedFeatures):
 
 @dataclass(frozen=True)
 class RisingPiecewiseLinear(MappedPiecewiseLinear):
-    """As :class:`MappedPiecewiseLinear`, with outputs that rise with some or all numbers.
+    """A :class:`MappedPiecewiseLinear` with outputs that rise with some or all numbers.
 
-    The outputs of a number rise if all entries of its map are at least zero. They are computed
-    as the value at the edge before the number, plus the share of the bin below the number times
-    the bin's row of the map. So no output falls after rounding, either, which it might if two
-    values were interpolated.
+    The outputs of a number rise if all entries of its map are at least zero. Each output is the
+    value at the lower edge of the number's bin, plus the share of the bin that lies below the
+    number times the bin's entry in the map. So no output falls, even after rounding. An
+    interpolation between two values might fall.
 
     Parameters
     ----------
     edges, size
         As for :class:`MappedPiecewiseLinear`.
     signs : tuple of int, default=()
-        For each number 0 if it is free, else 1 or -1. Empty: all of them rise.
+        For each number: 0 if its outputs are free, and 1 or -1 if they rise. If ``signs`` is
+        empty, the outputs of all numbers rise.
     """
 
     signs: Annotated[tuple[int, ...], SIGNS] = ()
@@ -344,10 +350,10 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         return {**declared, "map": replace(declared["map"], within=within)}
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        """Let each output of a number that rises do so by three, mostly within a few bins."""
+        """Let each rising output rise by three over all bins, mostly within a few of them."""
         super().initialize(params, rng)
         rising = np.array(self.signs or (1,) * len(params.map)) != 0
-        # Powers of the magnitudes that were drawn, so that the outputs differ.
+        # Powers differ more from bin to bin than the drawn magnitudes, so the outputs differ.
         rises = np.abs(params.map[rising]) ** 4
         params.map[rising] = 3 * rises / rises.sum(axis=1, keepdims=True)
         params.offset[rising] -= 1.5

@@ -1,11 +1,11 @@
 """Layers whose rows hold the signals of several members, trained as one network.
 
-The members of an ensemble share the large weight matrices and differ by cheap parameters of
+The members of an ensemble share the large weight matrices and differ in small parameters of
 their own: a scale for each input of a hidden layer, biases, and the output layer. This is
 BatchEnsemble (Wen, Tran and Ba, 2020), as TabM uses it for tables (Gorishniy, Kotelnikov and
-Babenko, 2025), but with a scale on the inputs of a layer only: a scale on its outputs would be
-followed by the scale of the next layer. A row holds the members one after another: an array
-(members, columns), flattened.
+Babenko, 2025), with one change. Only the inputs of a layer have a scale, since a scale of its
+outputs would be followed by the scale of the next layer's inputs. A row holds the members one
+after another: an array (members, columns), flattened.
 """
 
 from dataclasses import dataclass
@@ -43,8 +43,8 @@ class EnsembleLayer(ActivationLayer):
     activation : Activation
     n_members : int >= 1
     within : ParameterSet or None, default=None
-        The set of the shared matrix; None stands for all matrices. The scales are then such
-        that the product stays in it.
+        The set that the shared matrix stays in. None means no constraint. The scales are
+        constrained, too, so that each member's matrix stays in the set.
     """
 
     words: ClassVar[str] = "dense by member"
@@ -74,13 +74,13 @@ class EnsembleLayer(ActivationLayer):
 class EnsembleInput(EnsembleLayer):
     """The first hidden layer, whose input the members share: x (r_m[:, None] * W) + b_m.
 
-    The scales multiply the weights, so that one product of x, which may be sparse, serves all
-    members. They start as random signs, so that the members differ.
+    The scales multiply the weights, so one product with x, which may be sparse, serves all
+    members. The scales start as random signs, so that the members differ.
     """
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         def matrices(n_rows: int, dtype: DTypeLike) -> Array:
-            """Return an array for the members' matrices side by side."""
+            """Return an array for the members' matrices, side by side."""
             return np.empty((n_inputs, self.n_members, self.n_units), dtype)
 
         z_and_a = self.z_and_a(self.n_outputs(n_inputs))
@@ -91,7 +91,7 @@ class EnsembleInput(EnsembleLayer):
         params.scale[...] = rng.choice([-1.0, 1.0], params.scale.shape)
 
     def matrix(self, params: Views, out: Array | None = None) -> Array:
-        """Return the matrix that the input is multiplied by: the members' side by side."""
+        """Return the members' matrices, side by side, which multiply the input."""
         scale, weight = params.scale.T[:, :, np.newaxis], params.weight[:, np.newaxis, :]
         return np.multiply(scale, weight, out=out).reshape(params.weight.shape[0], -1)
 
@@ -117,7 +117,7 @@ class EnsembleInput(EnsembleLayer):
 
 @dataclass(frozen=True)
 class EnsembleDense(EnsembleLayer):
-    """A further hidden layer: one product of all members' rows with the shared weights.
+    """A later hidden layer: one product of all members' rows with the shared weights.
 
     With s = x * r: dJ/ds = delta W', dJ/dr = column sums of dJ/ds * x, dJ/dx = dJ/ds * r.
     """
@@ -137,7 +137,7 @@ class EnsembleDense(EnsembleLayer):
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         super().backward_shared(params, x, delta, buffers)
-        # The gradients of the scales and of the inputs follow from this one.
+        # The gradients of the scales and of the inputs follow from this array.
         out = self._by_member(buffers["scaled_gradient"])
         matmul(self._by_member(delta), params.weight.T, out=out)
         return delta
@@ -155,13 +155,13 @@ class EnsembleDense(EnsembleLayer):
         return inputs
 
     def _by_member(self, array: Array) -> Array:
-        """Return the view that has a row for each row of each member."""
+        """Return the view with one row for each member of each row."""
         return array.reshape(array.shape[0] * self.n_members, -1)
 
 
 @dataclass(frozen=True)
 class EnsembleHead(Blocks):
-    """The linear output layers of all members, each with weights of its own.
+    """The linear output layers of all members, each with its own weights.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ class EnsembleHead(Blocks):
         The number of outputs of one member.
     n_members : int >= 1
     within : ParameterSet or None, default=None
-        The set of each member's matrix; None stands for all matrices.
+        The set that each member's matrix stays in. None means no constraint.
     """
 
     words: ClassVar[str] = "dense by member"
@@ -199,7 +199,7 @@ def members_of_rows(array: Array, n_members: int) -> Array:
 
 @dataclass(frozen=True)
 class WithConstants(Layer):
-    """An output layer, and further outputs of each member that are the same for all rows.
+    """An output layer, and additional outputs of each member that are the same for all rows.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ class WithConstants(Layer):
         The output layer, whose parameters keep their names.
     n_members : int >= 1
     n_constants : int >= 1
-        The number of constants of one member. They come after its outputs of the head.
+        The number of constants of one member. They follow its outputs of the head.
     """
 
     head: Annotated[Layer, HEAD]

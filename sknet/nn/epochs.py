@@ -1,6 +1,6 @@
 """An epoch of mini-batch steps: the gradient of a batch, the step, and the running average.
 
-A team of threads computes the gradient (``sknet.nn.shares``), and steps on stretches of the
+A team of threads computes the gradient (``sknet.nn.shares``), and updates stretches of the
 parameters.
 """
 
@@ -34,12 +34,12 @@ class UpdateRule:
         The learning rate that the schedule multiplies.
     ema_decay : float d or None, default=None
         With a number, the running average m <- d_t m + (1 - d_t) params of the parameters is
-        evaluated and returned. After t updates d_t = min(d, (1 + t) / (10 + t)), so that the
+        evaluated and returned. After t updates, d_t = min(d, (1 + t) / (10 + t)), so that the
         average forgets the random start (Polyak and Juditsky, 1992, in exponential form).
     rates_of_layers : tuple of float, default=()
-        A factor of the learning rate for each layer of the network; empty for a factor of one.
-        The parameters of a layer with a factor of zero keep their bits: no step, decay, penalty
-        or average touches them.
+        A factor of the learning rate for each layer of the network. If empty, all factors are
+        one. The parameters of a layer with a factor of zero keep their bits: no step, decay,
+        penalty or average touches them.
     """
 
     optimizer: Optimizer
@@ -49,7 +49,7 @@ class UpdateRule:
     rates_of_layers: tuple[float, ...] = ()
 
     def average_decay(self, n_updates: float) -> float:
-        """Return d_t of the running average after so many updates; without one it is 0."""
+        """Return d_t of the running average after ``n_updates``; 0 if there is none."""
         return min(self.ema_decay or 0.0, (1 + n_updates) / (10 + n_updates))
 
     def learning_rate(self, state: TrainingState, progress: float) -> float:
@@ -62,15 +62,15 @@ class UpdateRule:
 class ReturnToBest:
     """A cool-down that begins at the best epoch, and not at the last one.
 
-    A learning rate that falls to zero by plan does so from there on, once the score has stopped
-    improving.
+    Once the score has stopped improving, a learning rate that falls to zero by plan does so
+    from there on.
 
     Parameters
     ----------
     all_batches : callable, optional
-        ``all_batches()`` returns batches of the training rows and of those that ``evaluate``
-        judges. The cool-down trains on these, without a score, and begins at the latest when
-        the plan is nearly over. The last parameters are returned.
+        ``all_batches()`` returns batches of the training rows and of the rows that ``evaluate``
+        judges. The cool-down trains on these batches, without a score. It begins at the latest
+        when the plan is nearly over. The last parameters are returned.
     """
 
     all_batches: Callable[[], BatchIterable] | None = None
@@ -88,13 +88,13 @@ class Epochs(ABC):
         The initial parameters; updated in place.
     rule : UpdateRule
     horizon : Horizon
-        The number of epochs, and how far each of them is on in the plan.
+        The number of epochs, and how much of the plan is over at each of them.
     state : TrainingState
         Updated in place.
     objective : Objective
         What is minimised.
     budget : Budget, optional
-        The seconds that the fit may take. By default there is no limit.
+        The seconds that the fit may take. By default, there is no limit.
     """
 
     params: Array
@@ -103,7 +103,7 @@ class Epochs(ABC):
     state: TrainingState
     objective: Objective
     budget: Budget = field(default_factory=Budget, kw_only=True)
-    #: Whether a cool-down can train on the rows that are evaluated, too.
+    #: Whether a cool-down can also train on the rows that are evaluated.
     has_all_rows: bool = field(default=False, init=False)
     #: The learning rate of the last step.
     learning_rate: float = field(default=math.nan, init=False)
@@ -119,14 +119,14 @@ class Epochs(ABC):
         """Make one epoch, or the rest of one that has begun; return mean loss and penalty."""
 
     def _end(self, n_rows: int, n_visited: int) -> None:
-        """Note in the state that an epoch is over, in which so many rows were visited."""
+        """Record in the state that an epoch has visited ``n_visited`` of ``n_rows`` rows."""
         self.state.samples_seen += n_visited
         self.state.n_unvisited += n_rows - n_visited
         self.state.iteration += 1
         self.state.begun = None
 
     def _keep_limit(self, n_done: int, n_steps: int) -> None:
-        """Leave out planned epochs if the time limit asks for it, after a step of an epoch."""
+        """Leave out planned epochs after a step, if the time limit requires it."""
         n_ahead = (self.horizon.n_epochs - self.state.position) * n_steps - n_done
         self.state.left_out += self.budget.left_out(n_ahead) / n_steps
 
@@ -140,7 +140,7 @@ class Epochs(ABC):
         return self.params if self.rule.ema_decay is None else self.state.visible(self.params)
 
     def begin_cooling(self, n_epochs: float, progress: float | None = None) -> None:
-        """Let the rest of the plan take so many epochs, as :meth:`Horizon.cooled` describes."""
+        """Let the rest of the plan take at most ``n_epochs``, as in :meth:`Horizon.cooled`."""
         self.horizon = self.horizon.cooled(self.state.position, n_epochs, progress)
         self.state.cooling = self.horizon
 
@@ -149,7 +149,7 @@ class Epochs(ABC):
         """Keep in the state what a return to this epoch needs, if there may be one."""
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to the parameters that were remembered of an epoch."""
+        """Go back to the remembered parameters of an epoch."""
         np.copyto(self.params, best.visible)
         if self.state.average is not None:
             np.copyto(self.state.average, best.visible)
@@ -158,15 +158,15 @@ class Epochs(ABC):
 
 @dataclass(eq=False)
 class Epoch(Epochs):
-    """One pass over the batches, a step on each; work arrays are made once for all epochs.
+    """One pass over the batches, with a step on each. All epochs use the same work arrays.
 
     Parameters
     ----------
     params, rule, horizon, state, objective, budget
         As for :class:`Epochs`.
     batches : iterable with ``n_rows``, ``batch_size`` and a length
-        Each iteration is one epoch of batches. If the state has an epoch that is begun, the
-        first iteration is the rest of that epoch.
+        Each iteration is one epoch of batches. If an epoch has begun according to ``state``,
+        the first iteration is the rest of that epoch.
     team : Team, optional
         The threads that share the work of a step.
     return_to_best : ReturnToBest, optional
@@ -188,7 +188,7 @@ class Epoch(Epochs):
         self._train_on(self.batches)
 
     def _train_on(self, batches: BatchIterable) -> None:
-        """Make the next epochs passes over these batches; make the work arrays for them."""
+        """Use these batches in the next epochs, and make the work arrays for them."""
         self.batches = batches
         self._gradient_of = BatchGradient(self.objective, batches, self.params.dtype, self.team)
         n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
@@ -209,16 +209,16 @@ class Epoch(Epochs):
         self.state.n_updates = best.n_updates
         if self._all_batches is not None:
             self.state.on_all_rows = True
-            # The old work arrays must leave the memory before the new ones are made.
+            # Free the memory of the old work arrays before the new ones are made.
             del self._gradient_of, self._tasks
             self._train_on(self._all_batches())
 
     def _make_stretches(self) -> list[tuple[Optimizer, float, int, int]]:
-        """Return the stretches of the parameters, each of which one thread steps on.
+        """Return the stretches of the parameters, each of which is updated by one thread.
 
-        They have an optimizer, a factor of its learning rate, a start and an end. The penalised
-        and the other parameters are separate stretches only if weight decay tells them apart,
-        and layers only if their factors do. Parameters with a factor of zero are in none.
+        A stretch has an optimizer, a factor of the learning rate, a start and an end. Penalised
+        and other parameters have separate stretches only if there is weight decay, and layers
+        only if their factors differ. Parameters with a factor of zero are in none.
         """
         network, optimizer = self.objective.network, self.rule.optimizer
         undecayed = optimizer.without_decay()
@@ -238,14 +238,14 @@ class Epoch(Epochs):
         return found
 
     def run(self) -> tuple[float, float]:
-        """Make one epoch; return means of the loss and of the penalty before each step.
+        """Make one epoch; return the means of the loss and of the penalty before each step.
 
-        It is cut when a time limit has ended the plan.
+        The epoch is cut short if a time limit ends the plan.
         """
         state, n_batches = self.state, len(self.batches)
         begun = state.begun = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]
-        # Another library may have changed the number of BLAS's threads since the last epoch.
+        # Another library may have changed the number of BLAS threads since the last epoch.
         with self.team.within:
             for i, batch in enumerate(self.batches, start=begun.n_batches):
                 progress = self.horizon.progress(state.position + i / n_batches)
@@ -267,7 +267,8 @@ class Epoch(Epochs):
         """Move the parameters, then their running average towards them."""
         self.state.n_updates += 1
         if len(self._tasks) == 1:
-            self._tasks[0]()  # The call of a team takes a twentieth of a tiny network's step.
+            # Calling the team would take a twentieth of the step of a tiny network.
+            self._tasks[0]()
         else:
             self.team.run(self._tasks)
 

@@ -1,16 +1,17 @@
-"""Layers of groups of columns that have networks of their own, whose outputs add up.
+"""Layers for groups of columns, each with its own network, whose outputs are summed.
 
 A row holds the groups one after another: an array (groups, columns), flattened. With one
 column in each group, the sum is a neural additive model (Agarwal et al., "Neural Additive
-Models: Interpretable Machine Learning with Neural Nets", 2021). The networks of all groups are
-computed by one batched product for each layer. The last layer needs no class of its own: the
-sum over the groups of a linear map of each is a linear map of the whole row, which is a
-``Dense`` or, for members, an ``EnsembleHead``. Each member of an ensemble has networks of its
-own for all groups: a row holds the groups of one member after those of another.
+Models: Interpretable Machine Learning with Neural Nets", 2021). Each layer computes all groups
+by one batched product. The last layer needs no class of its own: a sum of linear maps of the
+groups is a linear map of the whole row, so it is a ``Dense`` or, for an ensemble, an
+``EnsembleHead``. Each member of an ensemble has its own networks for all groups: a row holds
+the groups of one member after those of another.
 
-Where groups interact in pairs, an output layer of pairs follows. A raw prediction sums up the
-groups' own functions, and a product of factors for each pair of groups, where the factors of a
-group are weighted sums of its last units. So it is a sum of functions of at most two groups.
+If groups interact in pairs, the output layer is a :class:`PairwiseHead`. A raw prediction is
+then the sum of one function for each group, and of products of factors for each pair of groups.
+The factors of a group are weighted sums of its last units. So the raw prediction is a sum of
+functions of at most two groups.
 """
 
 import math
@@ -35,14 +36,14 @@ from sknet.nn.sets import POSITIONS, WEIGHT_SET, ParameterSet
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
 TUPLES_OF_POSITIONS = TupleOf("a tuple of tuples", POSITIONS)
 GROUPS = Constraint(
-    "a tuple of tuples of positions >= 0, of which not all are empty",
+    "a tuple of tuples of positions >= 0, which are not all empty",
     (tuple,),
     lambda groups: TUPLES_OF_POSITIONS.contains(groups) and any(groups),
 )
 
 
 class Gathering:
-    """The places of the columns of groups, for the way there and back.
+    """Gathers the columns of groups into their places, and scatters the gradients back.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ class Gathering:
     Attributes
     ----------
     columns : ndarray of int of shape (n_groups * width,)
-        The column that comes to each place; any column at the places of the padding.
+        The column that is copied to each place; column 0 at the places of the padding.
     padding : ndarray of int
         The places that hold no column.
     """
@@ -70,13 +71,13 @@ class Gathering:
 
     def gather(self, x: Array, out: Array) -> Array:
         """Write the columns of the groups into ``out``, with zeros as padding."""
-        # np.take refuses an array of another dtype: lbfgs computes in float64 from float32.
+        # np.take refuses an ``out`` of another dtype: lbfgs computes in float64 from float32.
         np.take(x.astype(out.dtype, copy=False), self.columns, axis=1, out=out, mode="clip")
         out[:, self.padding] = 0
         return out
 
     def scatter(self, delta: Array, out: Array) -> Array:
-        """Write the sum over all places of each column into ``out``."""
+        """Write the sum over the places of each column into ``out``."""
         if self._once:
             return np.take(delta, self._places, axis=1, out=out, mode="clip")
         out.fill(0)
@@ -84,18 +85,18 @@ class Gathering:
         return out
 
 
-#: The places of the columns of groups, remembered: they serve batches of all lengths.
+#: The :class:`Gathering` of some groups, which is remembered and serves batches of any length.
 gathering = lru_cache(maxsize=16)(Gathering)
 
 
 @dataclass(frozen=True)
 class GroupColumns(Layer):
-    """The columns of each group, side by side and padded with zeros to equal length.
+    """Gathers the columns of each group, padded with zeros to equal length.
 
     Parameters
     ----------
     groups : tuple of tuple of int
-        The positions of the columns of each group. A column may be in several groups, or in
+        The positions of the columns of each group. A column may be in several groups or in
         none.
     """
 
@@ -107,7 +108,7 @@ class GroupColumns(Layer):
         return len(self.groups) * max(map(len, self.groups))
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
-        """Return the map of the sparse matrix that gathers the columns."""
+        """Return the affine map that gathers the columns, with a sparse matrix."""
         places = gathering(self.groups, n_inputs)
         used = np.delete(np.arange(places.columns.size), places.padding)
         entries = np.ones(used.size, dtype), (places.columns[used], used)
@@ -128,7 +129,7 @@ class GroupColumns(Layer):
 
 @dataclass(frozen=True)
 class GroupedDense(Blocks):
-    """A hidden layer of each group: a_g = f(x_g W_g + b_g).
+    """A hidden layer for each group: a_g = f(x_g W_g + b_g).
 
     Parameters
     ----------
@@ -138,9 +139,9 @@ class GroupedDense(Blocks):
     n_groups : int >= 1
     n_used : tuple of int, default=()
         For the first layer, the number of inputs of each group before its padding. The weights
-        of the padding start at zero, where they stay.
+        of the padding start at zero and stay there.
     within : ParameterSet or None, default=None
-        The set of the weight matrices of all groups; None stands for all matrices.
+        The set that the weight matrices of all groups stay in. None means no constraint.
     """
 
     words: ClassVar[str] = "dense by group"
@@ -164,14 +165,15 @@ class GroupedDense(Blocks):
 
 @dataclass(frozen=True)
 class PairwiseHead(EnsembleHead):
-    """The output layer of a sum of functions of at most two groups.
+    """The output layer for a sum of functions of at most two groups.
 
-    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = h_g U_g of the
-    outputs h_g of each group, and c = 1 / sqrt(number of pairs). The sum over all pairs costs
-    no more than one over the groups, since it is ((sum_g u_g)^2 - sum_g u_g^2) / 2 elementwise:
-    Rendle, "Factorization Machines" (2010), lemma 3.1, where u_g is a number times a learned
-    vector. A function of two variables is a sum of products of functions of one variable, so
-    with enough factors the layer comes close to any sum of functions of two columns.
+    raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, where h_g are the outputs of group g,
+    u_g = h_g U_g are its factors, and c = 1 / sqrt(number of pairs). Elementwise, the sum over
+    all pairs is ((sum_g u_g)^2 - sum_g u_g^2) / 2, so it costs no more than a sum over the
+    groups: Rendle, "Factorization Machines" (2010), lemma 3.1, where u_g is a number times a
+    learned vector. Sums of products of functions of one variable approximate functions of two
+    variables. With enough factors, the layer therefore comes close to any sum of functions of
+    two columns.
 
     Parameters
     ----------
@@ -186,7 +188,7 @@ class PairwiseHead(EnsembleHead):
 
     words: ClassVar[str] = "pairs of groups"
 
-    # By keyword alone: the head before has a field with a default.
+    # Keyword-only, since the base class has a field with a default.
     n_groups: Annotated[int, POSITIVE_INT] = field(kw_only=True)
     n_factors: Annotated[int, POSITIVE_INT] = field(kw_only=True)
     output_weights: ClassVar[tuple[str, ...]] = ("weight", "strength")
@@ -226,7 +228,7 @@ class PairwiseHead(EnsembleHead):
         return out
 
     def factors(self, buffers: Buffers) -> Array:
-        """Return the factors of the last forward pass: (rows, members, groups, factors)."""
+        """Return the factors of the last forward pass as (rows, members, groups, factors)."""
         return self._factors(buffers["factors"])
 
     def _write_factors(self, params: Views, x: Array, buffers: Buffers) -> None:
@@ -236,7 +238,7 @@ class PairwiseHead(EnsembleHead):
     def _write_products(self, buffers: Buffers) -> Array:
         """Write c times the sum over all pairs of the products of their factors."""
         factors, products = self.factors(buffers), buffers["products"]
-        # The array of the backward pass has room for the squares.
+        # The array for the backward pass is free now, so it holds the squares.
         squares = np.square(factors, out=self._factors(buffers["of_factors"]))
         np.sum(factors, axis=2, out=self._sums(buffers["sums"]))
         np.square(buffers["sums"], out=products)
@@ -245,7 +247,7 @@ class PairwiseHead(EnsembleHead):
         return products
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Write the gradient of the factors, whose derivative is that of all other groups."""
+        """Write the gradient of the factors; each is multiplied by the sum of all others."""
         of_products = buffers["of_products"]
         self._times_each(delta, params.strength.transpose(0, 2, 1), out=of_products)
         of_products *= self.pair_scale

@@ -1,6 +1,6 @@
 """Arrays: names for their types, and operations in the form that NumPy computes fastest.
 
-The last of them are bins of numbers: their places, and the interpolation between their edges.
+The last operations find the bins of numbers, and interpolate between the edges of bins.
 """
 
 import math
@@ -15,10 +15,10 @@ from scipy import sparse
 
 #: A dense array of float32 or float64.
 Array: TypeAlias = NDArray[np.floating[Any]]
-#: Rows of a network's input: a dense array or a sparse matrix in CSR format. Sparse
-#: matrices are Any, since SciPy has no types.
+#: Rows of a network's input: a dense array or a sparse matrix in CSR format. The type of sparse
+#: matrices is Any, since SciPy has no annotations.
 Rows: TypeAlias = Array | Any
-#: The arrays of one layer by attribute: its parameters, or the gradients of its parameters.
+#: The arrays of one layer as attributes: its parameters, or their gradients.
 Views: TypeAlias = SimpleNamespace
 #: The increasing edges of the bins of each column.
 Edges: TypeAlias = tuple[tuple[float, ...], ...]
@@ -26,7 +26,7 @@ Edges: TypeAlias = tuple[tuple[float, ...], ...]
 #: The number of elements of a block. A few arrays of this size stay in the L2 cache. Two
 #: threads that work on smaller blocks wait for the interpreter's lock too often.
 BLOCK_SIZE = 65_536
-#: For an array of at most this size, the number of calls counts more than their form.
+#: For an array of at most this size, the number of calls matters more than their form.
 SMALL_ARRAY = 1024
 #: NumPy multiplies a column by a row of at least this length faster than BLAS does.
 LONG_ROW = 512
@@ -40,21 +40,22 @@ def matmul(x: Rows, w: Array, out: Array) -> Array:
         return out
     if x.shape[1] == 1 and w.shape[1] >= LONG_ROW:
         return np.multiply(x, w, out=out)
-    # Unlike np.matmul, dot hands a column times a row to BLAS as well. The method takes less
-    # time than the function np.dot, which asks all arguments for overrides.
+    # Unlike np.matmul, dot also uses BLAS for a column times a row. The method takes less time
+    # than the function np.dot, which checks all arguments for overrides.
     return x.dot(w, out=out)
 
 
 class SparseRows:
-    """A sparse matrix with equally many entries in each row, for products with dense arrays.
+    """A sparse matrix with a fixed number of entries in each row.
 
-    Its entries can be changed in place, so that one object serves for many batches.
+    It is for products with dense arrays. Its entries can be changed in place, so one object
+    serves many batches.
 
     Parameters
     ----------
     n_rows : int
     per_row : int
-        The number of entries of a row.
+        The number of entries in a row.
     n_columns : int
     dtype : dtype
 
@@ -62,9 +63,9 @@ class SparseRows:
     ----------
     matrix : sparse array
     values : ndarray of shape (n_rows, per_row)
-        The entries, ones at first.
+        The entries, initially ones.
     places : ndarray of int of shape (n_rows, per_row)
-        The columns of the entries, zeros at first.
+        The columns of the entries, initially zeros.
     """
 
     def __init__(self, n_rows: int, per_row: int, n_columns: int, dtype: DTypeLike) -> None:
@@ -105,7 +106,7 @@ def maximum(x: Array, value: float, out: Array) -> Array:
     """Write the elementwise maximum of a matrix and a number into ``out``."""
     if x.size <= SMALL_ARRAY:
         return np.maximum(x, value, out=out)
-    # NumPy compares two arrays more than twice as fast as an array and a number.
+    # NumPy compares two arrays more than twice as fast as an array with a number.
     for x_block, out_block in blocks(x, out):
         np.maximum(x_block, constant(value, x_block.shape, x.dtype), out=out_block)
     return out
@@ -116,9 +117,9 @@ SPLITTER = 2.0**29 + 1
 
 
 def rounded(x: Array) -> Array:
-    """Return numbers of float64 rounded to the 24 bits of float32, in the range of float64.
+    """Return float64 numbers rounded to the 24 bits of float32, in the range of float64.
 
-    Dekker (1971), equation 5.6: the nearest number of so many bits.
+    Dekker (1971), equation 5.6: the nearest number with 24 bits.
     """
     scaled = x * SPLITTER
     return scaled - (scaled - x)
@@ -127,19 +128,20 @@ def rounded(x: Array) -> Array:
 def negate(x: Array) -> Array:
     """Change the signs of numbers in place, and return them.
 
-    ``np.negative`` of NumPy 2.4 reads wrong elements of one column of rows of four numbers of
-    float32, or of eight of float64.
+    ``np.negative`` of NumPy 2.4 reads wrong elements if it gets one column of a matrix with
+    rows of four float32 or eight float64 numbers.
     """
     return np.multiply(x, -1, out=x)
 
 
 def cosine(angle: Array, out: Array) -> None:
-    """Write cos(angle) into ``out``, and change ``angle`` into what :func:`sine` needs."""
+    """Write cos(angle) into ``out``, and turn ``angle`` into the argument of :func:`sine`."""
     if angle.dtype == np.float32:
         np.cos(angle, out=out)
         return
-    # With t = tan(angle / 2), cos(angle) = 2 / (1 + t^2) - 1. In float64 NumPy has vector
-    # instructions for the tangent alone: both functions from it take 0.1 to 0.5 of the time.
+    # With t = tan(angle / 2), cos(angle) = 2 / (1 + t^2) - 1. In float64, NumPy has vector
+    # instructions only for the tangent. Computed from it, both functions take 0.1 to 0.5 of the
+    # time.
     angle *= 0.5
     np.tan(angle, out=angle)
     np.multiply(angle, angle, out=out)
@@ -149,7 +151,7 @@ def cosine(angle: Array, out: Array) -> None:
 
 
 def sine(changed: Array) -> Array:
-    """Return sin(angle) in the place of the angle that :func:`cosine` has changed."""
+    """Return sin(angle), in place, given the array that :func:`cosine` has changed."""
     if changed.dtype == np.float32:
         return np.sin(changed, out=changed)
     # sin(angle) = 2 t / (1 + t^2)
@@ -176,15 +178,15 @@ _remembered = lru_cache(maxsize=32)(_full)
 
 @lru_cache(maxsize=16)
 def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
-    """Return a matrix with ones on and below the diagonal: its product is a running sum."""
+    """Return a lower triangle of ones: a product with it is a running sum."""
     return np.tri(size, dtype=dtype)
 
 
 def blocks(*arrays: Array) -> Sequence[Sequence[Array]]:
-    """Return the arrays, all of one shape, block by block: one block of each at a time.
+    """Return arrays of the same shape block by block: each item has one block of each array.
 
-    Blocks of vectors have ``BLOCK_SIZE`` numbers, and those of matrices whole rows of about so
-    many.
+    A block of a vector has ``BLOCK_SIZE`` numbers. A block of a matrix has whole rows with
+    about as many numbers.
     """
     size, n_rows = arrays[0].size, len(arrays[0])
     if size <= BLOCK_SIZE:
@@ -194,7 +196,10 @@ def blocks(*arrays: Array) -> Sequence[Sequence[Array]]:
 
 
 def divided(start: int, stop: int, n_parts: int) -> list[int]:
-    """Return the limits of at most ``n_parts`` parts of an interval, each of some blocks."""
+    """Return the limits of at most ``n_parts`` equal parts of an interval.
+
+    If there are several parts, each has at least two blocks.
+    """
     n_parts = max(1, min(n_parts, (stop - start) // (2 * BLOCK_SIZE)))
     return [start + (stop - start) * i // n_parts for i in range(n_parts + 1)]
 
@@ -203,7 +208,7 @@ def divided(start: int, stop: int, n_parts: int) -> list[int]:
 def bins_between(
     edges: Edges, dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.intp], Array, Array, Array, Array]:
-    """Return column, start, 1 / width (0 if empty) and limits of the bins of all columns."""
+    """Return column, start, 1 / width (0 if empty) and limits of the share of each bin."""
     low, width = np.array(edges)[:, :-1].astype(dtype), np.diff(edges).astype(dtype)
     inverse_width = np.divide(1, width, out=np.zeros_like(width), where=width > 0)
     columns = np.arange(len(edges))
@@ -217,15 +222,15 @@ def bins_between(
 class BinGrid:
     """Finds the bins of numbers, for many columns at once and without a search.
 
-    The range between the bins of a column is divided into equal cells. Each cell knows how many
-    of the edges between bins lie in the cells below it; the edges in the cell itself are
-    compared with the number. A cell holds one edge at most if no two edges are closer than
-    1 / ``N_CELLS`` of the range, as those of estimators are.
+    The range of the edges between the bins of a column is divided into equal cells. Each cell
+    knows how many of these edges lie in the cells below it. The edges in the cell itself are
+    compared with the number. A cell holds at most one edge if the distance between edges is at
+    least 1 / ``N_CELLS`` of the range, as it is if an estimator chooses the edges.
 
     Parameters
     ----------
     edges : tuple of tuple of float
-        The edges of the bins of each column, equally many of each.
+        The edges of the bins of each column, the same number for each.
     dtype : dtype
         The dtype of the numbers.
     """
@@ -237,23 +242,23 @@ class BinGrid:
     def __init__(self, edges: Edges, dtype: np.dtype[Any]) -> None:
         ends = np.array(edges, dtype)[:, 1:]
         n_columns, n_bins = ends.shape
-        # Edges that the dtype cannot tell apart stay, since each of them ends a bin.
+        # Edges that are equal in the dtype all stay, since each of them ends a bin.
         n_inner = np.array([of_column.index(of_column[-1]) - 1 for of_column in edges])
-        # No number is above NaN, which stands for the last edge of a column.
+        # No number is above NaN, which takes the place of the last edge of a column.
         is_inner = np.arange(n_bins) < n_inner[:, np.newaxis]
         self._inner: Array = np.where(is_inner, ends, np.nan)
         first, last = self._inner[:, 0], self._inner[np.arange(n_columns), n_inner - 1]
         per_cell = np.maximum((last - first) / self.N_CELLS, 1 / self.LARGEST_SCALE)
-        # One edge or none between the bins has no range, and may be in a cell of any size.
+        # A single edge between the bins has no range, so cells may have any size.
         self._low: Array = np.where(n_inner > 1, first, 0)
         self._scale: Array = np.where(n_inner > 1, 1 / per_cell, 1)
-        # Two more cells are for the numbers beyond the edges.
+        # Two more cells hold the numbers beyond the edges.
         self._first_cells = np.arange(n_columns, dtype=np.int32) * (self.N_CELLS + 2) + 1
         self._first_bins = np.arange(n_columns, dtype=np.int32) * n_bins
         self._bins, self._most_edges = self._fill_cells()
 
     def _fill_cells(self) -> tuple[NDArray[np.int32], int]:
-        """Return the lowest bin of each cell, and the largest number of edges in a cell."""
+        """Return the lowest bin in each cell, and the largest number of edges in a cell."""
         n_columns = self._low.size
         inner = self._inner.T
         cells = self._cells(np.where(np.isfinite(inner), inner, 0))[np.isfinite(inner)]
@@ -275,7 +280,7 @@ class BinGrid:
         ----------
         x : ndarray of shape (n_rows, n_columns)
         """
-        # NaN, whose cell is not defined, gets any bin.
+        # The cell of NaN is not defined, so NaN gets an arbitrary bin.
         bins = self._bins.take(self._cells(x), mode="clip")
         inner = self._inner.ravel()
         for _ in range(self._most_edges):
@@ -283,19 +288,19 @@ class BinGrid:
         return bins
 
 
-#: The grid of some edges, which is remembered from one batch to the next.
+#: The :class:`BinGrid` of some edges, which is remembered from one batch to the next.
 bin_grid = lru_cache(maxsize=16)(BinGrid)
 
 
 class Interpolation:
-    """Interpolates the values at the edges of bins, for a batch of numbers.
+    """Interpolates between values at the edges of bins, for a batch of numbers.
 
     The work arrays of an interpolation are made once for many batches.
 
     Parameters
     ----------
     edges : tuple of tuple of float
-        The edges of the bins of each column, equally many of each.
+        The edges of the bins of each column, the same number for each.
     n_rows : int
     dtype : dtype
         The dtype of the numbers.
@@ -315,7 +320,7 @@ class Interpolation:
         _, self._low, self._inverse_width, _, self._largest = of_bins
         self.bins: NDArray[np.int32] = np.zeros((n_rows, n_columns), np.int32)
         self.share: Array = np.zeros((n_rows, n_columns), dtype)
-        # Each column has one more edge than bins.
+        # Each column has one more edge than it has bins.
         self._n_edges_more = np.arange(n_columns, dtype=np.int32)
         # A number has an entry for the edge before it and one for the edge after it.
         self._rows = SparseRows(n_rows * n_columns, 2, n_columns * n_edges, dtype)
@@ -325,7 +330,7 @@ class Interpolation:
         self.bins = bins = self._grid.bins(x)
         share = np.subtract(x, self._low.take(bins), out=self.share)
         share *= self._inverse_width.take(bins)
-        # Farther than one width of a bin beyond the ends, the value stays the same.
+        # More than one bin width beyond the ends, the value stays the same.
         np.clip(share, -1, 2, out=share)
         places = self._rows.places.reshape(*x.shape, 2)
         np.add(bins, self._n_edges_more, out=places[:, :, 0])
@@ -335,7 +340,7 @@ class Interpolation:
         weights[:, :, 1] = share
 
     def values(self, at_edges: Array) -> Array:
-        """Return values at the numbers, given values at the edges.
+        """Return the values at the numbers, given the values at the edges.
 
         Parameters
         ----------
@@ -353,10 +358,10 @@ class Interpolation:
         return of_edges.reshape(self._n_edges_more.size, -1, delta.shape[1])
 
     def share_of_bin(self) -> Array:
-        """Return the shares, none of which is above that of the end of its bin by rounding."""
+        """Return the shares, capped at the end of each bin, which rounding may exceed."""
         return np.minimum(self.share, self._largest.take(self.bins))
 
     def slopes(self) -> Array:
-        """Return the derivative of each share by its number."""
+        """Return the derivative of each share with respect to its number."""
         inside = (self.share > -1) & (self.share < 2)
         return self._inverse_width.take(self.bins) * inside

@@ -1,6 +1,6 @@
-"""Layers: their parameters, their outputs, and the gradients of both.
+"""Layers: their parameters, outputs and gradients.
 
-To add a layer, derive a frozen dataclass from :class:`Layer`. The tests find it by themselves.
+To add a layer, derive a frozen dataclass from :class:`Layer`. The tests find it automatically.
 A layer that normalises also gets a line in :data:`NORMALIZATIONS`.
 """
 
@@ -19,11 +19,11 @@ from sknet.nn.kernels import Array, Rows, Views, blocks, column_sums, matmul, st
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
 from sknet.nn.sets import WEIGHT_SET, ParameterSet
 
-# The declarations of a layer's work arrays by name. A number declares an array with a row for
-# each row of the batch and so many columns. A function ``make(n_rows, dtype)`` returns
-# anything else. A dict declares the work arrays of an inner layer.
+# A layer's declarations of its work arrays, by name. A number declares an array with that many
+# columns, and with a row for each row of the batch. A function ``make(n_rows, dtype)`` returns
+# any other object. A dict declares the work arrays of an inner layer.
 WorkArrays: TypeAlias = dict[str, Any]
-# The work arrays of one layer by name, as they were declared.
+# The work arrays of one layer, by name.
 Buffers: TypeAlias = dict[str, Any]
 
 
@@ -37,10 +37,10 @@ class Parameter:
     penalized : bool, default=False
         Whether the penalty of the objective applies to the array.
     within : ParameterSet or None, default=None
-        The set that the array stays in; None stands for all arrays.
+        The set that the array stays in. None means no constraint.
     ridge : float, default=0.0
-        The factor of half of the sum of the squares of the array, which the objective includes
-        in addition to the penalty.
+        In addition to the penalty, the objective includes ``ridge / 2`` times the sum of
+        squares of the array.
     """
 
     shape: tuple[int, ...]
@@ -55,7 +55,7 @@ class Affine(NamedTuple):
     Attributes
     ----------
     matrix : ndarray or sparse array
-        The matrix M. It is sparse where it does no more than to gather columns.
+        The matrix M. It is sparse if it only gathers columns.
     bias : ndarray
         The vector v.
     activation : Activation or None
@@ -67,22 +67,22 @@ class Affine(NamedTuple):
 
 
 class Layer(Rule, ABC):
-    """A differentiable function of each row. A layer has no state: arrays come as arguments.
+    """A differentiable function of each row. A layer has no state: all arrays are arguments.
 
     A subclass declares its parameter arrays in :meth:`parameters` and its work arrays in
-    :meth:`buffers`. The methods get them back as ``params`` (an attribute for each name) and
-    ``buffers`` (a dict).
+    :meth:`buffers`. The other methods receive them as ``params`` (an attribute for each name)
+    and ``buffers`` (a dict).
 
-    The backward pass of a layer has three steps, and the network decides which of them it
-    needs: :meth:`backward_shared` always comes first, :meth:`backward_params` follows in
-    training, and :meth:`backward_inputs` comes last if another layer lies below or the caller
-    asks for the gradient of the network's inputs. So a layer need not know which gradients the
+    The backward pass of a layer has up to three steps. :meth:`backward_shared` always comes
+    first. In training, :meth:`backward_params` follows. :meth:`backward_inputs` comes last, if
+    another layer precedes this one or the caller asks for the gradient of the network's inputs.
+    The network decides which steps it needs, so a layer need not know which gradients the
     caller wants.
     """
 
-    #: The arrays of an output layer that its outputs are proportional to, but for the bias.
+    #: The weight arrays of an output layer. Its outputs are linear in them and the bias.
     output_weights: ClassVar[tuple[str, ...]] = ("weight",)
-    #: What the layer is called in a table of layers; without it, by the name of its class.
+    #: The name of the layer in a table of layers. If empty, it is the name of the class.
     words: ClassVar[str] = ""
 
     @property
@@ -91,44 +91,45 @@ class Layer(Rule, ABC):
         return True
 
     def describe(self) -> str:
-        """Return the kind of the layer in words, for a table of the layers."""
+        """Return a short description of the layer for a table of layers."""
         return self.words or type(self).__name__
 
     def n_outputs(self, n_inputs: int) -> int:
-        """Return the number of output columns. By default it is the number of inputs."""
+        """Return the number of output columns. By default, it is the number of inputs."""
         return n_inputs
 
     def output_counts(self, n_inputs: int) -> list[int] | None:
-        """Return the number of outputs of each input column, if no output mixes columns.
+        """Return the number of outputs of each input column, or None if outputs mix columns.
 
-        By default it is None: outputs mix columns.
+        By default, it is None.
         """
         return None
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine | None:
-        """Return the layer as an affine map before an activation. By default it is None.
+        """Return the layer as an affine map and an activation, or None if it has no such form.
 
-        Attributions ask the first layer that mixes columns.
+        By default, it is None. Attributions need the map of the first layer that mixes columns.
         """
         return None
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
-        """Return the declaration of each parameter array by name. By default there is none."""
+        """Return the declaration of each parameter array by name, by default none."""
         return {}
 
     def buffers(self, n_inputs: int) -> WorkArrays:
-        """Return the declaration of each work array by name. By default there is none.
+        """Return the declaration of each work array by name, by default none.
 
-        A number declares an array with a row for each row of the batch and so many columns. A
-        function ``make(n_rows, dtype)`` declares what it returns, for a batch of ``n_rows``.
+        A number declares an array with that many columns, and with a row for each row of the
+        batch. A function ``make(n_rows, dtype)`` returns any other work array for a batch of
+        ``n_rows`` rows.
 
         The name "delta" is reserved for an array that only :meth:`backward_inputs` uses: it
-        is missing from ``buffers`` where the network does not call that method.
+        is missing from ``buffers`` if the network does not call that method.
         """
         return {}
 
     def initialize(self, params: Views, rng: Generator) -> None:
-        """Fill ``params`` with initial values. By default they stay zero."""
+        """Fill ``params`` with initial values. By default, they stay zero."""
         return
 
     @abstractmethod
@@ -138,10 +139,10 @@ class Layer(Rule, ABC):
         Parameters
         ----------
         params : namespace of ndarray
-            The parameters, which are only read.
+            The parameters, which must not be changed.
         x : ndarray or CSR matrix of shape (n_rows, n_inputs)
-            The inputs, which are only read. They are sparse only in the first layer of a
-            network.
+            The inputs, which must not be changed. Only the first layer of a network may
+            receive a sparse matrix.
         buffers : dict of ndarray
             The work arrays. They keep their values until the backward pass.
         rng : numpy Generator, optional
@@ -150,11 +151,11 @@ class Layer(Rule, ABC):
         Returns
         -------
         ndarray of shape (n_rows, n_outputs)
-            May be a work array.
+            The outputs; may be a work array.
         """
 
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Any:
-        """Do the part of the backward pass that both other methods need.
+        """Do the part of the backward pass that the other two methods share.
 
         The typical use is to multiply ``delta`` by the derivative of an activation.
 
@@ -168,21 +169,23 @@ class Layer(Rule, ABC):
         Returns
         -------
         object
-            The ``delta`` of the other two methods. By default it is ``delta`` itself.
+            The ``delta`` that the other two methods receive, by default ``delta`` itself.
         """
         return delta
 
     def backward_params(
         self, params: Views, grads: Views, x: Rows, delta: Any, buffers: Buffers
     ) -> None:
-        """Write the gradients of the parameters into ``grads``; leave ``delta`` as it is.
+        """Write the gradients of the parameters into ``grads``; do not change ``delta``.
 
-        The network calls it only if the layer has parameters.
+        The network calls this method only if the layer has parameters.
         """
-        raise NotImplementedError(f"{type(self).__name__} has parameters: write this method.")
+        raise NotImplementedError(
+            f"{type(self).__name__} has parameters, so it must define backward_params."
+        )
 
     def rescale(self, params: Views, factor: Array, shift: Array) -> None:
-        """Change an output layer in place, so that each output becomes output factor + shift.
+        """Change an output layer in place so that each output becomes factor * output + shift.
 
         ``factor`` and ``shift`` have one entry for each output of a member.
         """
@@ -215,7 +218,7 @@ class ActivationLayer(Layer):
     def z_and_a(self, n_units: int) -> dict[str, int]:
         """Return the declarations of the work arrays of z and a.
 
-        If the derivative of the activation does not read z, one array serves for both.
+        If the derivative of the activation does not read z, one array serves as both.
         """
         return {"a": n_units, "z": n_units} if self.activation.needs_z else {"a": n_units}
 
@@ -242,15 +245,16 @@ class ActivationLayer(Layer):
 class Dense(ActivationLayer):
     """a = f(x W + b).
 
-    With delta = dJ/da * f'(z) elementwise: dJ/dW = x' delta, dJ/db = column sums of delta,
-    dJ/dx = delta W'. ``x`` is dense or CSR.
+    With z = x W + b, and delta = dJ/da * f'(z) elementwise: dJ/dW = x' delta, dJ/db = column
+    sums of delta, dJ/dx = delta W'. ``x`` is dense or CSR.
 
     Parameters
     ----------
     n_units : int >= 1
+        The number of outputs.
     activation : Activation
     within : ParameterSet or None, default=None
-        The set of the weight matrix; None stands for all matrices.
+        The set that the weight matrix stays in. None means no constraint.
     """
 
     words: ClassVar[str] = "dense"
@@ -291,10 +295,10 @@ class Dense(ActivationLayer):
 
 
 class Blocks(ActivationLayer):
-    """a_k = f(x_k W_k + b_k) for each of several equal stretches x_k of a row.
+    """a_k = f(x_k W_k + b_k) for each of several stretches x_k of a row, all equally long.
 
     A subclass has the field ``n_units``, the number of outputs of one stretch, and the field
-    ``within``, the set of the weights.
+    ``within``, the set that the weights stay in.
     """
 
     n_units: int
@@ -329,7 +333,7 @@ class Blocks(ActivationLayer):
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs = buffers["delta"]
         if self.n_units == 1:
-            # NumPy multiplies a column by a row several times faster by this than by matmul.
+            # For a column times a row, einsum is several times as fast as matmul.
             by_block = inputs.reshape(x.shape[0], self.n_blocks, -1)
             np.einsum("nk,ki->nki", delta, params.weight[:, :, 0], out=by_block)
         else:
@@ -338,7 +342,7 @@ class Blocks(ActivationLayer):
 
     @staticmethod
     def _times_each(x: Array, matrices: Array, out: Array) -> None:
-        """Write the products of equal stretches of the rows, each with its matrix."""
+        """Write the product of each of the equal stretches of the rows with its matrix."""
         n = len(matrices)
         np.matmul(stretches(x, n), matrices, out=stretches(out, n))
 
@@ -351,7 +355,7 @@ class Blocks(ActivationLayer):
 
 @dataclass(frozen=True)
 class Activated(ActivationLayer):
-    """a = f(z): the second half of a hidden layer, whose product x W + b is the input z.
+    """a = f(z): the second half of a hidden layer. The input z is the product x W + b.
 
     Parameters
     ----------
@@ -377,14 +381,15 @@ class Activated(ActivationLayer):
 class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
 
-    Srivastava et al. (2014), in the inverted form that leaves prediction untouched. The masks
-    of each block of rows are a stretch of one long random mask, from a random place on, since
-    to draw a random number for each input takes longer than a layer's activation.
+    Srivastava et al. (2014), in the inverted form, which leaves predictions untouched. The mask
+    of each block of rows is a stretch of one long random mask, taken from a random place. To
+    draw a random number for each input would take longer than a layer's activation.
 
     Parameters
     ----------
     rate : float in [0, 1)
-        It is rounded to a multiple of 1 / 262 144, or of less for more than 4096 inputs.
+        It is rounded to a multiple of 1/262144, or of a smaller number for more than 4096
+        inputs.
     """
 
     words: ClassVar[str] = "dropout"
@@ -416,7 +421,7 @@ class Dropout(Layer):
 
 @lru_cache(maxsize=8)
 def long_mask(rate: float, size: int, dtype: np.dtype[Any]) -> Array:
-    """Return a fixed random mask: a share ``rate`` of zeros, and a mean of one."""
+    """Return a fixed random mask with a fraction ``rate`` of zeros and a mean of one."""
     n_zeros = min(round(rate * size), size - 1)
     mask = np.full(size, size / (size - n_zeros), dtype)
     mask[:n_zeros] = 0
@@ -427,7 +432,7 @@ def long_mask(rate: float, size: int, dtype: np.dtype[Any]) -> Array:
 
 @dataclass(frozen=True)
 class LayerNorm(ActivationLayer):
-    """a = f(gain u + bias), with u a row of inputs that is brought to mean 0 and variance 1.
+    """a = f(gain u + bias), where u is a row of inputs, standardised to mean 0 and variance 1.
 
     Ba, Kiros and Hinton (2016), equation 4.
 
@@ -435,10 +440,10 @@ class LayerNorm(ActivationLayer):
     ----------
     activation : Activation
     n_groups : int >= 1, default=1
-        The number of equal stretches of a row, each normalised by itself: the members of an
-        ensemble.
+        The number of equal stretches of a row that are normalised separately, one for each
+        member of an ensemble.
     epsilon : float > 0, default=1e-5
-        It is added to the variance, so that equal inputs do not divide by zero.
+        A number that is added to the variance, which is zero if all inputs are equal.
     """
 
     words: ClassVar[str] = "layer normalization"
@@ -473,7 +478,7 @@ class LayerNorm(ActivationLayer):
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         delta *= params.gain
-        # The derivative of u takes out the parts along 1 and along u.
+        # The derivative of u removes the components along the vector of ones and along u.
         u, d = self._grouped(buffers["u"]), self._grouped(delta)
         along_u = np.einsum("ngi,ngi->ng", d, u)[:, :, np.newaxis] * (1 / u.shape[2])
         d -= d.mean(axis=2, keepdims=True)
@@ -486,6 +491,6 @@ class LayerNorm(ActivationLayer):
         return x.reshape(x.shape[0], self.n_groups, -1)
 
 
-#: Normalisations by name: functions of the activation and of the number of equal stretches of a
-#: row, each normalised by itself.
+#: Normalisations by name. Each is a function of the activation and of the number of equal
+#: stretches of a row that are normalised separately.
 NORMALIZATIONS: dict[str, Callable[[Activation, int], Layer]] = {"layer": LayerNorm}

@@ -1,4 +1,4 @@
-"""The L-BFGS solver: SciPy's minimiser on the same objective; and all solvers by name."""
+"""The L-BFGS solver (SciPy's minimiser on the same objective), and all solvers by name."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,13 +20,13 @@ from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, Monitor, Stopping, TrainingResult, append
 from sknet.nn.training import Evaluate, Report
 
-#: A run of the minimiser that lowers the objective by a smaller share of it is the last one.
+#: A run of the minimiser that lowers the objective by less than this fraction is the last one.
 LEAST_DECREASE = 1e-6
 
 
 @dataclass(frozen=True)
 class LBFGS(Solver):
-    """The limited-memory BFGS method of Byrd, Lu, Nocedal and Zhu (1995), as SciPy has it.
+    """The limited-memory BFGS method of Byrd, Lu, Nocedal and Zhu (1995), in SciPy's form.
 
     Each iteration evaluates the objective over all rows, in float64.
 
@@ -59,18 +59,18 @@ def train_lbfgs(
     ----------
     objective : Objective
     params : ndarray of shape (n_params,)
-        The start, which is overwritten by the result. The minimiser computes in float64, since
-        a line search compares nearly equal values. Parameters are evaluated and returned in
-        this array's dtype.
+        The initial parameters, which are overwritten by the result. The minimiser computes in
+        float64, since a line search compares nearly equal values. Parameters are evaluated and
+        returned in the dtype of this array.
     batches : iterable of batches
-        Blocks of rows over which a function value is summed up.
+        Blocks of rows. A function evaluation is a sum over all of them.
     stopping : Stopping
         Its ``tol`` bounds the largest component of the projected gradient.
     solver : LBFGS
     evaluate, report : callable, optional
         As in :func:`sknet.nn.training.train`.
     budget : Budget, optional
-        The seconds that the fit may take: no iteration begins that would last longer.
+        The seconds that the fit may take. No iteration begins that would exceed them.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def train_lbfgs(
     Raises
     ------
     DivergenceError
-        If the training diverges before an iteration has ended well (see
+        If training diverges before an iteration has ended well (see
         :mod:`sknet.nn.soundness`).
     """
     problem = SplitProblem(objective, batches)
@@ -91,8 +91,8 @@ def train_lbfgs(
         budget.begin(evaluate and partial(evaluate, params))
         result = _minimize(trace, problem.split(params.astype(np.float64)), solver)
         if not trace.history:
-            # No iteration was made: the start was stationary, or the line search found no
-            # better point.
+            # No iteration was made: the initial point was stationary, or the line search found
+            # no better one.
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
     ending, scored = _ending(result, trace), evaluate is not None
@@ -101,11 +101,11 @@ def train_lbfgs(
 
 
 def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
-    """Return the result of SciPy's minimiser, begun anew where it gives up.
+    """Return the result of SciPy's minimiser, which is restarted where it gives up.
 
-    After a step to where the objective is immense, its approximation of the curvature can be so
-    poor that no step along it lowers the objective, though the gradient is large. A new start
-    from there forgets the approximation.
+    After a step to a point where the objective is immense, its approximation of the curvature
+    can be so poor that none of its steps lowers the objective, although the gradient is large.
+    A restart discards the approximation.
     """
     problem, stopping = trace.problem, trace.monitor.stopping
     n_iter, n_fun, before = stopping.max_iter, solver.max_fun, math.inf
@@ -118,7 +118,7 @@ def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
             # SciPy would loop over infinite bounds.
             bounds=problem.bounds if problem.is_bounded else None,
             callback=trace.on_iteration,
-            # ftol=0 switches off SciPy's bound of the decrease: tol alone says when to stop.
+            # ftol=0 disables SciPy's test of the decrease, so tol alone says when to stop.
             options={"maxiter": n_iter, "maxfun": n_fun, "gtol": stopping.tol, "ftol": 0.0},
         )
         n_iter, n_fun = n_iter - result.nit, n_fun - result.nfev
@@ -158,7 +158,7 @@ class Trace:
 
     @property
     def ended(self) -> bool:
-        """Whether the training was stopped, its time is over, or its score has stalled."""
+        """Whether training was stopped, its time is over, or its score has stalled."""
         stalled = self.evaluate is not None and self.monitor.stalled
         return self.stopped or self.timed_out or stalled
 
@@ -187,10 +187,10 @@ class Trace:
 class SplitProblem:
     """The objective over all rows, with an exact L1 term, as L-BFGS-B sees it.
 
-    With L1, each penalised weight is w = p - n with bounds p, n >= 0, and |w| becomes the
-    linear p + n: smooth, and exact at the bounds. The vector is (p, n, unpenalised). If the
-    parameters have bounds of their own, low <= 0 <= w <= high, these are p <= high and
-    n <= -low.
+    With an L1 penalty, each penalised weight is w = p - n with the bounds p, n >= 0, and |w|
+    becomes p + n. This is linear, and exact if p or n is zero. The vector is (p, n,
+    unpenalised). If parameters have their own bounds, low <= w <= high with low <= 0 <= high,
+    these become p <= high and n <= -low.
     """
 
     def __init__(self, objective: Objective, batches: BatchIterable):
@@ -211,7 +211,7 @@ class SplitProblem:
         self._batch_gradient = np.empty(network.n_params)
 
     def slope(self, result: OptimizeResult) -> float:
-        """Return the largest component of the projected gradient, given a result."""
+        """Return the largest component of the projected gradient of a result."""
         projected = np.clip(result.jac, result.x - self.bounds.ub, result.x - self.bounds.lb)
         return float(np.abs(projected).max(initial=0.0))
 
@@ -244,7 +244,7 @@ class SplitProblem:
         return value + self.excess(x), gradient
 
     def excess(self, x: Array) -> float:
-        """Return L1 of (p, n) minus L1 of p - n: zero where one of each pair is zero."""
+        """Return the L1 term of (p, n) minus that of p - n: zero if p or n is zero."""
         p, n = x[: self.n_split], x[self.n_split : 2 * self.n_split]
         return 2 * self.l1 * float(np.minimum(p, n).sum())
 

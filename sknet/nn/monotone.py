@@ -1,10 +1,11 @@
 """The monotone promise: predictions that only rise or only fall with some columns.
 
-:class:`Promise` says with which columns. A network keeps it layer by layer. The weights of a
-layer stay in :class:`~sknet.nn.sets.MonotoneWeights`, its activation never falls, and
-:class:`Order` says what its units promise to the next layer. Numbers that are embedded pass
-through a :class:`~sknet.nn.embeddings.RisingPiecewiseLinear`, and groups of columns that
-interact in pairs end in a :class:`MonotonePairwiseHead`.
+:class:`Promise` says which columns these are. A network keeps the promise layer by layer. The
+weights of a layer stay in :class:`~sknet.nn.sets.MonotoneWeights`, its monotone units have
+activations that never fall, and :class:`Order` tells the next layer which of its inputs have a
+direction. Embedded numbers with a constraint pass through a
+:class:`~sknet.nn.embeddings.RisingPiecewiseLinear`. If groups of columns interact in pairs, the
+output layer is a :class:`MonotonePairwiseHead`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,16 +28,18 @@ from sknet.nn.sets import MONOTONE, SIGNS, MonotoneWeights, Stacked
 
 #: A number of units, and their activation.
 PART = PairOf(POSITIVE_INT, instance_of(Activation))
-ACTIVATIONS_OF_UNITS = TupleOf("a tuple of pairs (an integer >= 1, Activation)", PART, least=1)
+ACTIVATIONS_OF_UNITS = TupleOf(
+    "a tuple of pairs (an integer >= 1, an Activation)", PART, least=1
+)
 
 
 class SmoothReLU(Activation):
     """f(z) = max(z, t^2 / 8) with t = min(max(z, -2), 2) + 2; f' = t / 4.
 
     A rectifier with a quadratic bend between -2 and 2, also known as the Huberized ReLU. Its
-    derivative is a logistic function in three straight pieces, with the slope of the logistic
-    at zero. All its steps are rounded monotonely, so that f never falls, not even by a unit in
-    the last place, as functions that are computed by approximations do.
+    derivative is the logistic function approximated by three straight pieces, with the same
+    slope at zero. Each step of the computation stays monotone after rounding. So f never falls,
+    not even by one unit in the last place, unlike functions computed by approximations.
     """
 
     needs_z = True
@@ -57,7 +60,8 @@ class ByUnit(Composed):
     """Different activations for stretches of the units of a layer.
 
     A row may hold the units of several members one after another. Equal parts are computed
-    together, so that many groups of columns of a few kinds take no more calls than the kinds.
+    together, so the number of calls is that of the distinct parts, even with many groups of
+    columns.
 
     Parameters
     ----------
@@ -72,7 +76,7 @@ class ByUnit(Composed):
         return tuple(activation for _, activation in self.parts)
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the field alone: the cached kinds follow from it.
+        # A pickle holds only the field, from which the cached kinds follow.
         return {"parts": self.parts}
 
     @cached_property
@@ -95,7 +99,7 @@ class ByUnit(Composed):
             activation.forward(z_part, a_part)
             _scatter(a_part, a_rows, places)
             if activation.needs_z:
-                # The derivative may need what was written there.
+                # The derivative may need what ``forward`` wrote into z.
                 _scatter(z_part, z_rows, places)
 
     def backward(self, z: Array, a: Array, delta: Array) -> None:
@@ -114,23 +118,23 @@ class ByUnit(Composed):
 
 
 def _units(n_free: int, free: Activation, n_monotone: int, rising: Activation) -> ByUnit:
-    """Return the activation of free units and of monotone ones, of which half is reflected."""
+    """Return the activation of free and of monotone units; half of the latter are reflected."""
     parts = (n_free, free), (n_monotone, Reflected(rising, n_monotone // 2))
     return ByUnit(tuple(part for part in parts if part[0]))
 
 
-#: The same, remembered from one batch to the next.
+#: The same function, whose results are remembered from one batch to the next.
 _known_units = lru_cache(maxsize=16)(_units)
 
 
 def _gather(rows: Array, places: list[slice]) -> Array:
-    """Return a copy of stretches of equal length, with a row for each of them in each row."""
+    """Return a copy of equally long stretches, with one row for each stretch of each row."""
     together = np.stack([rows[:, where] for where in places], axis=1)
     return together.reshape(-1, together.shape[2])
 
 
 def _scatter(together: Array, rows: Array, places: list[slice]) -> None:
-    """Write stretches that were gathered back to their places."""
+    """Write gathered stretches back to their places."""
     together = together.reshape(len(rows), len(places), -1)
     for i, where in enumerate(places):
         rows[:, where] = together[:, i]
@@ -141,27 +145,32 @@ class MonotonePairwiseHead(PairwiseHead):
     """A ``PairwiseHead`` whose outputs rise with the inputs of some groups.
 
     raw = sum_g h_g W_g + b + c sum_(g<k) (u_g * u_k) V, with factors u_g = f(h_g U_g + d_g) of
-    three kinds. The first ``n_free`` ones have f(z) = z and any strengths V; groups with
-    constraints have weights U of zero for them. Half of the others are rectified, f(z) = r(z)
-    with the smooth rectifier r, and have strengths of at least zero. The rest are reflections,
-    f(z) = -r(-z), and have strengths of at most zero. Groups with constraints have weights U of
-    at least zero for both. So a factor of such a group rises with h_g, and what it is
-    multiplied by, the factors of other groups and a strength, is at least zero as a product.
-    Rectified factors describe columns that strengthen each other, and reflections columns that
-    replace each other.
+    three kinds:
 
-    The sum over all pairs is computed as the sum over g of u_g (u_1 + ... + u_(g-1)). It has no
-    subtraction, which might break the order by rounding.
+    - The first ``n_free`` factors have f(z) = z and any strengths V. Their weights U are zero
+      for groups with constraints.
+    - Half of the others are rectified: f(z) = r(z) with the smooth rectifier r. Their strengths
+      are at least zero.
+    - The rest are reflections: f(z) = -r(-z). Their strengths are at most zero.
+
+    In the last two kinds, the weights U of groups with constraints are at least zero. So the
+    factors of such a group rise with h_g. Each is multiplied by a factor of another group and a
+    strength. The product of these two is at least zero. Rectified factors describe columns that
+    strengthen each other, and reflections describe columns that replace each other.
+
+    The sum over all pairs is computed as the sum over g of u_g (u_1 + ... + u_(g-1)). This form
+    has no subtraction, whose rounding might break the order.
 
     Parameters
     ----------
     within : MonotoneWeights or None, default=None
-        The set of each member's matrix W; None stands for all matrices. The strengths of its
-        ``unpromised`` outputs are any numbers, too.
+        The set that each member's matrix W stays in. None means no constraint. The strengths of
+        its ``unpromised`` outputs are not constrained, either.
     signs : tuple of int
-        For each group of one member 1 if the outputs rise with its inputs, 0 if it is free.
+        For each group of one member: 1 if the outputs rise with its inputs, and 0 if it is
+        free.
     n_free : int >= 0
-        The number of factors of free groups alone.
+        The number of factors that only free groups use.
     """
 
     within: Annotated[MonotoneWeights | None, MONOTONE] = None
@@ -218,7 +227,7 @@ class MonotonePairwiseHead(PairwiseHead):
         return buffers["products"]
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Write the gradient of the factors before their function f."""
+        """Write the gradient of the factors before f is applied."""
         super().backward_shared(params, x, delta, buffers)
         for parts in blocks(buffers["z"], buffers["factors"], buffers["of_factors"]):
             self.function.backward(*parts)
@@ -239,10 +248,10 @@ class Order(NamedTuple):
     Attributes
     ----------
     signs : tuple of tuple of int
-        For each input of each group 1 (outputs rise with it), -1 (they fall) or 0 (free).
+        For each input of each group: 1 (outputs rise with it), -1 (they fall) or 0 (free).
     constrained : tuple of tuple of int
-        For each input of each group, zero if the column that it comes from is free. A group
-        without a zero needs no free units.
+        For each input of each group: zero if the column that it comes from is free, and another
+        number otherwise. A group without a zero needs no free units.
     """
 
     signs: tuple[tuple[int, ...], ...]
@@ -251,10 +260,10 @@ class Order(NamedTuple):
     def layer(
         self, size: int, activation: Activation
     ) -> tuple[Activation, tuple[MonotoneWeights, ...], "Order"]:
-        """Return the activation of a layer, the weights of each group, and the next order.
+        """Return a layer's activation, the set of each group's weights, and the next order.
 
-        One half of the monotone units of a group has an activation that never falls, the other
-        half its reflection: otherwise a convex activation would make the outputs convex
+        Half of the monotone units of a group have an activation that never falls, and the other
+        half have its reflection. Otherwise, a convex activation would make the outputs convex
         functions of the constrained columns (Runje and Shankaranarayana, "Constrained Monotonic
         Neural Networks", 2023, section 3).
         """
@@ -266,12 +275,12 @@ class Order(NamedTuple):
             units.append(_units(n_free, activation, n_monotone, rising))
             weights.append(MonotoneWeights(signs, n_free))
             following.append((0,) * n_free + (1,) * n_monotone)
-        # A row holds one group after another. Equal groups are like the members of one.
+        # A row holds one group after another. Groups with equal units serve as members.
         parts = units[0].parts if len(set(units)) == 1 else chain(*(one.parts for one in units))
         return ByUnit(tuple(parts)), tuple(weights), Order(tuple(following), tuple(following))
 
     def output(self, unpromised: tuple[int, ...]) -> MonotoneWeights:
-        """Return the set of the weights of an output layer that sees all groups."""
+        """Return the set for the weights of an output layer that sees all groups."""
         return MonotoneWeights(tuple(chain(*self.signs)), unpromised=unpromised)
 
     def pairs(
@@ -279,7 +288,7 @@ class Order(NamedTuple):
     ) -> MonotonePairwiseHead:
         """Return the output layer of groups that interact in pairs."""
         signs = tuple(int(any(one)) for one in self.signs)
-        # Two free groups have the factors that they would have without constraints.
+        # Pairs of free groups have the factors that they would have without constraints.
         n_free = n_factors if signs.count(0) > 1 else 0
         counts = {"n_groups": len(signs), "n_factors": n_free + n_factors, "n_free": n_free}
         within = self.output(unpromised)
@@ -287,7 +296,7 @@ class Order(NamedTuple):
 
 
 def _n_free(size: int, constrained: tuple[int, ...]) -> int:
-    """Return the number of free units: half, unless all inputs are constrained, or none."""
+    """Return the number of free units: half if some inputs are constrained, none if all are."""
     if not any(constrained):
         return size
     return size // 2 if 0 in constrained else 0
@@ -300,20 +309,21 @@ class Promise(Rule):
     Parameters
     ----------
     signs : tuple of int
-        For each numeric column, in the order of the reader, 1 (predictions rise with it), -1
-        (they fall) or 0 (free).
+        For each numeric column, in the order of the encoded columns: 1 (predictions rise with
+        it), -1 (they fall) or 0 (free).
     """
 
     signs: Annotated[tuple[int, ...], SIGNS]
-    #: Predictions are computed in float64 for a multiple of so many rows. The rounding of a
-    #: row's products may depend on its place in a block, and thus break ties. BLAS computes
-    #: tiles of rows by one routine and the rest by others, which round sums in other ways. All
-    #: kernels of OpenBLAS for float64 divide 64 rows into equal tiles.
+    #: Predictions are computed in float64, for a multiple of this many rows at a time. With
+    #: other numbers of rows, the rounding of a row's products may depend on its place in a
+    #: block, and break ties: BLAS computes tiles of rows by one routine and the remaining rows
+    #: by others, which round sums differently. All kernels of OpenBLAS for float64 divide 64
+    #: rows into equal tiles.
     tile: ClassVar[int] = 64
 
     @property
     def columns(self) -> tuple[int, ...]:
-        """The positions of the numeric columns that the promise is about."""
+        """The positions of the numeric columns with a direction."""
         return tuple(i for i, sign in enumerate(self.signs) if sign)
 
     def check(self, target: Any, loss: Loss) -> None:
@@ -323,27 +333,27 @@ class Promise(Rule):
         ------
         ValueError
             If y has labels that are neither two classes nor in an order that the loss uses, or
-            if the loss does not say that predictions rise with raw predictions.
+            if the loss does not declare that predictions rise with raw predictions.
         """
         kind = getattr(target, "kind", "binary")
         if kind == "multiclass" and target.n_outputs == 1:
             return  # The probability of a single class is one.
         if kind != "binary" and not loss.link.ordered:
             raise ValueError(
-                f"monotonic constraints are not supported for {kind} classification: they are "
-                f"about the second of two classes, but y has {target.n_outputs} classes or "
-                "labels. Set monotonic_cst=None, or fit a classifier for each class. If the "
-                "classes have an order, set loss='ordinal'."
+                f"monotonic constraints are not supported for {kind} classification: they "
+                "apply to the probability of the second of two classes, but y has "
+                f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
+                "classifier for each class. If the classes have an order, set loss='ordinal'."
             )
         if not loss.link.rising:
             raise ValueError(
                 f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not "
-                "rise with each raw prediction. Use another loss; if the predictions of a link "
-                "of your own always rise, set rising = True in its class."
+                "rise with each raw prediction. Use another loss. If the loss has a link of "
+                "your own whose predictions always rise, set rising = True in its class."
             )
 
     def of_encoded(self, n_columns: int) -> tuple[int, ...]:
-        """Return the signs of the first encoded columns, of which only numbers have some."""
+        """Return the signs of the first encoded columns; only numbers have any."""
         return self.signs + (0,) * (n_columns - len(self.signs))
 
     def order(
@@ -351,8 +361,9 @@ class Promise(Rule):
     ) -> Order:
         """Return the order of the inputs of the first layer that mixes columns.
 
-        ``encoded`` and ``sources`` have the positions of the encoded column and of the column
-        of X that each input comes from, ``groups`` those of the inputs of each group.
+        For each input, ``encoded`` and ``sources`` have the positions of the encoded column and
+        of the column of X that it comes from. ``groups`` has the positions of the inputs of
+        each group.
         """
         signs = np.array(self.of_encoded(int(encoded.max()) + 1), dtype=int)[encoded]
         if groups is None:
@@ -360,18 +371,18 @@ class Promise(Rule):
             return Order(whole, whole)
         width = max(map(len, groups))
         padded = ((*signs[list(one)].tolist(), *[0] * (width - len(one))) for one in groups)
-        # The indicator of a constrained column's missing values is free, but a monotone unit
-        # can tell what it means as well as one that sees nothing else.
+        # The indicator of a constrained column's missing values is free. A monotone unit can
+        # use it as well as a free unit, which would see nothing else.
         constrained = np.isin(sources, sources[signs != 0]).astype(int)
         by_column = (tuple(constrained[list(one)].tolist()) for one in groups)
         return Order(tuple(padded), tuple(by_column))
 
     def settled(self, sums: Any) -> Any:
-        """Return sums in float64 rounded to 24 bits: equal rows may differ in the last bits."""
+        """Return float64 sums rounded to 24 bits, since those of equal rows may differ."""
         return rounded(sums)
 
     def described(self, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-        """Yield words for each direction with the names of its columns, if it has some."""
+        """Yield each direction in words and the names of its columns, if it has any."""
         for words, sign in (("only rises with", 1), ("only falls with", -1)):
             pairs = zip(names, self.signs, strict=False)
             if found := [name for name, its_sign in pairs if its_sign == sign]:

@@ -15,8 +15,8 @@ from sknet.nn.kernels import Array, Rows, Views
 from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.sets import Bounds
 
-#: The number of lengths of a batch for which a workspace keeps its arrays: the whole length,
-#: the length of the last batch, and the lengths of some blocks of rows.
+#: The number of batch lengths for which a workspace keeps its arrays: the full length, the
+#: length of the last batch, and the lengths of some blocks of rows.
 MOST_LENGTHS = 8
 
 
@@ -30,7 +30,7 @@ class Slot(NamedTuple):
     name : str
         The name of the array in the layer.
     where : slice
-        The stretch of the flat vector.
+        The stretch of the flat vector that holds the array.
     parameter : Parameter
         The layer's declaration.
     """
@@ -41,7 +41,7 @@ class Slot(NamedTuple):
     parameter: Parameter
 
     def of(self, vector: Array) -> Array:
-        """Return the parameter array of a flat vector: a view."""
+        """Return the parameter array in a flat vector, as a view."""
         return vector[self.where].reshape(self.parameter.shape)
 
 
@@ -49,8 +49,9 @@ class Slot(NamedTuple):
 class Network:
     """Layers applied one after another to rows of ``n_inputs`` columns.
 
-    Parameters, gradient and optimizer state are flat vectors of ``n_params`` numbers, the
-    ``n_penalized`` weights first. :meth:`views` gives the arrays of each layer.
+    The parameters, the gradient and the optimizer's state are flat vectors of ``n_params``
+    numbers. The ``n_penalized`` weights come first. :meth:`views` gives the arrays of each
+    layer.
 
     Parameters
     ----------
@@ -58,11 +59,11 @@ class Network:
     n_inputs : int
         The number of columns of the input.
     n_members : int, default=1
-        The size of an ensemble. A row of outputs holds the raw predictions of its members
-        one after another.
+        The size of an ensemble. A row of outputs holds the raw predictions of the members one
+        after another.
     mean_before_link : bool, default=False
         Whether the prediction of an ensemble comes from the mean of its members' raw
-        predictions. Otherwise it is the mean of the members' predictions.
+        predictions. Otherwise, it is the mean of the members' predictions.
     """
 
     layers: tuple[Layer, ...]
@@ -71,12 +72,12 @@ class Network:
     mean_before_link: bool = False
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the fields alone: the cached layout follows from them.
+        # A pickle holds only the fields, from which the cached layout follows.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def widths(self) -> list[int]:
-        """The numbers of columns before the first layer, between layers and after the last."""
+        """The number of columns before the first layer and after each layer."""
         widths = [self.n_inputs]
         for layer in self.layers:
             widths.append(layer.n_outputs(widths[-1]))
@@ -96,7 +97,7 @@ class Network:
 
     @property
     def origins(self) -> NDArray[np.intp]:
-        """The input of the network that each output of the front comes from."""
+        """The position of the network's input that each output of the front comes from."""
         origins = np.arange(self.n_inputs)
         for layer in self.layers[: self.front]:
             origins = np.repeat(origins, cast(list[int], layer.output_counts(origins.size)))
@@ -104,10 +105,10 @@ class Network:
 
     @property
     def hidden_ends(self) -> list[int]:
-        """The position of the last layer of each hidden layer.
+        """The position in ``layers`` of the end of each hidden layer.
 
-        A hidden layer begins with a layer that has a weight matrix, and includes the layers
-        that follow until the next such one: normalisation and dropout.
+        A hidden layer begins with a layer that has a weight matrix. It includes the layers of
+        normalisation and dropout that follow.
         """
         begins = sorted(slot.layer for slot in self.slots if slot.name == "weight")
         return [begin - 1 for begin in begins[1:]]
@@ -146,13 +147,13 @@ class Network:
 
     @cached_property
     def ridges(self) -> list[tuple[slice, float]]:
-        """The places of the parameters with a ridge penalty of their own, and its factors."""
+        """The places of the parameters with their own ridge penalty, and its factors."""
         return [(one.where, one.parameter.ridge) for one in self.slots if one.parameter.ridge]
 
     def views(self, vector: Array) -> list[Views]:
         """Return one namespace of named arrays per layer: views of ``vector``.
 
-        An array whose name has a dot, such as "0.map", belongs to a namespace in the namespace.
+        An array whose name has a dot, such as "0.map", is in a nested namespace.
         """
         views = [SimpleNamespace() for _ in self.layers]
         for slot in self.slots:
@@ -169,9 +170,9 @@ class Network:
         return [layer.buffers(width) for layer, width in inputs]
 
     def part(self, params: Array, start: int, stop: int | None = None) -> tuple[Self, Array]:
-        """Return the layers from ``start`` until ``stop`` as a network, and its parameters.
+        """Return the layers ``start:stop`` as a network, and a copy of its parameters.
 
-        The parameters are copied. A part without layers returns its inputs.
+        A network without layers returns its inputs.
         """
         part = replace(self, layers=self.layers[start:stop], n_inputs=self.widths[start])
         copied = np.empty(part.n_params, params.dtype)
@@ -181,10 +182,10 @@ class Network:
         return part, copied
 
     def with_outputs(self, params: Array, which: slice, n_raw: int) -> tuple[Self, Array]:
-        """Return the network that has only some of the outputs, and its parameters.
+        """Return a network with only some of the outputs, and its parameters.
 
-        ``which`` are places among the ``n_raw`` outputs of each member. Outputs that are the
-        same for all rows are left out, and do not count.
+        ``which`` selects from the ``n_raw`` outputs of each member. Outputs that are the same
+        for all rows do not count, and are left out.
         """
         others, last = self.layers[:-1], self.head
         n_units = last.n_units // n_raw * (which.stop - which.start)  # type: ignore[attr-defined]
@@ -204,20 +205,20 @@ class Network:
     ) -> None:
         """Copy into ``params`` the parameters ``others`` of a network with the same layers.
 
-        Layers of dropout may differ. The output layer may differ unless ``with_outputs``, which
-        copies it, too.
+        Layers of dropout may differ. The output layer is copied only if ``with_outputs`` is
+        True; otherwise, it may differ, too.
         """
 
         def arrays(network: "Network", vector: Array) -> list[Array]:
             n_layers = len(network.layers) - (not with_outputs)
             return [one.of(vector) for one in network.slots if one.layer < n_layers]
 
-        # Dropout has no parameters, so that the others are in the same order.
+        # Dropout has no parameters, so the arrays of both networks have the same order.
         for mine, theirs in zip(arrays(self, params), arrays(other, others), strict=True):
             mine[...] = theirs
 
     def init(self, rng: Generator) -> Array:
-        """Return random initial parameters, of float64."""
+        """Return random initial parameters in float64."""
         params = np.zeros(self.n_params)
         for layer, views in zip(self.layers, self.views(params), strict=True):
             layer.initialize(views, rng)
@@ -240,13 +241,13 @@ class Network:
         return bounds
 
     def project(self, params: Array) -> None:
-        """Move each parameter to the nearest value that it may have, in place."""
+        """Move each parameter to the nearest allowed value, in place."""
         bounds = self.bounds(params.dtype)
         if bounds is not None:
             bounds.project(params)
 
     def rescale_outputs(self, params: Array, factor: Array, shift: Array) -> None:
-        """Change the last layer in place, so that raw predictions become raw factor + shift.
+        """Change the last layer in place so that raw predictions become factor * raw + shift.
 
         ``factor`` and ``shift`` have one entry for each output of a member.
         """
@@ -264,7 +265,7 @@ class Network:
         workspace : Workspace
             It keeps the outputs of all layers for :meth:`backward`.
         rng : numpy Generator, optional
-            Given only in training, for layers that draw.
+            Only for training: the source of random draws of layers such as dropout.
 
         Returns
         -------
@@ -287,7 +288,8 @@ class Network:
         ----------
         params : ndarray of shape (n_params,)
         gradient_out : ndarray of shape (n_params,) or None
-            The gradient of the parameters is written here. None leaves it out.
+            The gradient of the parameters is written into this array. With None, it is not
+            computed.
         X : ndarray or CSR matrix of shape (n_rows, n_inputs)
         workspace : Workspace
             The workspace of the forward pass. Its ``delta`` is the gradient of the raw
@@ -296,7 +298,8 @@ class Network:
         Returns
         -------
         ndarray of shape (n_rows, n_inputs) or None
-            The gradient of ``X`` if the workspace was made with ``input_gradient=True``.
+            The gradient of ``X`` if the workspace was made with ``input_gradient=True``, else
+            None.
         """
         inputs = [X, *workspace.outputs[:-1]]
         views = workspace.views(params)
@@ -313,17 +316,17 @@ class Network:
 
 
 class Workspace:
-    """The work arrays of one network, for one call at a time: each thread needs its own.
+    """The work arrays of one network, for one call at a time. Each thread needs its own.
 
     Parameters
     ----------
     network : Network
     n_rows : int
-        The largest number of rows of a batch.
+        The largest number of rows in a batch.
     dtype : dtype
         The dtype of the parameters.
     input_gradient : bool, default=False
-        Whether the backward pass goes on to the inputs of the network.
+        Whether the backward pass continues to the inputs of the network.
 
     Attributes
     ----------
@@ -346,7 +349,7 @@ class Workspace:
         self._network = network
         whole = [_allocate(work, n_rows, dtype) for work in self._declared]
         delta = np.empty((n_rows, network.n_outputs), dtype)
-        # The arrays of each length of a batch, of the largest one first.
+        # The arrays for each batch length, the full length first.
         self._cut: dict[int, tuple[list[Buffers], Array]] = {n_rows: (whole, delta)}
         self._views: dict[int, tuple[Array, list[Views]]] = {}
         self.outputs: list[Any] = [None] * len(network.layers)
@@ -358,7 +361,7 @@ class Workspace:
         if n_rows not in self._cut:
             whole, delta = next(iter(self._cut.values()))
             if len(self._cut) == MOST_LENGTHS:
-                # Batches of ever new lengths must not fill the memory.
+                # Batches of ever-changing lengths must not fill the memory.
                 self._cut = dict(list(self._cut.items())[:1])
             pairs = zip(self._declared, whole, strict=True)
             buffers = [_allocate(work, n_rows, self._dtype, one) for work, one in pairs]
@@ -369,7 +372,8 @@ class Workspace:
         """Return the network's views of ``vector``, remembered from one step to the next."""
         known = self._views.get(id(vector))
         if known is None or known[0] is not vector:
-            # Parameters and gradient; a solver with ever new vectors must not fill the memory.
+            # Two vectors, the parameters and the gradient, are enough. A solver that makes new
+            # ones for each step must not fill the memory.
             if len(self._views) == 2:
                 self._views.clear()
             known = self._views[id(vector)] = vector, self._network.views(vector)
@@ -379,9 +383,9 @@ class Workspace:
 def _allocate(
     declared: WorkArrays, n_rows: int, dtype: DTypeLike, whole: Buffers | None = None
 ) -> Buffers:
-    """Return the declared work arrays for a number of rows.
+    """Return the declared work arrays for ``n_rows`` rows.
 
-    Given those of a whole batch, arrays that have a row for each row are views of them.
+    Given those of a whole batch, arrays with a row for each row of the batch are views of them.
     """
     buffers: Buffers = {}
     for name, work in declared.items():

@@ -1,4 +1,4 @@
-"""The objective that every solver minimises, and the joint predictions of several members."""
+"""The objective that every solver minimises, and the predictions of an ensemble's members."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -18,16 +18,17 @@ from sknet.nn.sets import ElasticNet
 
 #: A function of the members' raw predictions, an array (rows, members, columns).
 OfRaw: TypeAlias = Callable[[Array], Array]
-#: A step of the logarithm of a factor that tells whether a bound is the minimum.
+#: A step from a bound, in the logarithm of a factor, that shows whether the bound is a minimum.
 NEARBY = 1e-3
 
 
 class Batch(NamedTuple):
-    """Rows of a network's input with their targets and weights; None stands for weights of one.
+    """Rows of a network's input with their targets and weights.
 
-    ``X`` is a dense array or a CSR matrix, ``y`` an array of shape (n_rows, n_outputs). Weights
-    of shape (n_rows, n_members) are those of a row in the loss of each member. Other objects
-    with these attributes serve as well.
+    ``X`` is a dense array or a CSR matrix, and ``y`` an array of shape (n_rows, n_outputs).
+    ``sample_weight`` has the shape (n_rows,), or (n_rows, n_members) if the weight of a row
+    differs between members. None stands for weights of one. Other objects with these attributes
+    serve as well.
     """
 
     X: Any
@@ -43,7 +44,7 @@ class BatchIterable(Protocol):
     @property
     def n_rows(self) -> int: ...  # noqa: D102
     def sample(self, n_rows: int) -> Any:
-        """Return a batch of at most ``n_rows`` of the rows; nothing random is drawn."""
+        """Return a batch of at most ``n_rows`` of the rows, without drawing random numbers."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -62,7 +63,7 @@ class Members:
         The number of members.
     link : Link
     before_link : bool, default=False
-        Whether the prediction is that of the mean of the members' raw predictions instead.
+        Whether the prediction comes from the mean of the members' raw predictions instead.
     """
 
     n: int
@@ -109,7 +110,7 @@ class Members:
     def predictions(
         self, raw: Array, predict: OfRaw, with_std: bool = False, deviation: OfRaw | None = None
     ) -> tuple[Array, ...]:
-        """Return the prediction of all members and, if wanted, a standard deviation.
+        """Return the prediction of all members and, if ``with_std``, a standard deviation.
 
         Parameters
         ----------
@@ -119,8 +120,8 @@ class Members:
         with_std : bool, default=False
         deviation : callable or None, default=None
             Turns raw predictions into the standard deviations of y that the members predict.
-            With it, the result is the standard deviation of y by all members. None asks for
-            that of the members' predictions.
+            With it, the second result is the standard deviation of y according to all members.
+            With None, it is that of the members' predictions.
 
         Returns
         -------
@@ -139,7 +140,7 @@ class Members:
         return prediction, std
 
     def backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given that of the prediction by ``link.inverse``."""
+        """Return the gradient of ``raw``, given that of ``predictions(raw, link.inverse)``."""
         members = self._before_mean(raw)
         of_each = np.repeat(delta[:, np.newaxis] / members.shape[1], members.shape[1], axis=1)
         gradient = self.link.inverse_backward(members, of_each).reshape(len(raw), -1)
@@ -161,11 +162,11 @@ class Members:
 class Objective:
     """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty of the weight matrices + ridges.
 
-    Parameters that declare a factor r of their own add r/2 ||p||_2^2 (see
+    A parameter array p with a ridge r adds r/2 ||p||_2^2 (see
     :class:`~sknet.nn.layers.Parameter`).
 
-    Weights have mean one over all training rows. The loss of a batch is divided by the number
-    of its rows, so its expected value over random batches is J's.
+    Sample weights have mean one over all training rows. The loss of a batch is divided by the
+    number of its rows, so its expected value over random batches is the first term of J.
 
     Parameters
     ----------
@@ -174,7 +175,7 @@ class Objective:
     penalty : ElasticNet
     weighs_steps : bool, default=False
         Whether the loss weights the gradients of rows for the steps of a stochastic solver.
-        Otherwise they are the derivatives of J.
+        Otherwise, the gradients are the derivatives of J.
     """
 
     network: Network
@@ -193,8 +194,8 @@ class Objective:
     ) -> float:
         """Return the mean loss of a batch; write its gradient and that of the ridges.
 
-        If the rows are only a ``share`` of a batch, all are multiplied by it: the sum over the
-        shares is the loss of the batch.
+        If the rows are only a ``share`` of a batch, the loss and the gradients are multiplied
+        by it, so that their sums over the shares are those of the batch.
         """
         raw = self.network.forward(params, batch.X, workspace, rng)
         value = self._mean_over_members(batch, raw, workspace.delta)
@@ -206,7 +207,7 @@ class Objective:
         return value * share
 
     def penalty_value(self, params: Array) -> float:
-        """Return the penalty of the weights among the parameters, and the ridges.
+        """Return the penalty of the weights plus the ridges.
 
         The optimizer adds the gradient of the penalty to that of the loss in each step.
         """
@@ -216,9 +217,9 @@ class Objective:
         return value
 
     def mean_loss(self, params: Array, batches: BatchIterable, workspace: Workspace) -> float:
-        """Return the mean loss over all rows of ``batches``, without penalty.
+        """Return the mean loss over all rows of ``batches``, without the penalty.
 
-        For an ensemble it is the loss of the mean of the members' predictions or, if a row has
+        For an ensemble, it is the loss of the mean of the members' predictions or, if a row has
         a weight for each member, the mean of the members' losses.
         """
         total = 0.0
@@ -229,7 +230,7 @@ class Objective:
     def constant_loss(self, batches: BatchIterable) -> float:
         """Return the mean loss of all rows if each raw prediction is zero.
 
-        That stands for the mean of a standardised y and for classes of equal probability.
+        Zero stands for the mean of a standardised y, or for classes of equal probability.
         """
         total = 0.0
         for batch in batches:
@@ -282,18 +283,18 @@ class Objective:
 def fit_factor(
     loss: Loss, members: Members, raw: Array, y: Array, sample_weight: Array | None
 ) -> Any:
-    """Return the factor of the certainty of predictions that suits some rows best.
+    """Return the factor of the predictions' certainty that suits some rows best.
 
-    Networks are often too certain of classes that they have memorised. Guo, Pleiss, Sun and
+    Networks often memorise classes, and are then too certain of them. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by
-    a temperature, whose inverse is the factor. Here it is one at most: if no held-out row is
-    wrong, a network would become ever more certain. The standard deviations of a normal
-    distribution are divided by the factor, and may become smaller as well: while a network is
-    trained, dropout makes its errors larger.
+    a temperature, whose inverse is the factor. Here, the factor is at most one: if the network
+    predicts all held-out rows correctly, the best factor has no limit. The standard deviations
+    of a normal distribution are divided by the factor. They may also become smaller, since
+    dropout makes the errors of a network larger while it is trained.
 
-    The factor minimises the sum of the rows' losses plus log(factor)^2, the penalty of a normal
-    distribution around a factor of one, so that a handful of rows changes little. The loss of
-    an ensemble is that of the mean of its members' predictions.
+    The factor minimises the sum of the rows' losses plus log(factor)^2. This penalty stands for
+    a normal prior of log(factor) with a mean of zero, so a handful of rows changes little. The
+    loss of an ensemble is that of the mean of its members' predictions.
 
     Parameters
     ----------
@@ -309,7 +310,7 @@ def fit_factor(
     Returns
     -------
     float, or tuple of float
-        One for each target of a :class:`~sknet.nn.joint.JointLoss`.
+        A tuple has one factor for each target of a :class:`~sknet.nn.joint.JointLoss`.
     """
     if isinstance(loss, JointLoss):
         return tuple(
@@ -327,8 +328,8 @@ def fit_factor(
 
     best = loss.log_certainty[1]
     least = total(best)
-    # The bound is the commonest minimum, and the search takes longest to find it. Several
-    # members may have another minimum inside, which is then not looked for.
+    # The minimum is most often at the bound, where the search takes longest. With several
+    # members, there may be another minimum inside, which is then not searched for.
     if least > total(best - NEARBY):
         found = minimize_scalar(total, bounds=loss.log_certainty, method="bounded")
         best, least = found.x, found.fun
@@ -340,7 +341,7 @@ def of_targets(
 ) -> Iterator[tuple[Loss, tuple[Any, ...]]]:
     """Yield the loss of each target, and the other arguments for the rows that have it.
 
-    ``more`` are further raw predictions.
+    ``more`` holds further raw predictions.
     """
     for part in loss.parts(y):
         splits = [members.split(one)[part.known, :, part.columns] for one in (raw, *more)]

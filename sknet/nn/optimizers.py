@@ -1,9 +1,9 @@
 """Update rules for the flat parameter vector, in place and block by block.
 
-To add an optimizer, derive a frozen dataclass from :class:`Optimizer`, write ``n_slots``,
-``step_block`` and ``effective_step``, and add a line to :data:`OPTIMIZERS`. If it has a field
-with the name of an estimator's parameter, such as ``momentum``, an optimizer that is chosen by
-name takes the value of that parameter.
+To add an optimizer, derive a frozen dataclass from :class:`Optimizer`, define ``n_slots``,
+``step_block`` and ``effective_step``, and add a line to :data:`OPTIMIZERS`. If a field has the
+name of an estimator's parameter, such as ``momentum``, an optimizer that is chosen by name
+takes the value of that parameter.
 """
 
 import math
@@ -20,17 +20,17 @@ from sknet.nn.kernels import Array, blocks
 from sknet.nn.rules import CLOSED_UNIT_INTERVAL, FRACTION, POSITIVE, TRUTH_VALUE, Interval, Rule
 from sknet.nn.sets import Bounds, ElasticNet
 
-# The vectors of state of an optimizer, or a stretch of each.
+# The state vectors of an optimizer, or a stretch of each.
 Slots: TypeAlias = Sequence[Array]
 #: The number of updates between two searches for numbers that are nearly denormal.
 FLUSH_EVERY = 256
 
 
 def flush_tiny(state: Array) -> None:
-    """Set numbers to zero that would become denormal, since arithmetic on those is slow.
+    """Set to zero the numbers that would become denormal, since arithmetic on those is slow.
 
-    The moments of a dead unit, whose gradient is zero, shrink by 0.9^256 = 2e-12 between two
-    calls: numbers above the limit now are not yet denormal at the next call.
+    The moments of a dead unit, whose gradient is zero, shrink by a factor of 0.9^256 = 2e-12
+    between two calls. So numbers above the limit now are not yet denormal at the next call.
     """
     limit = 1e13 * np.finfo(state.dtype).tiny
     state *= np.abs(state) > limit
@@ -39,18 +39,18 @@ def flush_tiny(state: Array) -> None:
 class Solver(Rule):
     """A method that minimises the objective: a value of the estimators' ``solver``."""
 
-    #: Whether the solver makes a step after each mini-batch, and so can honour a learning rate,
-    #: dropout, input noise and mixup, and can learn in ``partial_fit``.
+    #: Whether the solver makes a step after each mini-batch. Only then does it use a learning
+    #: rate, dropout, input noise and mixup, and support ``partial_fit``.
     stochastic: ClassVar[bool]
-    #: What to change if a training diverges.
+    #: What to change if training diverges.
     divergence_remedy: ClassVar[str]
-    #: What to change if a training ends before it has converged.
+    #: What to change if training ends before it has converged.
     convergence_remedy: ClassVar[str]
 
     def decouple(self, penalty: ElasticNet) -> tuple[Self, ElasticNet]:
         """Return the solver and the penalty that is left to the objective.
 
-        An optimizer with decoupled weight decay takes over the quadratic part. By default both
+        An optimizer with decoupled weight decay takes over the quadratic part. By default, both
         are returned unchanged.
         """
         return self, penalty
@@ -66,10 +66,10 @@ class Optimizer(Solver):
     stochastic = True
     divergence_remedy = "Lower learning_rate_init or alpha, or scale the data."
     convergence_remedy = (
-        "Increase max_iter, choose a learning_rate that decays to zero such as 'cosine', or "
+        "Increase max_iter, choose a learning_rate that decays to zero, such as 'cosine', or "
         "set n_iter_no_change=numpy.inf to train exactly max_iter epochs."
     )
-    #: The number of vectors of state.
+    #: The number of state vectors.
     n_slots: ClassVar[int]
 
     def init(self, n_params: int, dtype: DTypeLike) -> Array:
@@ -103,9 +103,9 @@ class Optimizer(Solver):
         n_penalized : int, default=0
             The number of parameters that the penalty applies to.
         bounds : Bounds, optional
-            The bounds of the parameters, which are moved into them after the step.
+            The parameters are moved into these bounds after the step.
         """
-        # Block by block, which is several times faster than passes over the whole vector.
+        # Block by block, which is several times as fast as passes over the whole vector.
         walk = blocks(params, gradient, *state)
         walk_of_bounds = repeat(None) if bounds is None else starmap(Bounds, blocks(*bounds))
         scratch = np.empty_like(walk[0][0])
@@ -120,14 +120,14 @@ class Optimizer(Solver):
                 steps = self.effective_step([s[: w.size] for s in slots], t, learning_rate)
                 penalty.prox(w, steps)
             if allowed is not None:
-                # The threshold and the bounds act on each parameter alone: to shrink it, then
-                # to bound it is the proximal step of both together.
+                # The threshold and the bounds act on each parameter separately, so shrinking
+                # it and then bounding it is the proximal step of both together.
                 allowed.project(p)
         if t % FLUSH_EVERY == 0:
             flush_tiny(state)
 
     def decay_weights(self, params: Array, learning_rate: float) -> None:
-        """Shrink parameters before a step, in place. By default they are left as they are."""
+        """Shrink parameters before a step, in place. By default, they are left unchanged."""
 
     def step_block(
         self,
@@ -169,9 +169,9 @@ class SGD(Optimizer):
     """v <- momentum v + g;  params -= lr v, or lr (momentum v + g) with Nesterov's momentum.
 
     Sutskever, Martens, Dahl and Hinton (2013), equations 1 to 4, with the gradient taken at
-    the parameters themselves. The velocity is kept without the learning rate, which is the
-    same at a constant rate. At a falling rate, a velocity that contains the rate would remember
-    larger steps, and carry weights away from the zeros of an L1 penalty.
+    the parameters themselves. The velocity does not include the learning rate. At a constant
+    rate, this makes no difference. At a falling rate, a velocity that includes the rate would
+    remember larger steps, and carry weights away from the zeros of an L1 penalty.
 
     Parameters
     ----------
@@ -204,7 +204,7 @@ class SGD(Optimizer):
         params -= scratch
 
     def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
-        # A constant gradient moves the parameters by the sum of its geometric series.
+        # Each gradient moves the parameters by a geometric series of steps; this is its sum.
         return learning_rate / (1 - self.momentum) if self.momentum < 1 else learning_rate
 
 
@@ -254,9 +254,9 @@ class Adam(Optimizer):
         return step_size / (np.sqrt(slots[1]) + epsilon)
 
     def _step_size_and_epsilon(self, t: int, learning_rate: float) -> tuple[float, float]:
-        # Both bias corrections are scalars, so they fold into the step size, and so does the
-        # root of the factor that v is kept without. math.sqrt, since np.sqrt would turn
-        # float32 arrays into float64.
+        # Both bias corrections are scalars, so they fold into the step size. So does the root
+        # of 1 - beta_2, the factor that the stored v lacks. np.sqrt instead of math.sqrt would
+        # turn float32 arrays into float64.
         root = math.sqrt(1 - self.beta_2)
         step_size = learning_rate * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         return step_size / root, self.epsilon / root
@@ -267,7 +267,7 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: params <- (1 - lr weight_decay) params before a step.
 
     Loshchilov and Hutter (2019), algorithm 2, with the decay scaled by the learning rate. The
-    quadratic penalty leaves the objective: the decay takes its place.
+    decay replaces the quadratic penalty of the objective.
 
     Parameters
     ----------

@@ -1,10 +1,10 @@
-"""Rules: small values such as an optimizer, whose fields have stated ranges.
+"""Rules: small immutable objects, such as an optimizer, whose fields declare their values.
 
 Activations, losses, optimizers, schedules, penalties and layers are rules: frozen dataclasses
-that a user may construct and hand to an estimator. A field states the values that it may have
-in its type, ``beta_1: Annotated[float, FRACTION] = 0.9``, and :class:`Rule` refuses other
-values when a rule is constructed. Scikit-learn checks the parameters of an estimator in ``fit``
-instead, since ``set_params`` may change them. A rule cannot be changed.
+that a user may construct. A field declares its allowed values in its type, such as
+``beta_1: Annotated[float, FRACTION] = 0.9``, and :class:`Rule` refuses other values at
+construction. The parameters of an estimator are checked in ``fit`` instead, as in scikit-learn,
+since ``set_params`` may change them. A rule cannot be changed.
 """
 
 import math
@@ -24,12 +24,12 @@ class Constraint:
     Parameters
     ----------
     text : str
-        The values in words. They complete the sentence "The field must be".
+        The values in words, which complete the sentence "The field must be ...".
     kinds : tuple of type
         The types that a value may have.
     contains : callable, default=None
-        A function that returns whether a value of one of these types is allowed. None stands
-        for a function that allows all of them.
+        A function that returns whether a value of one of these types is allowed. None allows
+        all of them.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Constraint:
 
 @dataclass(repr=False, eq=False)
 class Interval(Constraint):
-    """Numbers between two bounds. NaN is none of them, and neither are True and False.
+    """Numbers between two bounds. NaN, True and False are not allowed.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class Interval(Constraint):
     low, high : float
         The bounds. ``high`` is infinite by default.
     closed : {"left", "right", "both", "neither"}, default="left"
-        Which of the bounds are allowed themselves.
+        Which of the bounds are allowed.
     none : bool, default=False
         Whether None is allowed as well.
     """
@@ -114,7 +114,7 @@ class Interval(Constraint):
             return False
         try:
             number = float(value)
-        except OverflowError:  # Python's integers have no bound.
+        except OverflowError:  # Python's integers have no limit.
             return False
         above = number > self.low or (number == self.low and self.closed in ("left", "both"))
         below = number < self.high or (number == self.high and self.closed in ("right", "both"))
@@ -127,9 +127,9 @@ class TupleOf(Constraint):
     Parameters
     ----------
     text : str
-        The values in words, as for every constraint.
+        The values in words, as for :class:`Constraint`.
     entries : Constraint
-        What each entry satisfies.
+        The constraint that each entry satisfies.
     least : int, default=0
         The smallest number of entries.
     """
@@ -141,7 +141,7 @@ class TupleOf(Constraint):
 
     def contains(self, value: Any) -> bool:
         """Return whether there are enough entries, all of which are allowed."""
-        # There may be many entries, of few types.
+        # There may be many entries, but they have few types.
         kinds = set(map(type, value))
         right_types = all(issubclass(kind, self.entries.kinds) for kind in kinds)
         enough = len(value) >= self.least
@@ -149,7 +149,7 @@ class TupleOf(Constraint):
 
 
 class PairOf(Constraint):
-    """Pairs, each entry of which satisfies a constraint of its own."""
+    """Pairs in which each entry satisfies its own constraint."""
 
     def __init__(self, first: Constraint, second: Constraint):
         super().__init__(f"a pair ({first}, {second})", (tuple,))
@@ -161,7 +161,7 @@ class PairOf(Constraint):
 
 
 def instance_of(cls: type) -> Constraint:
-    """Return the constraint that a value is an instance of a class."""
+    """Return the constraint that allows the instances of a class."""
     return Constraint(f"an instance of {cls.__name__}", (cls,))
 
 
@@ -178,7 +178,7 @@ TRUTH_VALUE = Constraint("True or False", (bool, np.bool_))
 
 
 def _are_quantiles(value: Any) -> bool:
-    """Return whether a value is a number in (0, 1), or an increasing sequence of them."""
+    """Return whether a value is a number in (0, 1) or an increasing sequence of these."""
     levels = list(value) if np.iterable(value) else [value]
     in_range = bool(levels) and all(map(OPEN_UNIT_INTERVAL.allows, levels))
     return in_range and all(low < high for low, high in pairwise(levels))
@@ -192,10 +192,10 @@ QUANTILES = Constraint(
 class Rule:
     """A frozen dataclass that checks its fields when it is constructed.
 
-    A field is checked if its type is ``Annotated`` with a :class:`Constraint`; the fields of a
-    user's own subclass need none. A subclass that has a ``__post_init__`` of its own calls the
-    inherited one, and the fields are not checked if it does not. An annotation that is a
-    string, as ``from __future__ import annotations`` makes of it, is not read.
+    A field is checked if its type is ``Annotated`` with a :class:`Constraint`. The fields of
+    your own subclasses need none. A subclass with its own ``__post_init__`` must call the
+    inherited one, or its fields are not checked. An annotation that is a string is not read:
+    ``from __future__ import annotations`` makes strings of all annotations.
     """
 
     def __post_init__(self) -> None:
@@ -204,7 +204,7 @@ class Rule:
 
 
 def constraints(cls: Any) -> dict[str, Constraint]:
-    """Return the constraint of each field of a dataclass whose type states one."""
+    """Return the constraints of a dataclass's fields, by the names of those that have one."""
     return {
         one.name: constraint
         for one in fields(cls)
@@ -213,5 +213,5 @@ def constraints(cls: Any) -> dict[str, Constraint]:
     }
 
 
-#: Numbers of things.
+#: Counts of something, such as the inputs of each group.
 COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)

@@ -1,8 +1,8 @@
 """Learning-rate schedules: factors of ``learning_rate_init``.
 
-To add a schedule, derive a frozen dataclass from :class:`Schedule`, write ``__call__``, and add
-a line to :data:`SCHEDULES`. If it has a field with the name of an estimator's parameter, such
-as ``power_t``, a schedule that is chosen by name takes the value of that parameter.
+To add a schedule, derive a frozen dataclass from :class:`Schedule`, define ``__call__``, and
+add a line to :data:`SCHEDULES`. If a field has the name of an estimator's parameter, such as
+``power_t``, a schedule that is chosen by name takes the value of that parameter.
 """
 
 import math
@@ -17,7 +17,7 @@ class Schedule(Rule):
 
     #: Whether the factor depends on ``progress`` and falls to zero at ``progress=1``.
     has_horizon: ClassVar[bool] = False
-    #: Whether a plateau divides the learning rate by five instead of ending the training.
+    #: Whether a plateau divides the learning rate by five instead of ending training.
     reduces_on_plateau: ClassVar[bool] = False
 
     def __call__(self, progress: float, samples_seen: int) -> float:
@@ -26,14 +26,15 @@ class Schedule(Rule):
         Parameters
         ----------
         progress : float in [0, 1)
-            The number of updates made so far, divided by the number in ``max_iter`` epochs.
+            The part of the plan that is over. If nothing shortens the plan, it is the number of
+            updates so far, divided by the number of updates in ``max_iter`` epochs.
         samples_seen : int
             The number of rows of all earlier epochs.
 
         Returns
         -------
         float
-            A Python float: a NumPy scalar would turn float32 parameters into float64.
+            A Python float, since a NumPy scalar would turn float32 parameters into float64.
         """
         raise NotImplementedError
 
@@ -48,10 +49,10 @@ class Constant(Schedule):
 
 @dataclass(frozen=True)
 class Adaptive(Constant):
-    """The factor is 1. Each time that training stalls, the learning rate is divided by five.
+    """The factor is 1. Each time training stalls, the learning rate is divided by five.
 
-    Training stalls if ``n_iter_no_change`` epochs in a row improve too little. It ends if the
-    learning rate is at most 1e-6 by then, as in scikit-learn.
+    Training stalls if ``n_iter_no_change`` epochs in a row improve too little. If the learning
+    rate is then at most 1e-6, training ends, as in scikit-learn.
     """
 
     reduces_on_plateau = True
@@ -86,7 +87,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """A rise from ``start`` to 1, then a fall to zero, each of them half a cosine wave.
 
-    Smith and Topin (2018), without the cycle of the momentum.
+    Smith and Topin (2018), without a cycle of the momentum.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 """The penalty of the weights, and the sets of values that parameters may have.
 
 A layer declares the set of an array in its :class:`~sknet.nn.layers.Parameter`. Initial values
-are moved into the set, and the optimizer's walk projects onto it after each step, as it applies
-the proximal step of an L1 penalty. The sets are convex, so that a running average of parameters
-or a mean over workers stays in them.
+are moved into the set. After each step, the optimizer projects the array onto the set, just as
+it applies the proximal step of an L1 penalty. The sets are convex, so a running average of
+parameters, or their mean over workers, stays in them.
 """
 
 from abc import ABC, abstractmethod
@@ -24,8 +24,8 @@ from sknet.nn.rules import Constraint, Interval, Rule, TupleOf, instance_of
 class ElasticNet(Rule):
     """alpha (l1_ratio ||w||_1 + (1 - l1_ratio) / 2 ||w||_2^2).
 
-    The quadratic part joins the gradient. The L1 part has no gradient at zero and acts by
-    its proximal step alone, so that weights reach exactly zero.
+    The gradient of the quadratic part is added to that of the loss. The L1 part has no gradient
+    at zero. It acts only by its proximal step, so weights can become exactly zero.
 
     Parameters
     ----------
@@ -62,8 +62,8 @@ class ElasticNet(Rule):
     def prox(self, w: Array, step: float | Array) -> None:
         """Shrink ``w`` in place by soft thresholding: ``sign(w) max(abs(w) - step l1, 0)``.
 
-        ``step`` is the step that the optimizer takes per unit of gradient: one number, or one
-        for each weight.
+        ``step`` is the optimizer's step per unit of gradient: one number, or one for each
+        weight.
         """
         if self.l1:
             threshold = step * self.l1
@@ -72,9 +72,9 @@ class ElasticNet(Rule):
 
 
 class Bounds(NamedTuple):
-    """The lowest and the highest allowed value of each entry of an array; infinite without one.
+    """The lowest and highest allowed value of each entry of an array; infinite if unbounded.
 
-    Both are arrays of the shape of the array, or of a shape that broadcasts to it.
+    Both arrays have the shape of that array, or a shape that broadcasts to it.
     """
 
     low: Array
@@ -91,60 +91,61 @@ class Bounds(NamedTuple):
 
 
 class ParameterSet(Rule, ABC):
-    """A set of arrays: those whose entries lie between bounds, each zero or infinite."""
+    """A set of arrays whose entries lie between bounds, each of which is zero or infinite."""
 
     @abstractmethod
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return the bounds of the entries of an array of a shape, of float64."""
+        """Return the bounds of the entries of an array of this shape, in float64."""
 
     def enter(self, array: Array) -> None:
         """Move initial values, which were drawn without bounds, into the set, in place.
 
-        By default they are projected.
+        By default, they are projected.
         """
         self.bounds(array.shape).project(array)
 
     @property
     def scales(self) -> "ParameterSet":
-        """The set of factors of the rows of a matrix that keep it in this set.
+        """The set of factors of a matrix's rows that keep the matrix in this set.
 
-        By default they are at least zero.
+        By default, the factors are at least zero.
         """
         return Signed((1,))
 
 
 WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
 ANY_INT = Constraint("an integer", (Integral,))
-SIGNS = TupleOf("a tuple of -1, 0 or 1", Interval(Integral, -1, 1, closed="both"))
+SIGNS = TupleOf("a tuple with entries -1, 0 or 1", Interval(Integral, -1, 1, closed="both"))
 
 
 @dataclass(frozen=True)
 class Signed(ParameterSet):
-    """Arrays with a sign for each place of an axis: not negative, not positive, or any.
+    """Arrays whose entries have a given sign for each place along an axis.
 
     Parameters
     ----------
     signs : tuple of int
-        For each place 1 (an entry is at least zero), -1 (at most zero) or 0 (any number). One
-        sign stands for all places.
+        For each place: 1 (entries are at least zero), -1 (at most zero) or 0 (any number). A
+        single sign applies to all places.
     axis : int, default=-1
+        The axis that ``signs`` runs along.
     """
 
     signs: Annotated[tuple[int, ...], SIGNS]
     axis: Annotated[int, ANY_INT] = -1
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return zero as the bound of each entry that has a sign."""
+        """Return the bounds: zero on one side for each entry with a sign."""
         signs = self._along_axis(len(shape))
         return Bounds(np.where(signs > 0, 0.0, -np.inf), np.where(signs < 0, 0.0, np.inf))
 
     def enter(self, array: Array) -> None:
-        """Reflect entries of the wrong sign."""
+        """Change the sign of entries with the wrong sign."""
         signs = self._along_axis(array.ndim)
         np.copyto(array, np.abs(array) * signs, where=signs != 0)
 
     def _along_axis(self, n_axes: int) -> NDArray[np.intp]:
-        """Return the signs as an array that broadcasts to arrays of so many axes."""
+        """Return the signs as an array that broadcasts to arrays with ``n_axes`` axes."""
         shape = [1] * n_axes
         shape[self.axis] = -1
         return np.array(self.signs).reshape(shape)
@@ -157,23 +158,23 @@ POSITIONS = TupleOf("a tuple of integers >= 0", rules.NOT_NEGATIVE_INT)
 class MonotoneWeights(ParameterSet):
     """Weight matrices of a layer whose outputs rise with some inputs and fall with others.
 
-    The units of the layer are free or monotone. A free unit sees free inputs only. A monotone
-    unit sees all inputs: its weight of a rising input is at least zero, that of a falling one
-    is at most zero, and that of a free input is any number. With an activation that never
-    falls, the monotone units then rise with the rising inputs and fall with the falling ones,
-    so that they are rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia,
-    "Incorporating Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana,
-    "Constrained Monotonic Neural Networks", 2023).
+    The units of the layer are free or monotone. A free unit sees only free inputs. A monotone
+    unit sees all inputs: its weight for a rising input is at least zero, for a falling input at
+    most zero, and for a free input any number. With an activation that never falls, the
+    monotone units then rise with the rising inputs and fall with the falling ones. So they are
+    rising inputs of the next layer (Dugas, Bengio, Belisle, Nadeau and Garcia, "Incorporating
+    Functional Knowledge in Neural Networks", 2009; Runje and Shankaranarayana, "Constrained
+    Monotonic Neural Networks", 2023).
 
     Parameters
     ----------
     signs : tuple of int
-        For each input 1 (rising), -1 (falling) or 0 (free).
+        For each input: 1 (rising), -1 (falling) or 0 (free).
     n_free : int >= 0, default=0
         The number of free units, which are the first ones.
     unpromised : tuple of int, default=()
-        The positions of units that nothing is promised about. Their weights are any numbers:
-        they see all inputs, as neither free nor monotone units do. Only outputs can be so.
+        The positions of output units without a promise. They see all inputs, and their weights
+        may be any numbers.
     """
 
     signs: Annotated[tuple[int, ...], SIGNS]
@@ -182,11 +183,15 @@ class MonotoneWeights(ParameterSet):
 
     @property
     def scales(self) -> Signed:
-        """The set of factors that multiply the inputs: those of monotone inputs keep order."""
+        """The set of factors of the inputs: at least zero for rising and falling inputs."""
         return Signed(tuple(map(abs, self.signs)))
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return zero as the bound of weights with a sign, and as both into free units."""
+        """Return the bounds of the weights.
+
+        Zero bounds the weights of inputs with a sign: on one side into monotone units, and on
+        both sides into free units.
+        """
         low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
         signs = np.array(self.signs)
         low[..., signs > 0, :] = 0
@@ -196,12 +201,12 @@ class MonotoneWeights(ParameterSet):
         return Bounds(low, high)
 
     def enter(self, array: Array) -> None:
-        """Give the weights of monotone inputs their signs, and a mean of one over their number.
+        """Give the weights of rising and falling inputs their signs, and a suitable scale.
 
-        Weights of one sign do not cancel. Sums of signals that rise together would become ever
-        larger from layer to layer with the usual scale, which keeps the variance of independent
-        signals; a mean of one over the number of inputs keeps their size. The squares of the
-        drawn weights differ more from unit to unit than their magnitudes do.
+        Weights of one sign do not cancel. The usual scale keeps the variance of independent
+        signals. With it, sums of signals that rise together would become larger from layer to
+        layer. A mean magnitude of one over the number of these inputs keeps their size. The
+        squares of the drawn weights differ more from unit to unit than their magnitudes do.
         """
         signs = np.array(self.signs)
         drawn = array[..., list(self.unpromised)]
@@ -216,13 +221,13 @@ class MonotoneWeights(ParameterSet):
 
 MONOTONE = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
 WEIGHT_SETS = TupleOf(
-    "a tuple of instances of MonotoneWeights, not empty", instance_of(MonotoneWeights), least=1
+    "a non-empty tuple of instances of MonotoneWeights", instance_of(MonotoneWeights), least=1
 )
 
 
 @dataclass(frozen=True)
 class Stacked(ParameterSet):
-    """Stacks of matrices, each of which has a set of its own.
+    """Stacks of matrices, each with its own set.
 
     Parameters
     ----------
@@ -233,11 +238,11 @@ class Stacked(ParameterSet):
     parts: Annotated[tuple[MonotoneWeights, ...], WEIGHT_SETS]
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
-        """Return the bounds of the matrices, one upon another."""
+        """Return the stacked bounds of the matrices."""
         low, high = zip(*(part.bounds(shape[1:]) for part in self.parts), strict=True)
         return Bounds(np.stack(low), np.stack(high))
 
     def enter(self, array: Array) -> None:
-        """Let each matrix enter its set."""
+        """Move the initial values of each matrix into its set."""
         for part, matrix in zip(self.parts, array, strict=True):
             part.enter(matrix)

@@ -21,19 +21,20 @@ Result = TypeVar("Result")
 
 
 class Team:
-    """Threads that work on the tasks of a step together; they sleep in between.
+    """Threads that work on the tasks of a step together, and sleep in between.
 
-    They are not those of a ``ThreadPoolExecutor``, which takes no more tasks once the main
-    thread of the program has ended, though other threads may still be training.
+    They are not those of a ``ThreadPoolExecutor``, which accepts no tasks once the main thread
+    of the program has ended, although other threads may still be training.
 
     Parameters
     ----------
     n_threads : int, default=1
-        The number of threads, of which the calling one is the first. There are fewer if the
-        system does not start so many.
+        The number of threads, including the calling one. There are fewer if the system cannot
+        start that many.
     within : context manager, optional
-        A context that each of the other threads enters for as long as it lives, and each epoch
-        again, such as a limit of threads. It can be entered many times at once.
+        A context such as a limit on the threads of BLAS. The other threads enter it for as long
+        as they live, and the calling thread enters it for each epoch. So it must be possible to
+        enter it several times at once.
     """
 
     def __init__(self, n_threads: int = 1, within: AbstractContextManager[Any] | None = None):
@@ -53,7 +54,7 @@ class Team:
         self._others = []
 
     def run(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
-        """Return the results of the tasks in their order, when all of them are done."""
+        """Return the results of the tasks in their order, once all of them are done."""
         if self.n_threads == 1 or len(tasks) == 1:
             return [task() for task in tasks]
         self._start()
@@ -65,13 +66,13 @@ class Team:
         try:
             results[::n_threads] = [task() for task in tasks[::n_threads]]
         finally:
-            # Also after an error: no thread may work on the arrays when this call has ended.
+            # Even after an error, no thread may work on the arrays once this call has ended.
             for i, future in enumerate(futures, start=1):
                 results[i::n_threads] = future.result()
         return results
 
     def _start(self) -> None:
-        """Start the other threads that are missing, or as many as the system allows."""
+        """Start the missing threads, or as many of them as the system allows."""
         try:
             while len(self._others) < self.n_threads - 1:
                 other = Thread(target=_work, args=[self._waiting, self.within], daemon=True)
@@ -82,9 +83,9 @@ class Team:
 
 
 def _work(waiting: SimpleQueue[Any], within: AbstractContextManager[Any]) -> None:
-    """Run tasks within a context as they come, until None comes instead.
+    """Run tasks within a context as they arrive, until None arrives instead.
 
-    Their results, or their error, go to those who wait for them.
+    Their results, or their error, go into the future that arrives with them.
     """
     # NumPy need not warn of overflow in this thread: results are checked later.
     with within, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -98,23 +99,23 @@ def _work(waiting: SimpleQueue[Any], within: AbstractContextManager[Any]) -> Non
             del item, future, tasks
 
 
-#: A share of a batch takes at least about this time for each work array, in nanoseconds.
+#: The least time that a share of a batch should take for each work array, in nanoseconds.
 #: Threads wait for each other at each call of NumPy, and a network with more work arrays makes
 #: more calls.
 LEAST_WORK = 55_000
-#: The largest number of shares, since more threads would mostly wait for the interpreter's
-#: lock, and the smallest number of rows of a share, since products of few rows are slower.
+#: The largest number of shares, and the smallest number of rows of a share. More threads would
+#: mostly wait for the interpreter's lock, and products of fewer rows are slower.
 MOST_SHARES, LEAST_ROWS = 2, 32
-#: The number of multiplications that a product makes while a nanosecond passes.
+#: The number of multiplications that a matrix product makes in one nanosecond.
 PRODUCTS_PER_NANOSECOND = 20
 
 
 def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int:
     """Return the number of rows of a share of a batch.
 
-    It depends on the batch and the network alone, so that a training has the same result on
-    each machine, whatever the number of threads. A batch of sparse rows is one share: most of
-    its time is spent on the gradient of the weights, of which each share would have its own.
+    It depends only on the batch and the network, so the number of threads of a machine does not
+    change the result of training. A batch of sparse rows is one share. Most of its time is
+    spent on the gradient of the weights, and each share would have its own.
     """
     if sparse_inputs:
         return batch_size
@@ -126,7 +127,7 @@ def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int
 
 
 def _widths(declared: WorkArrays) -> Iterator[int]:
-    """Yield the number of columns of each work array, 0 without a row for each row."""
+    """Yield the columns of each work array, or 0 if its rows are not those of the batch."""
     for work in declared.values():
         if isinstance(work, dict):
             yield from _widths(work)
@@ -135,7 +136,7 @@ def _widths(declared: WorkArrays) -> Iterator[int]:
 
 
 class BatchGradient:
-    """Computes the gradients of batches, share by share; the work arrays are made once.
+    """Computes the gradients of batches, share by share, in work arrays that are made once.
 
     Parameters
     ----------
@@ -150,12 +151,12 @@ class BatchGradient:
     Attributes
     ----------
     n_shares : int
-        The number of shares of a whole batch.
+        The number of shares of a full batch.
     gradients : list of ndarray of shape (n_params,)
         A gradient for each share.
     n_used : int
-        The number of shares of the last batch. The sum of so many of the first gradients is
-        its gradient.
+        The number of shares of the last batch, whose gradient is the sum of the first
+        ``n_used`` gradients.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class BatchGradient:
         return sum(self._team.run(tasks))
 
     def _of_share(self, number: int, params: Array, batch: Batch, rng: Generator) -> float:
-        """Return the part of the mean loss of one share of the rows."""
+        """Return the part that one share of the rows has in the mean loss of the batch."""
         start, weight = number * self._n_rows, batch.sample_weight
         rows = slice(start, start + self._n_rows)
         own = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])

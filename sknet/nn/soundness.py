@@ -1,10 +1,10 @@
-"""The end of a training: what ended it, and whether its result is sound.
+"""The end of training: what ended it, and whether its result is sound.
 
-Each training asks once, at its end, whether the parameters that it is about to return are
-sound: whether they and their predictions are finite, and how well they predict a few of the
-training rows, compared with the beginning, with the best parameters that the training passed
-through, and with a constant. The losses of an epoch do not tell: each batch had other
-parameters, and dropout and augmentation make the losses larger.
+At its end, training checks once whether the parameters that it is about to return are sound.
+They and their predictions must be finite. Their loss on a few of the training rows is compared
+with the losses of the initial parameters, of the best parameters of the training, and of a
+constant. The losses of an epoch do not show whether parameters are sound, since each batch had
+other parameters, and dropout and augmentation make the losses larger.
 """
 
 import math
@@ -20,54 +20,56 @@ from sknet.nn.objective import BatchIterable, Objective
 
 #: The largest number of training rows on which parameters are judged.
 PROBE_ROWS = 64
-#: Parameters are poor if their loss is so many times the loss of a constant prediction. Of 477
-#: random fits of standardised data, most of few rows or few epochs, four were poor: all had an
-#: R2 below -3.
+#: Parameters are poor if their loss is more than this many times the loss of a constant
+#: prediction. Of 477 random fits to standardised data, most with few rows or few epochs, four
+#: were poor. All four had an R2 below -3.
 POOR_FACTOR = 4.0
-#: Parameters are better than a constant if the loss of a constant prediction is so many times
-#: theirs. A network that has collapsed to the mean of y has a lower loss than a raw prediction
-#: of zero on half of all samples of ``PROBE_ROWS`` rows, by chance: 0.95 times as large in a
-#: fit whose R2 was 0.
+#: Parameters are better than a constant if the loss of a constant prediction is more than this
+#: many times theirs. By chance, a network that has collapsed to the mean of y has a lower loss
+#: than a raw prediction of zero on half of all samples of ``PROBE_ROWS`` rows. In a fit with an
+#: R2 of 0, it was 0.95 times as large.
 BETTER_FACTOR = 1.4
-#: Parameters have diverged if their loss is so many times the loss of a constant prediction,
-#: and of the initial parameters. At the default learning rate, a pass of ``partial_fit`` made
-#: the loss of networks of 512 units up to 33 times as large before further passes led to good
-#: ones.
+#: Parameters have diverged if their loss is more than this many times both the loss of a
+#: constant prediction and that of the initial parameters. At the default learning rate, a pass
+#: of ``partial_fit`` made the loss of networks with 512 units up to 33 times as large, and
+#: further passes then led to good networks.
 DIVERGED_FACTOR = 100.0
-#: A cool-down on all rows has spoiled the training if the loss is then so many times the loss
-#: of the epoch that it began at, and larger by so much of the loss of a constant prediction. In
-#: 99 default fits of 33 tables it was 0.2 to 1.2 times that of the epoch. Losses near zero may
-#: double where rows are learned perfectly.
+#: A cool-down on all rows has spoiled the training if the loss is then more than
+#: ``SPOILED_FACTOR`` times the loss of the epoch that it began at, and if the difference is
+#: more than ``SPOILED_SHARE`` of the loss of a constant prediction. In 99 default fits to 33
+#: tables, the loss was 0.2 to 1.2 times that of the epoch. Losses near zero may double if rows
+#: are learned perfectly.
 SPOILED_FACTOR, SPOILED_SHARE = 2.0, 0.05
 
 
 class Ending(Enum):
-    """What ended a training. The last four say that its last parameters are not sound."""
+    """What ended training. The last four say that the last parameters are not sound."""
 
     #: The improvements, or the gradient, became small.
     CONVERGED = "converged"
-    #: All epochs were made, and no more of them were asked for.
+    #: All epochs were made, and the plan ends with them.
     FINISHED = "finished"
-    #: A function that is told of each epoch asked for it.
+    #: The function that is called after each epoch stopped the training.
     STOPPED = "stopped"
     #: ``max_iter`` ended the training although more epochs could have helped.
     MAX_ITER = "max_iter"
     #: A time limit left out a part of the plan, or of the iterations.
     TIME_LIMIT = "time_limit"
-    #: The training rows are predicted far worse than by a constant; no epoch was better.
+    #: The training rows are predicted far worse than by a constant, and no epoch was better.
     POOR = "poor"
-    #: The same, or hardly better than by a constant, but the best epoch was better, and its
-    #: parameters are restored.
+    #: The training rows are predicted hardly better than by a constant, or worse. The best
+    #: epoch was better; its parameters are restored.
     WORSE = "worse"
-    #: A cool-down without a score made the training rows' predictions far worse; the parameters
-    #: of the best epoch are restored.
+    #: A cool-down without a score made the predictions of the training rows far worse. The
+    #: parameters of the best epoch are restored.
     SPOILED = "spoiled"
-    #: Something became infinite, NaN or immense; the parameters of the best epoch are restored.
+    #: The loss, parameters or predictions became infinite, NaN or immense. The parameters of
+    #: the best epoch are restored.
     DIVERGED = "diverged"
 
     @property
     def restores_best(self) -> bool:
-        """Whether the best parameters are returned, also without early stopping."""
+        """Whether the best parameters are returned, even without early stopping."""
         return self in (Ending.WORSE, Ending.SPOILED, Ending.DIVERGED)
 
 
@@ -75,17 +77,17 @@ class Ending(Enum):
 FAULTS = {
     Ending.POOR: "predictions of the training rows are far worse than a constant",
     Ending.WORSE: (
-        "its last predictions of the training rows are hardly better than a constant, or worse"
+        "the last predictions of the training rows are hardly better than a constant, or worse"
     ),
     Ending.SPOILED: (
-        "the last epochs, which also train on the validation rows, made predictions far worse"
+        "the last epochs, which also trained on the validation rows, made predictions far worse"
     ),
     Ending.DIVERGED: "the loss, parameters or predictions became infinite, NaN or immense",
 }
 
 
 class DivergenceError(ValueError):
-    """A training diverged, and has no better parameters to return."""
+    """Training diverged, and there are no better parameters to return."""
 
 
 class Probe:
@@ -111,12 +113,13 @@ class Probe:
     def constant_loss(self) -> float:
         """Return the mean loss of a constant prediction, that of :meth:`Loss.constant`.
 
-        If all rows happen to be near it, its loss is near zero. Hence the loss is at least half
-        the loss of a prediction that is off by one, and if y is the same in all rows, which
-        then tell nothing about its spread, the loss of zero. Raw predictions that no prediction
-        is made of, such as those of a standard deviation, remain at their best.
+        If all rows happen to be near the constant, its loss is near zero. So the result is at
+        least half the loss of predictions that are off by one. If y is the same in all rows,
+        these say nothing about its spread, and the result is also at least the loss of a raw
+        prediction of zero. Raw predictions that are not part of the prediction, such as that of
+        a standard deviation, keep their best values.
 
-        All rows have a weight of one here: the weights of a few rows may all be small.
+        All rows have a weight of one here, since the weights of a few rows may all be small.
         """
         loss, loss_of, y = self._objective.loss, self._objective.loss_of_constant, self._rows.y
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -142,18 +145,19 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True)
 class Judge:
-    """Settles what a training returns.
+    """Decides what training returns.
 
     Parameters
     ----------
     probe : Probe
-        Or another object with its methods.
+        A probe, or another object with its methods.
     initial_loss : float
-        The loss of the probe at the beginning of the training.
+        The loss of the probe at the beginning of training.
     remedy : str
         What to change if there is nothing to return.
     poor : float, default=POOR_FACTOR
-        Parameters are poor if their loss is so many times the loss of a constant prediction.
+        Parameters are poor if their loss is more than this many times that of a constant
+        prediction.
     """
 
     probe: Evaluator
@@ -164,7 +168,7 @@ class Judge:
     def settle(
         self, params: Array, last: Array, best: Array | None, ending: Ending, scored: bool
     ) -> Ending:
-        """Write the last parameters, or the best ones if those are not sound, into ``params``.
+        """Write the last parameters into ``params``, or the best if the last are not sound.
 
         Parameters
         ----------
@@ -173,7 +177,7 @@ class Judge:
         last : ndarray of shape (n_params,)
             The last parameters, which the training is about to return.
         best : ndarray of shape (n_params,) or None
-            The best trained parameters that the training passed through, if there are any.
+            The best parameters after at least one epoch, if there are any.
         ending : Ending
             What ended the training.
         scored : bool
@@ -183,12 +187,12 @@ class Judge:
         Returns
         -------
         Ending
-            ``ending`` if the last parameters are sound; otherwise what is wrong with them.
+            ``ending`` if the last parameters are sound, otherwise what is wrong with them.
 
         Raises
         ------
         DivergenceError
-            If the last parameters have diverged, and the best ones have, too.
+            If the last parameters have diverged, and there are no better ones.
         """
         if scored and best is not None:
             last = best
@@ -202,7 +206,7 @@ class Judge:
         best_loss = math.nan if best is None else self._loss(best)
         diverged = self._diverged(loss, constant)
         if diverged and self._diverged(best_loss, constant):
-            fault = f"{FAULTS[Ending.DIVERGED]} before an epoch ended well"
+            fault = f"{FAULTS[Ending.DIVERGED]} before any epoch ended well"
             raise DivergenceError(f"Training diverged: {fault}. {self.remedy}")
         poor = self._poor(loss, constant)
         collapsed = _exceeds(constant, self.poor, best_loss)
@@ -225,8 +229,8 @@ class Judge:
     def _poor(self, loss: float, constant: float) -> bool:
         """Whether a loss is far above the loss of a constant, and not only for lack of time.
 
-        A short training from poor initial parameters ends with a loss that is not above the
-        initial one, and not immense.
+        If a short training starts from poor parameters, its loss may still be high at the end.
+        It is then not above the initial loss, and not immense.
         """
         short = loss <= self.initial_loss and not _exceeds(loss, DIVERGED_FACTOR, constant)
         return _exceeds(loss, self.poor, constant) and not short
@@ -239,7 +243,7 @@ class Judge:
 
 
 def _exceeds(loss: float, factor: float, other: float) -> bool:
-    """Whether a loss is larger than so many times another one.
+    """Whether a loss is more than ``factor`` times another one.
 
     A negative loss has to be exceeded by as much as a positive one of the same size.
     """

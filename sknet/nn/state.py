@@ -11,19 +11,19 @@ from sknet.nn.kernels import Array
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.soundness import Ending
 
-#: A network has learned something if its loss is less than that of a constant by this share,
-#: divided by the root of the number of validation rows. By chance, some epoch of a training
-#: that learns nothing has a gain of that order.
+#: A network has learned something if its loss is below that of a constant by this fraction,
+#: divided by the square root of the number of validation rows. Even if the network learns
+#: nothing, some epoch has a gain of that order by chance.
 LEAST_GAIN = 1.5
-#: The record of a training: a list for each quantity, with one entry an epoch.
+#: The record of a training: a list for each quantity, with one entry for each epoch.
 History: TypeAlias = dict[str, list[float]]
 
 
 @dataclass(frozen=True)
 class Horizon:
-    """The number of epochs of a training, and how far each of them is on in the plan.
+    """The number of training epochs, and how much of the plan is over at each of them.
 
-    Epochs are planned ones here, which are made, or left out to keep a time limit.
+    Epochs are planned ones here: they are made, or left out to keep a time limit.
 
     Parameters
     ----------
@@ -43,15 +43,15 @@ class Horizon:
     cooling_from: float = 0.0
 
     def progress(self, epochs: float) -> float:
-        """Return the part of the plan, from 0 to 1, that is over after so many epochs.
+        """Return the part of the plan, from 0 to 1, that is over after ``epochs`` epochs.
 
-        Within an epoch the number is a fraction.
+        Within an epoch, ``epochs`` is not an integer.
         """
         before, n_left = self.cooling_from, self.n_epochs - self.cooling_since
         return before + (1 - before) * (epochs - self.cooling_since) / n_left
 
     def cooled(self, since: float, n_epochs: float, progress: float | None = None) -> "Horizon":
-        """Return the horizon in which the rest of the plan takes ``n_epochs`` at most.
+        """Return the horizon in which the rest of the plan takes at most ``n_epochs`` epochs.
 
         ``progress`` is the part of the plan that counts as over, by default what is over.
         """
@@ -59,14 +59,14 @@ class Horizon:
         return Horizon(self.n_planned, min(since + n_epochs, self.n_planned), since, before)
 
     def in_rounds(self, per_epoch: int) -> "Horizon":
-        """Return the horizon with numbers of rounds in the place of numbers of epochs."""
+        """Return the horizon in rounds instead of epochs."""
         n_planned, n_rounds = self.n_planned * per_epoch, self.n_epochs * per_epoch
         return Horizon(n_planned, n_rounds, self.cooling_since * per_epoch, self.cooling_from)
 
 
 @dataclass(frozen=True)
 class Stopping:
-    """The conditions that end a training.
+    """The conditions that end training.
 
     Parameters
     ----------
@@ -75,15 +75,15 @@ class Stopping:
     tol : float
         The smallest improvement that counts, relative to the best value so far.
     n_iter_no_change : float
-        So many epochs in a row that improve by less than ``tol`` end the training.
+        Training ends after this many epochs in a row that improve by less than ``tol``.
     n_cooling : int or None, default=None
-        With a score and a learning rate that falls to zero by plan, they do not end it at once:
-        the rest of the plan is passed through in at most so many epochs first. Once the score
-        has stopped improving, more epochs at a high learning rate do not help, but lower
-        rates often do. None: they end it at once.
+        If there is a score, and the learning rate falls to zero by plan, training does not end
+        at once. First, the rest of the plan is passed through in at most this many epochs. Once
+        the score has stopped improving, more epochs at a high learning rate do not help, but
+        lower rates often do. With None, training ends at once.
     least_score : float, default=-inf
-        As long as no score has reached this one, nothing has been learned yet, and a plan is
-        not shortened.
+        Until a score reaches this value, nothing has been learned, and the plan is not
+        shortened.
     """
 
     max_iter: int
@@ -95,9 +95,9 @@ class Stopping:
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.
 
-        A resumed training may have another ``max_iter``. This changes a plan that is not
-        shortened yet. A cool-down keeps its plan, so that the learning rate does not rise
-        again, and only ends earlier if ``max_iter`` says so.
+        Resumed training may have another ``max_iter``, which changes a plan that has not been
+        shortened. A cool-down keeps its plan, so that the learning rate does not rise again. It
+        ends earlier only if ``max_iter`` requires it.
         """
         if cooling is None:
             return Horizon(self.max_iter, self.max_iter)
@@ -105,10 +105,10 @@ class Stopping:
 
 
 def score_of_learning(constant_loss: float, n_rows: int) -> float:
-    """Return the least score of the validation rows of a network that has learned something.
+    """Return the least validation score of a network that has learned something.
 
     Its loss, which is minus the score, is below ``constant_loss``, the loss of a constant
-    prediction, by more than chance. An infinite loss of a constant says nothing.
+    prediction, by more than chance. If ``constant_loss`` is not finite, any score is enough.
     """
     if not math.isfinite(constant_loss):
         return -math.inf
@@ -117,7 +117,7 @@ def score_of_learning(constant_loss: float, n_rows: int) -> float:
 
 @dataclass
 class Monitor:
-    """Watches one value an epoch, higher is better, and keeps the best parameters.
+    """Watches one value for each epoch, where higher is better, and keeps the best parameters.
 
     Attributes
     ----------
@@ -127,7 +127,7 @@ class Monitor:
         The epoch of the best value, from 1; 0 before the first one.
     best_params : ndarray of shape (n_params,) or None
     n_stalled : int
-        Epochs in a row that improved too little.
+        The number of epochs in a row that improved too little.
     """
 
     stopping: Stopping
@@ -169,10 +169,11 @@ class Remembered(NamedTuple):
 class Begun:
     """The part of an epoch that is done: numbers of batches and rows, and sums over the rows.
 
-    Updated in place after each batch, since a new object takes a hundredth of a small step.
+    It is updated in place after each batch, since a new object would take a hundredth of the
+    time of a small step.
 
-    ``before`` are the parameters to evaluate as they were when the epoch began. They are None
-    with a score, which belongs to the parameters after the epoch.
+    ``before`` holds the parameters to evaluate as they were when the epoch began. It is None if
+    there is a score, which belongs to the parameters after the epoch.
     """
 
     n_batches: int = 0
@@ -182,7 +183,7 @@ class Begun:
     before: Array | None = None
 
 
-#: What a further training takes over from a state, besides the state of the optimizer.
+#: What another training takes over from a state, in addition to the state of the optimizer.
 KEPT = "n_updates", "samples_seen", "plateau_factor", "average", "trained", "share_rngs"
 
 
@@ -190,8 +191,8 @@ KEPT = "n_updates", "samples_seen", "plateau_factor", "average", "trained", "sha
 class TrainingState:
     """The state of a training, apart from the parameters; updated in place.
 
-    With this, the parameters and the generators of the batches, an interrupted training can go
-    on as if it had not been interrupted.
+    With this, the parameters and the generators of the batches, an interrupted training can
+    continue as if it had not been interrupted.
 
     Attributes
     ----------
@@ -206,7 +207,7 @@ class TrainingState:
     samples_seen : int
         The number of rows of all earlier epochs.
     plateau_factor : float
-        The factor of the learning rate that plateaus have left.
+        The factor of the learning rate after all plateaus so far.
     average : ndarray of shape (n_params,) or None
         The running average of the parameters.
     trained : ndarray of shape (n_params,) or None
@@ -231,11 +232,11 @@ class TrainingState:
     best : Remembered or None
         What a return to the best epoch needs; None if there will be none.
     on_all_rows : bool
-        Whether the cool-down trains on the rows that are evaluated, too.
+        Whether the cool-down also trains on the rows that are evaluated.
     n_refit : int
-        The number of epochs that were made on all of these rows.
+        The number of epochs of a cool-down on all rows.
     n_unvisited : int
-        The number of rows that an epoch which was cut has not visited.
+        The number of rows that an epoch cut short by a time limit did not visit.
     begun : Begun or None
         The part of the current epoch that is done; None between epochs.
     """
@@ -264,7 +265,7 @@ class TrainingState:
 
     @property
     def counted(self) -> dict[str, Any]:
-        """The numbers of epochs and rows that the result of this training has, by name."""
+        """The numbers of epochs and rows that the result of this training reports, by name."""
         return {"n_refit": self.n_refit, "n_unvisited": self.n_unvisited}
 
     @property
@@ -280,17 +281,17 @@ class TrainingState:
     def visible(self, params: Array) -> Array:
         """Return the parameters to evaluate: the running average, if there is one.
 
-        Parameters that an L1 penalty or a bound has just set to zero are zero in the average,
-        too.
+        Parameters that an L1 penalty or a bound has just set to zero are also zero in the
+        average.
         """
         return params if self.average is None else np.where(params == 0, 0, self.average)
 
     def suits(self, optimizer: Optimizer, params: Array) -> bool:
-        """Whether an optimizer can go on from this state, in the precision of ``params``."""
+        """Whether an optimizer can continue from this state, in the precision of ``params``."""
         return self.optimizer is type(optimizer) and self.slots.dtype == params.dtype
 
     def next_training(self) -> Self:
-        """Return the state for a further training, which has a record of its own."""
+        """Return the state for another training, which has its own record."""
         kept = {name: getattr(self, name) for name in KEPT}
         return type(self)(self.optimizer, self.slots, self.rng, **kept)
 
@@ -303,23 +304,23 @@ class TrainingResult:
     ----------
     params : ndarray of shape (n_params,)
     history : dict of str to list
-        One entry an epoch.
+        A list for each quantity, with one entry for each epoch.
     ending : Ending
-        What ended the training. If ``ending.restores_best``, ``params`` are the best ones that
-        the training passed through. Otherwise they are the last ones or, with early stopping,
-        the best ones, unless it has cooled down on all rows to the end.
+        What ended the training. If ``ending.restores_best``, ``params`` are the best parameters
+        of the training. Otherwise, they are the last ones or, with early stopping, the best
+        ones, unless a cool-down on all rows has come to its end.
     scored_params : ndarray of shape (n_params,) or None
-        The parameters of the best score, whose predictions of the validation rows are those of
-        unknown rows; None without early stopping.
+        The parameters of the best score, which were not trained on the validation rows; None
+        without early stopping.
     n_refit : int
         The number of epochs of a cool-down on all rows; 0 if there was none.
     n_unvisited : int
-        The number of rows that an epoch which a time limit has cut has not visited.
+        The number of rows that an epoch cut short by a time limit did not visit.
     certainty : float, tuple of float or None
-        The factor of the certainty of predictions that :func:`~sknet.nn.objective.fit_factor`
-        fitted to validation rows, and which ``params`` include; None if none was fitted.
+        The factor of the predictions' certainty that :func:`~sknet.nn.objective.fit_factor`
+        fitted to validation rows, and that ``params`` include; None if none was fitted.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
-        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`.
+        A correction of the predicted distributions of y: see :mod:`sknet.nn.distributions`.
     """
 
     params: Array
@@ -338,19 +339,19 @@ class TrainingResult:
 
 
 def append(history: History, record: dict[str, float]) -> None:
-    """Add an epoch's values to the lists of their names."""
+    """Append an epoch's values to the lists with their names."""
     for name, value in record.items():
         history.setdefault(name, []).append(value)
 
 
 def objectives(history: History) -> list[float]:
-    """Return the objective of each epoch: its loss and the penalty."""
+    """Return the objective of each epoch: the sum of its loss and its penalty."""
     parts = history.get("loss", []), history.get("penalty", [])
     return [loss + penalty for loss, penalty in zip(*parts, strict=True)]
 
 
 def best_epoch(history: History) -> int:
-    """Return the epoch, from 1, of the best validation score, or else the lowest objective."""
+    """Return the epoch, from 1, of the best validation score or else the lowest objective."""
     scores = history.get("validation_score")
     best = np.nanargmin(objectives(history)) if scores is None else np.nanargmax(scores)
     return int(best) + 1

@@ -21,23 +21,23 @@ from sknet.nn.state import Begun, Monitor, Stopping, TrainingResult, TrainingSta
 
 #: The number that a plateau divides the learning rate by.
 PLATEAU_DIVISOR = 5
-#: A plateau ends the training if the learning rate is no larger than this.
+#: A plateau ends training if the learning rate is no larger than this.
 SMALLEST_RATE = 1e-6
-#: A cool-down on all rows takes this share of the epochs up to the best one.
+#: The epochs of a cool-down on all rows, as a fraction of the epochs up to the best one.
 COOLING_EPOCHS = 0.3
-#: A cool-down from the best epoch begins in this part of the plan, or later.
+#: A cool-down from the best epoch begins at this part of the plan, or later.
 COOLING_PROGRESS = 0.6
-#: So many places of the rest of a plan are looked at for one with a low enough learning rate.
+#: The number of places in the rest of a plan that are searched for a low enough learning rate.
 COOLING_PLACES = 1000
-#: The quantities that the training itself records of an epoch.
+#: The quantities that the training itself records for each epoch.
 OWN_RECORD = ("loss", "penalty", "learning_rate", "seconds")
 
 
-#: A function that judges parameters after an epoch. It returns values for the history, among
-#: them "validation_score", higher is better.
+#: A function that judges parameters after an epoch. It returns values for the history, such as
+#: "validation_score", where higher is better.
 Evaluate: TypeAlias = Callable[[Array], dict[str, float]]
-#: A function that is told of each epoch: its number, its record and the parameters. It returns
-#: a true value to stop the training.
+#: A function that receives the number of each epoch, its record and the parameters. It returns
+#: a true value to stop training.
 Report: TypeAlias = Callable[[int, dict[str, float], Array], Any]
 
 
@@ -65,31 +65,32 @@ def train(
     params : ndarray of shape (n_params,)
         The initial parameters.
     batches : iterable with ``n_rows``, ``batch_size`` and a length
-        Each iteration is one epoch of batches, or the rest of an epoch that ``state`` has
-        begun.
+        Each iteration is one epoch of batches, or the rest of the epoch that ``state`` is in.
     rule : UpdateRule
     stopping : Stopping
     state : TrainingState
-        A new one, or the state of an earlier call to be continued; updated in place.
+        A new state, or the state of an earlier call that is to be continued; updated in place.
     evaluate : callable, optional
         ``evaluate(params)`` is called after each epoch. It returns a dict of values for the
         history, of which early stopping watches "validation_score". The parameters of the best
-        epoch are returned. Without it early stopping watches the objective, and the
+        epoch are returned. Without ``evaluate``, early stopping watches the objective, and the
         parameters of the last epoch are returned.
     report : callable, optional
         ``report(iteration, record, params)`` is called after each epoch. A true result stops
-        the training.
+        training.
     poor : float, default=POOR_FACTOR
-        The result is poor if its loss is so many times the loss of a constant prediction.
+        The result is poor if its loss is more than this many times that of a constant
+        prediction.
     n_threads : int, default=1
         The number of threads that share the work of a step. The result does not depend on it.
     in_threads : context manager, optional
-        The context in which each of these threads but the calling one works.
+        The context in which these threads work, as described for
+        :class:`~sknet.nn.shares.Team`.
     return_to_best : ReturnToBest, optional
-        With it, a learning rate that falls to zero by plan does so from the best epoch on, once
-        the score has stopped improving. Without it, it does so from the last epoch on.
+        Once the score has stopped improving, a learning rate that falls to zero by plan does so
+        from the best epoch on. Without ``return_to_best``, it does so from the last epoch on.
     budget : Budget, optional
-        The seconds that the fit may take, into which the plan is made to fit.
+        The seconds that the fit may take. The plan is changed to fit into them.
 
     Returns
     -------
@@ -98,13 +99,13 @@ def train(
     Raises
     ------
     DivergenceError
-        If the training diverges before an epoch has ended well (see
+        If training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
     plan = rule, stopping.horizon(state.cooling), state, objective
     with Team(n_threads, in_threads) as team:
         epoch = Epoch(params, *plan, batches, team, return_to_best, budget=budget or Budget())
-        # Also of a cool-down on all rows, the end is judged on some of these.
+        # The result is judged on some of these rows, even after a cool-down on all rows.
         return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
 
 
@@ -123,7 +124,7 @@ def train_epochs(
     epoch : Epochs
         Such as :class:`Epoch`, which makes them in this process.
     probe : Probe
-        Some training rows, or another object with its methods, to judge the end by.
+        Some training rows on which the result is judged, or another object with its methods.
     stopping, evaluate, report, poor
         As for :func:`train`.
 
@@ -134,11 +135,11 @@ def train_epochs(
     Raises
     ------
     DivergenceError
-        If the training diverges before an epoch has ended well (see
+        If training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
     rule, state = epoch.rule, epoch.state
-    # The patience of a resumed training may differ, since "auto" depends on max_iter.
+    # The patience of resumed training may differ, since "auto" depends on max_iter.
     monitor = state.monitor = replace(state.monitor or Monitor(stopping), stopping=stopping)
     if state.initial_loss is None:
         state.initial_loss = probe.loss(epoch.visible_params())
@@ -151,9 +152,9 @@ def train_epochs(
     if rule.ema_decay is not None:
         state.trained = epoch.params.copy()
     scored = evaluate is not None
-    # The loss of the first epoch, which is watched without a score, is that of its beginning.
+    # Without a score, the loss is watched. That of epoch 1 belongs to the initial parameters.
     best = monitor.best_params if scored or monitor.best_iter > 1 else None
-    # A cool-down that was cut short has a learning rate that is far from zero.
+    # If a cool-down is cut short, the learning rate is still far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
     ending = judge.settle(epoch.params, last, best, ending, scored and not cooled)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
@@ -169,7 +170,7 @@ def _make_epochs(
     """Make epochs until a condition of ``monitor.stopping`` holds; return what ended them."""
     rule, state = epoch.rule, epoch.state
     visible = epoch.visible_params()
-    # A learning rate that falls to zero by plan is not cut short, except by a score.
+    # Without a score, a stall does not shorten a plan that takes the learning rate to zero.
     waits = evaluate is None and rule.schedule.has_horizon
     while state.position < epoch.horizon.n_epochs and not state.stopped:
         start = perf_counter()
@@ -180,14 +181,14 @@ def _make_epochs(
         visible = epoch.visible_params()
         record = {"loss": loss, "penalty": penalty}
         if state.on_all_rows:
-            # The rows that would be judged are trained on.
+            # The rows that would be judged are now training rows.
             record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
             state.n_refit += 1
         elif evaluate is not None:
             record |= evaluate(visible)
         record |= {"learning_rate": epoch.learning_rate, "seconds": perf_counter() - start}
         append(state.history, record)
-        # The loss of an epoch belongs to the parameters before it, a score to those after.
+        # The loss of an epoch belongs to the parameters before it, and a score to those after.
         judged = visible if begun.before is None else begun.before
         if not state.on_all_rows:
             score = record.get("validation_score", -loss - penalty)
@@ -206,15 +207,15 @@ def _make_epochs(
 
 
 def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
-    """Change what is left of a training that has stalled, or whose plan is nearly over."""
+    """Change the rest of the plan if training has stalled, or if the plan is nearly over."""
     rule, state, best = epoch.rule, epoch.state, monitor.best_params
     n_left = monitor.stopping.max_iter - state.position
     returns = rule.schedule.has_horizon and state.cooling is None
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
-    # The rest of the plan is no longer than a cool-down would be.
+    # The rest of the plan takes at most as many epochs as a cool-down would.
     finishes = epoch.has_all_rows and 0 < n_left <= (monitor.stopping.n_cooling or 0)
-    # Some networks learn nothing before the learning rate is high.
+    # Some networks learn nothing until the learning rate is high.
     has_learned = monitor.best_value >= monitor.stopping.least_score
     waits = rule.schedule.has_horizon and not has_learned and not finishes
     if monitor.stalled and state.cooling is None and not waits:
@@ -228,8 +229,8 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
 def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
-    The cool-down begins at the best epoch, if that was remembered. On all rows, without a
-    score, it is so short, compared with the epochs before it, that it hardly memorises them.
+    The cool-down begins at the best epoch, if that was remembered. A cool-down on all rows has
+    no score. It is so much shorter than the epochs before it that it hardly memorises the rows.
     """
     state, n_epochs, progress = epoch.state, monitor.stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
@@ -247,9 +248,9 @@ def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
 def cooling_start(schedule: Schedule, best: float) -> float:
     """Return the part of the plan that counts as over when a cool-down begins.
 
-    ``best`` is the part that was over after the best epoch. If the learning rate still rose
-    there, it falls from what it was: a leap to the rate of ``COOLING_PROGRESS`` can undo what
-    was learned.
+    ``best`` is the part that was over after the best epoch. If the learning rate was still
+    rising there, it falls from what it was: a leap to the rate at ``COOLING_PROGRESS`` can undo
+    what was learned.
     """
     if best >= 1:
         return best  # The plan is over, and a schedule need not have a rate there.
