@@ -258,7 +258,7 @@ def test_a_column_that_is_not_read_is_named(problem, forbid_training, what, seri
     ("what", "value"),
     [
         ("dates", np.datetime64("2026-01-01")),
-        ("dates", np.datetime64("NaT")),
+        ("dates", np.datetime64("NaT", "s")),
         ("dates", np.timedelta64(1, "h")),
         ("complex", 1j),
     ],

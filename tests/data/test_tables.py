@@ -296,7 +296,7 @@ def test_intervals_are_not_compared_with_numbers():
 @pytest.mark.parametrize("levels", [["a", "b"], [Decimal(1), Decimal(2)], [1, 2]])
 @pytest.mark.parametrize(
     "missing",
-    [None, NAN, np.float32(NAN), Decimal("NaN"), pd.NA, pd.NaT, np.datetime64("NaT")],
+    [None, NAN, np.float32(NAN), Decimal("NaN"), pd.NA, pd.NaT, np.datetime64("NaT", "s")],
     ids=lambda missing: f"{type(missing).__name__} {missing}",
 )
 def test_missing_objects_are_no_levels(levels, missing):

@@ -92,7 +92,8 @@ class Cycle:
             return n_passed * self.length + self.begin, self.length
         days = np.floor(np.nan_to_num(t) / DAY).astype("datetime64[D]")
         turn = days.astype(f"datetime64[{self.unit}]")
-        begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, turn + 1))
+        after = turn + np.timedelta64(1, self.unit)
+        begin, end = (seconds(one.astype("datetime64[D]")) for one in (turn, after))
         return begin, end - begin
 
     def phases(self, t: Floats) -> Floats:
