@@ -369,9 +369,9 @@ def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Fl
 
     The deviation of a column that is constant up to rounding is zero.
     """
-    weight = float(len(Y)) if sample_weight is None else sample_weight.sum()
+    weight = float(len(Y) if sample_weight is None else sample_weight.sum())
     # Relative to the first row, so that the mean of a constant is exactly that constant.
-    mean = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
+    mean: Floats = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
     # Relative to the largest difference, whose square might overflow, or vanish.
     difference = Y - mean
     largest = np.maximum(difference.max(axis=0), -difference.min(axis=0))

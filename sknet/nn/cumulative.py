@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Annotated, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from sknet.nn.kernels import Array
@@ -169,7 +170,7 @@ class Cumulative(Rule, Link):
         """Return P(y > k) for all classes k but the highest, in the order of the classes."""
         return np.exp(self.log_above(self.thresholds(raw)))
 
-    def median(self, exceeding: Array) -> Array:
+    def median(self, exceeding: Array) -> NDArray[np.intp]:
         """Return the positions of the median among the sorted classes."""
         places = (exceeding > 0.5).sum(axis=-1)
         return np.array(self.order)[places] if self.is_permuted else places

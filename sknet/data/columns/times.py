@@ -9,7 +9,7 @@ calendar, too.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ class Cycle:
 
     length: float
     begin: float = 0.0
-    unit: str | None = None
+    unit: Literal["M", "Y"] | None = None
 
     def turns(self, t: Floats) -> tuple[Floats, Floats | float]:
         """Return the beginning and the length, in seconds, of the turn that each date is in."""
