@@ -38,16 +38,16 @@ def read_chunks(
 ) -> FileChunks:
     """Read CSV or Parquet files in chunks of rows, as many times as needed.
 
-    Text columns become categories with the same levels in all chunks. Dates and durations do
-    not change. All other columns become float64, with NaN for missing values. The call itself
-    makes one pass over the text columns without given levels, to find their levels.
+    Text columns become categories with the same levels in all chunks. Dates and durations stay
+    as they are. All other columns become float64, with NaN for missing values. The call itself
+    makes one pass over the text columns whose levels are not given, to find their levels.
 
     Parameters
     ----------
     path : path-like or list of path-like
         A file, or several files with the same columns, which are read one after another. The
-        suffix determines the kind of a file: .csv (perhaps compressed, such as .csv.gz), .tsv
-        or .parquet.
+        suffix determines the format: .csv or .tsv (possibly compressed, such as .csv.gz), or
+        .parquet.
     target : str
         The name of the column to predict.
     sample_weight : str, default=None
@@ -80,10 +80,10 @@ def read_chunks(
     FileNotFoundError
         If a file does not exist.
     ValueError
-        If a file is empty, damaged, lacks a column or is of an unknown kind; if a category has
-        more than 100 000 levels; if ``dtype`` has a numeric dtype; or if ``read_options`` has
-        an argument that this function sets. During iteration: if a file is damaged, if a line
-        has too many fields, or if a numeric column holds text.
+        If a file is empty or damaged, lacks a column, or has an unknown format; if a category
+        has more than 100 000 levels; if ``dtype`` has a numeric dtype; or if ``read_options``
+        has an argument that this function sets. During iteration: if a file is damaged, if a
+        line has too many fields, or if a numeric column holds text.
 
     Warns
     -----
@@ -118,7 +118,7 @@ def read_chunks(
 def shuffle_chunks(
     chunks: Iterable[tuple[Any, ...]], *, window: int = 8, random_state: Any = None
 ) -> Iterator[tuple[Any, ...]]:
-    """Shuffle the rows of neighbouring chunks together.
+    """Shuffle the rows of neighboring chunks together.
 
     The rows of a file are often sorted, but each mini-batch should mix rows from everywhere.
 
@@ -148,7 +148,7 @@ def shuffle_chunks(
     ValueError
         If ``window`` is not a positive integer, or if ``random_state`` is not valid. During
         iteration: if X, y and sample_weight of a chunk have different numbers of rows, or if X
-        is a frame of a different library than in earlier chunks.
+        is a frame from a different library than in earlier chunks.
     """
     check_count("window", window)
     try:
@@ -232,7 +232,7 @@ def fit_chunks(
         If parameters or data are invalid, as in ``fit``; if an option of the estimator has no
         effect on chunks, such as ``warm_start``; if a pass has a different number of rows than
         the first; or if ``resume_from`` is from a fit to other rows or chunks. If a chunk is
-        invalid, the message has its number. The estimator is unchanged.
+        invalid, the message gives its number. The estimator is unchanged.
 
     Examples
     --------

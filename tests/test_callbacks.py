@@ -1243,9 +1243,7 @@ def test_a_checkpoint_belongs_to_the_network():
     class Search:
         pass
 
-    with pytest.raises(
-        ValueError, match="Set Checkpoint on the network of sknet, not on Search"
-    ):
+    with pytest.raises(ValueError, match="Set Checkpoint on the sknet network, not on Search"):
         Checkpoint("network.joblib").setup(Search(), None)
 
 

@@ -20,7 +20,7 @@ ESTIMATORS = [*LOCAL, DaskNNClassifier, DaskNNRegressor]
 FIVE = ["hidden_layer_sizes", "activation", "n_members", "learning_rate_init", "max_iter"]
 #: The groups of the other parameters, in order.
 GROUPS = [
-    "Network", "Training", "Stopping", "Regularisation", "Table", "Constraints", "Output",
+    "Network", "Training", "Stopping", "Regularization", "Table", "Constraints", "Output",
 ]  # fmt: skip
 PAGE = Path(__file__).parents[1] / "docs" / "api" / "parameters.md"
 

@@ -206,7 +206,7 @@ def test_values_by_layer_decide_the_number_of_layers(decided, rows):
     "other", [NNClassifier, LogisticRegression(), make_pipeline(NNClassifier()), None]
 )
 def test_other_estimators_are_refused(other):
-    with pytest.raises(TypeError, match="For a pipeline, give it the network inside"):
+    with pytest.raises(TypeError, match="For a pipeline, pass the network inside"):
         search_space(other)
 
 
