@@ -65,7 +65,7 @@ class SharedParameters:
         The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
         more for small tables, and fewer above {rows_of_fewer_epochs} rows.
     normalization : "layer" or None, default=None
-        **Network.** "layer" normalizes each row before the activation of every hidden layer.
+        **Network.** With "layer", each hidden layer normalizes every row before activation.
     numeric_embedding : str, NumericEmbedding or None, default="auto"
         The learned features that join each numeric input: "periodic" (waves),
         "piecewise_linear" (positions between quantiles), or None. "auto" depends on the task.
