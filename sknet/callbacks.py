@@ -148,8 +148,8 @@ class TimeLimit(FitCallback):
     """Stops a fit after the first epoch that ends later than a time limit.
 
     It cuts off fits that take too long, and changes no others. If you expect the time to be
-    short, set the parameter ``time_limit`` of the estimator instead. It plans the training for
-    that many seconds, so that the learning rate falls to zero in time.
+    short, set the parameter ``time_limit`` of the estimator instead. ``fit`` then plans the
+    training for that many seconds, so that the learning rate falls to zero in time.
 
     Parameters
     ----------

@@ -113,7 +113,7 @@ class LogUniform(Uniform):
     low, high : float > 0
         The bounds, of which ``low`` is the smaller one.
     auto : float or None, default=None
-        The number that stands for "auto" in Optuna: a trial that has this number gets "auto". A
+        The number that stands for "auto" in Optuna: a trial with this number uses "auto". A
         range for a parameter that is "auto" needs such a number. With None, the parameter
         cannot be "auto".
     """
@@ -204,7 +204,7 @@ class SearchSpace:
     parameters : dict of str to Distribution
         The distribution of each parameter that is searched.
     start : dict of str to object
-        The values of all parameters of the estimator, where a search starts.
+        The values of all parameters of the estimator, from which a search starts.
 
     Examples
     --------
@@ -349,7 +349,7 @@ class SearchSpace:
         Parameters
         ----------
         trial : optuna.trial.Trial
-            A running trial, or a finished one such as ``study.best_trial``, whose choice is
+            A running trial, or a finished one such as ``study.best_trial``, whose choices are
             repeated.
         prefix : str, default=""
             Text in front of each name, such as ``"nnclassifier__"`` for a step of a pipeline.
@@ -373,8 +373,8 @@ class SearchSpace:
         Returns
         -------
         dict of str to object
-            The argument of ``study.enqueue_trial`` that makes the estimator as it is the first
-            trial.
+            The argument of ``study.enqueue_trial``, so that the first trial is the estimator as
+            it is.
         """
         stored = {name: one.stored(self.start[name]) for name, one in self.parameters.items()}
         return {prefix + name: value for name, value in stored.items()}
@@ -404,7 +404,7 @@ def search_space(estimator: Any) -> SearchSpace:
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet, such as a pipeline or a class.
+        If ``estimator`` is not an sknet estimator, but, for example, a pipeline or a class.
 
     Examples
     --------
@@ -424,7 +424,7 @@ def search_space(estimator: Any) -> SearchSpace:
     parameters = estimator.get_params(deep=False) if is_instance else {}
     if not TABLE.keys() <= parameters.keys():
         raise TypeError(
-            f"search_space takes an estimator of sknet, such as NNClassifier(), got "
+            f"search_space takes an sknet estimator, such as NNClassifier(), got "
             f"{estimator!r}. For a pipeline, pass the network inside, and give the name of its "
             "step to the space: distributions(prefix='nnclassifier__')."
         )

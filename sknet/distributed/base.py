@@ -31,9 +31,9 @@ class DaskNN(BaseEstimator):
     """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with their shared text.
 
     Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
-    into shards. In each round, each shard makes some steps from the shared parameters; the mean
-    of the results then moves the shared parameters, with Nesterov momentum. The page "Training
-    on a cluster" of the documentation has the details.
+    into shards. In each round, each shard makes some steps from the shared parameters; the
+    shared parameters then move towards the mean of the results, with Nesterov momentum. See the
+    page "Training on a cluster" of the documentation for details.
 
     The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
     Each shard holds out its own rows for early stopping. "auto" values depend on the number of

@@ -216,9 +216,9 @@ def to_onnx(
 ) -> Any:
     """Return a fitted estimator as an ONNX model that predicts without Python.
 
-    The ONNX model takes the raw table: it includes scaling, missing values and categories. It
-    uses only standard ONNX operators, so any runtime can run it. Its predictions agree with
-    ``predict`` and ``predict_proba`` up to rounding.
+    The ONNX model takes the raw table: it scales numbers, and handles missing values and
+    categories. It uses only standard ONNX operators, so any runtime can run it. Its predictions
+    agree with ``predict`` and ``predict_proba`` up to rounding.
 
     For an array, the ONNX model has one input, "X". For a data frame, each column is an input
     of shape (n_rows, 1) with the name of the column, as with skl2onnx. An array with text
@@ -265,7 +265,7 @@ def to_onnx(
     NotImplementedError
         If an activation, a layer or the loss is a custom one. The message names it.
     TypeError
-        If the estimator is not one of sknet, or if X is not a table.
+        If ``estimator`` is not an sknet estimator, or if X is not a table.
     ValueError
         If X or ``initial_types`` differ from the columns of training, if both are given, if X
         does not have two dimensions, if it has values of a kind that sknet does not read, if

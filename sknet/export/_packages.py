@@ -37,7 +37,7 @@ CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
 
 
 def register() -> None:
-    """Register the estimators with skl2onnx, which can then export pipelines with them.
+    """Register the estimators with skl2onnx, which can then export pipelines containing them.
 
     Call this function once in each process, before ``skl2onnx.to_onnx``. Importing
     :mod:`sknet.export` does not call it. The classifier has the options ``zipmap`` and
