@@ -57,8 +57,8 @@ class FittedAttributes:
         score (None without).
     coefs_, intercepts_, member_scales_ : list of ndarray
         The weights and biases of each layer, and each member's scales of the inputs of hidden
-        layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), after an
-        axis of members (only in the output layer if they share weights) or of groups, if any.
+        layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), with a
+        leading axis for members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
         A name for each row of ``coefs_[0]``.
     n_layers_, n_outputs_, n_features_in_ : int
@@ -147,7 +147,7 @@ class FittedAttributes:
 
     @property
     def _fitted_model(self) -> Model:
-        # scikit-learn's check, which raises the error, takes longer than to predict one row.
+        # scikit-learn's check, which raises the error, takes longer than to compute one row.
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         return self._model

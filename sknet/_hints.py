@@ -56,7 +56,7 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
 
 @contextmanager
 def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator[None]:
-    """Add to an error about a parameter's value a suggestion of another value."""
+    """Add a suggestion to an error about a parameter's value."""
 
     def hint(name: str) -> str:
         options = [one.options for one in constraints[name] if isinstance(one, Options)]
@@ -69,14 +69,14 @@ def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator
 
 @contextmanager
 def hints_of_names(known: Collection[str]) -> Iterator[None]:
-    """Add to scikit-learn's error about an unknown parameter a suggestion of another one."""
+    """Add a suggestion to scikit-learn's error about an unknown parameter."""
     with _hints(r"Invalid parameter '(\w+)'", lambda name: hint_of_name(name, known)):
         yield
 
 
 @contextmanager
 def _hints(pattern: str, hint: Callable[[str], str]) -> Iterator[None]:
-    """Add a hint to an error whose text names a parameter, found by a pattern with a group."""
+    """Add a hint to an error whose text matches a pattern with a group for a parameter."""
     try:
         yield
     except ValueError as error:

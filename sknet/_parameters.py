@@ -278,13 +278,13 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         named = isinstance(activation, str) and activation in ACTIVATIONS
         if not (named or isinstance(activation, Activation)):
             raise ValueError(
-                f"activation must be among {sorted(ACTIVATIONS)} or an Activation, got "
+                f"activation must be one of {sorted(ACTIVATIONS)} or an Activation, got "
                 f"{activation!r}."
             )
     rates = [] if is_auto(parameters["dropout"]) else per_layer(parameters, "dropout")
     for rate in rates:
         if not FRACTION.allows(rate):
-            raise ValueError(f"dropout must be numbers in [0, 1), got {rate!r}.")
+            raise ValueError(f"dropout rates must be numbers in [0, 1), got {rate!r}.")
 
 
 def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:

@@ -1,4 +1,4 @@
-"""Private names of scikit-learn, optional packages, and checks of counts and memory.
+"""Private names of scikit-learn, optional packages, counts, and the size of memory.
 
 This is the only module that imports private names of scikit-learn. Others import them from it.
 """
@@ -156,7 +156,7 @@ def require(module: str, extra: str | None = None) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """Return the type of a value for a message; for a class, say that it is no instance."""
+    """Return the type of a value for a message; for a class, say that it is one."""
     if isinstance(value, type):
         return f"the class {value.__name__} itself instead of an instance"
     return type(value).__name__

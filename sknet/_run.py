@@ -42,7 +42,7 @@ PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
 class Run:
     """The random generators and the state of a training.
 
-    Together with the data they determine how the training continues. ``params`` and ``state``
+    Together with the data, they determine how the training continues. ``params`` and ``state``
     are None before the first epoch. ``n_rows`` and ``fingerprint`` identify the training rows
     of a fit that can be resumed; ``partial_fit`` leaves them empty.
     """

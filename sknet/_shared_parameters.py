@@ -152,7 +152,7 @@ class SharedParameters:
         Whether to scale numeric columns by median and interquartile range, and to clip them
         smoothly to [-3, 3]. The regressor also scales y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        The precision of all computations. "auto" is "float64" for "lbfgs" and for float64 X
+        The precision of the network. "auto" is "float64" for "lbfgs" and for float64 X
         with fewer than {SMALL} rows, else "float32".
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction

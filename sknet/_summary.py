@@ -147,7 +147,7 @@ class CardLine(NamedTuple):
 class ModelCard(list[CardLine]):
     """What a fitted network predicts, which constraints hold, and what its training saw.
 
-    It is a list with a :class:`CardLine` for each fact, and prints at most 80 characters wide.
+    It is a list with a :class:`CardLine` for each fact. It prints at most 80 characters wide.
     """
 
     def to_dict(self) -> dict[str, Value]:
