@@ -145,9 +145,10 @@ def fit_on_cluster(
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:
-    """Return the futures of the partitions, computed by the workers that will train on them.
+    """Return the futures of the partitions, computed where training will probably need them.
 
-    This is a guess: the number of shards is known only after the partitions are looked at.
+    The workers are a guess, since the number of shards is known only after the look at the
+    partitions.
     """
     parts, n_rows = partitions
     groups = share_out(n_rows, min(cluster.n_shards or cluster.n_workers, len(parts)))
