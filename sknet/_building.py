@@ -39,7 +39,7 @@ N_FACTORS = 32
 def make_network(
     settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_outputs: int
 ) -> Network:
-    """Return the network from an encoded table to the raw predictions of each member."""
+    """Return the network that maps an encoded table to the raw predictions of each member."""
     inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
     sources = column_sources(encoder, reader)[inputs.origins]
     groups = _groups_of_inputs(settings, sources)
@@ -224,7 +224,7 @@ def _head(
 
 
 def group_size(size: int, n_groups: int) -> int:
-    """Return the size of a hidden layer of one group, given that without groups."""
+    """Return the size of a hidden layer of one group, given its size without groups."""
     return min(size, max(LEAST_UNITS, math.ceil(UNITS_OF_GROUPS * size / n_groups)))
 
 

@@ -80,7 +80,7 @@ class Run:
         return 0 if begun is None else begun.n_batches
 
     def visible_params(self) -> np.ndarray:
-        """Return the parameters to evaluate, while the training goes on."""
+        """Return the parameters to evaluate while the training continues."""
         return cast(TrainingState, self.state).visible(cast(np.ndarray, self.params))
 
     def expect_rows(self, n_rows: int, identify: Callable[[], str]) -> None:
@@ -125,7 +125,7 @@ def fingerprint(data: Dataset, *order: Any) -> str:
 
 @lru_cache(maxsize=1)
 def blas_libraries() -> list[LibController]:
-    """Return the loaded BLAS libraries, NumPy's among them."""
+    """Return the loaded BLAS libraries, including NumPy's."""
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 

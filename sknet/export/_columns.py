@@ -130,7 +130,7 @@ def input_names(names: Sequence[str]) -> list[str]:
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """Return a name with a 1 appended for as long as it is taken."""
+    """Return a name, with a 1 appended until it is not taken."""
     known = set(taken)
     while name in known:
         name += "1"

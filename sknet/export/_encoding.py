@@ -35,7 +35,7 @@ def encode(table: "Table", model: Model) -> Tensor:
     ------
     ValueError
         If an input is text where training had numbers, or numbers where training had text, or
-        if an input of dates is too coarse for them.
+        if the type of an input is too coarse for dates.
     """
     dtype = model.params.dtype
     table.check_dates()
@@ -71,7 +71,7 @@ class Table:
 
     @property
     def precision(self) -> np.dtype[Any]:
-        """The dtype of predictions: float32 if all numeric columns fit it, else float64."""
+        """The dtype of predictions: float32 if it can hold all numeric columns, else float64."""
         dtypes = [one.tensor.dtype for one, _ in self._by_input(self.features.reader.numeric_)]
         single = bool(dtypes) and np.result_type(*dtypes) == np.float32
         return np.dtype(np.float32 if single else np.float64)
@@ -126,10 +126,10 @@ class Table:
         return _numbers_of_places(same, levels.size), levels.size
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
-        """Return the error that columns have another kind of values than in training."""
+        """Return an error for columns with a different kind of values than in training."""
         names = [self.features.shown_names[j] for j in positions]
         return ValueError(
-            f"For the columns {names} the inputs of the model have {now} where training had "
+            f"For the columns {names}, the inputs of the model have {now} where training had "
             f"{before}. Pass an X whose columns have the same kinds of values as in training."
         )
 

@@ -29,7 +29,7 @@ class ModelInput(NamedTuple):
     dtype : dtype
         The dtype of the tensor; object stands for text.
     column : str
-        The name of the column of a frame.
+        The name of its column in a frame.
     is_column : bool
         Whether its shape is that of a single column.
     times : dict of str to str or None
