@@ -149,7 +149,7 @@ def test_text_where_numbers_were(fitted, frame):
 
 def test_numbers_where_text_was(fitted, frame):
     message = (
-        r"columns \['color'\] the inputs of the model have numbers where training had text"
+        r"columns \['color'\], the inputs of the model have numbers where training had text"
     )
     with pytest.raises(ValueError, match=message):
         to_onnx(fitted, frame.assign(color=1.0))
@@ -157,7 +157,7 @@ def test_numbers_where_text_was(fitted, frame):
 
 def test_text_where_level_numbers_were(fitted, frame):
     message = (
-        r"columns \['grade'\] the inputs of the model have text where training had numbers"
+        r"columns \['grade'\], the inputs of the model have text where training had numbers"
     )
     with pytest.raises(ValueError, match=message):
         to_onnx(fitted, frame.assign(grade="1"))
