@@ -1,4 +1,4 @@
-"""What a fitted estimator tells of itself: its public attributes, and the facts of its card.
+"""The public attributes of a fitted estimator, and the facts of its card.
 
 Both follow from its model and the record of its training.
 """
@@ -21,7 +21,7 @@ from sknet.nn.columns import Columns, Repeated
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch, objectives
 
-#: What a line of a card says: a text, a number, names, or groups of names.
+#: What a line of a card says: text, a number, names, or groups of names.
 Value = str | int | list[str] | list[list[str]]
 #: The lines of a card: the name of each, and what it says.
 Lines = Iterator[tuple[str, Value]]
@@ -32,7 +32,7 @@ ENDINGS = {
     Ending.FINISHED: "after all planned epochs",
     Ending.STOPPED: "by a callback",
     Ending.MAX_ITER: "by max_iter, although more epochs could have helped",
-    Ending.TIME_LIMIT: "by time_limit, into which the plan was made to fit",
+    Ending.TIME_LIMIT: "by time_limit, which shortened the plan",
     **{ending: f"in a poor state: {fault}" for ending, fault in FAULTS.items()},
 }
 
@@ -57,12 +57,12 @@ class FittedAttributes:
         score (None without).
     coefs_, intercepts_, member_scales_ : list of ndarray
         The weights and biases of each layer, and each member's scales of the inputs of hidden
-        layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), and a
-        first axis of members (only in the output layer if they share weights) or groups.
+        layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), with a
+        leading axis for members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
         A name for each row of ``coefs_[0]``.
     n_layers_, n_outputs_, n_features_in_ : int
-        The number of layers, of outputs and of columns of X.
+        The numbers of layers, of outputs and of columns of X.
     out_activation_ : str
         The activation of the outputs: identity, exp, logistic, softmax or cumulative.
     feature_names_in_ : ndarray of str
@@ -147,7 +147,7 @@ class FittedAttributes:
 
     @property
     def _fitted_model(self) -> Model:
-        # scikit-learn's check, which raises the error, takes longer than one row's arithmetic.
+        # scikit-learn's check, which raises the error, takes longer than to compute one row.
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         return self._model
@@ -165,7 +165,7 @@ def column_names(estimator: FittedAttributes) -> list[str]:
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Return names of which those that occur again have a number, from 2, appended."""
+    """Return the names; those that occur again get a number, from 2 on, appended."""
     taken, found = set(names), dict[str, None]()
     for name in names:
         numbered = (f"{name}_{i}" for i in count(2))
@@ -184,7 +184,7 @@ def _names_by_origin(model: Model, names: Sequence[str]) -> list[str]:
     encoder, reader, layers = model.encoder, model.reader, model.network.layers
     encoded = encoder.feature_names([names[i] for i in reader.order_], reader.levels_)
     of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
-    # Of the copies of the columns for separate members, the first stands for all.
+    # Separate members have their own copies of the columns. The first copy stands for all.
     n_copies = layers[0].size if isinstance(layers[0], Repeated) else 1
     columns = next((one for one in layers[:2] if isinstance(one, Columns)), None)
     if columns is None:
@@ -245,7 +245,7 @@ def _deviation(model: Model) -> str:
 
 
 def _calibration(model: Model) -> str:
-    """Return words for the correction of the certainty that validation rows have led to."""
+    """Return words for the correction that was fitted to the validation rows."""
     if (certainty := model.provenance.certainty) is None:
         return "none"
     what = "standard deviations times" if model.numeric_y else "temperature"
@@ -306,7 +306,7 @@ def _training(model: Model, history: dict[str, list[float]]) -> Lines:
         n_held = provenance.n_validation or "none"
         yield (
             "validation rows",
-            f"{n_held}, each of one member" if provenance.cross_fitted else n_held,
+            f"{n_held}, each held out by one member" if provenance.cross_fitted else n_held,
         )
     if n_epochs := provenance.n_epochs(history):
         yield "epochs", f"{n_epochs} of at most {model.settings.max_iter}"
@@ -337,7 +337,7 @@ def _kept_epoch(provenance: Provenance, history: dict[str, list[float]]) -> str:
         first = len(history["loss"]) - provenance.n_refit + 1
         return f"the last epoch; from epoch {first} on also trained on the validation rows"
     if "validation_score" in history:
-        return f"epoch {best_epoch(history)}, of the best validation score"
+        return f"epoch {best_epoch(history)}, with the best validation score"
     if ending.restores_best:
         return f"epoch {best_epoch(history)}, the best one"
     return "the last epoch"

@@ -1,6 +1,6 @@
-"""The rules that give parameters with the value "auto" their values.
+"""The rules that choose the values of parameters that are "auto".
 
-A rule depends on the other parameters and on the facts of the training table only.
+A rule depends only on the other parameters and on the facts of the training table.
 ``docs/default_settings.md`` has the rules in one table, and ``docs/study.md`` the measurements
 behind them.
 """
@@ -25,73 +25,76 @@ SMALL = 100
 #: On small tables: the number of updates that a network needs, and the largest number of
 #: epochs in which it makes them.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
-#: The number of epochs on a table of some thousand rows. On large tables: the number of rows
+#: The number of epochs on a table of a few thousand rows. On large tables: the number of rows
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
-#: The number of epochs on tables below ``SMALL``, where no validation rows end the training.
+#: The number of epochs with fewer than ``SMALL`` rows, where no validation rows end the
+#: training.
 EPOCHS_OF_FEW = 40
 #: The number of epochs if the learning rate does not fall to zero by plan, and of iterations
 #: of lbfgs.
 UNPLANNED_EPOCHS = 200
-#: The number of epochs without improvement that end a training without such a plan, and the
-#: largest one with a plan for classes by numbers alone.
+#: The number of epochs without improvement that ends a training without such a plan. With a
+#: plan, it is the upper limit for classes without an order if all columns are numeric.
 PATIENCE = 10
 #: With such a plan and early stopping, shares of the number of epochs: if the validation score
 #: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
 #: learning rate falls to zero within the second.
 PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
-#: The score of whole groups is uncertain: one of the first epochs is often the best until the
-#: learning rate has fallen. Except for classes without an order, patience is so many times as
-#: long.
+#: The score of whole groups of rows is uncertain: one of the first epochs is often the best
+#: until the learning rate has fallen. Except for classes without an order, patience is this
+#: many times as long.
 PATIENCE_OF_GROUPS = 3
-#: On tables from ``SMALL`` on: the number of mini-batches of an epoch, and the smallest and the
-#: largest number of rows of a mini-batch.
+#: With ``SMALL`` rows or more: the number of mini-batches in an epoch, and the smallest and the
+#: largest number of rows in a mini-batch.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
 #: On tables with more than ``BATCHES_OF_MANY`` mini-batches of that size: the number of
-#: mini-batches of an epoch, and the largest number of rows of a mini-batch; and the same once
-#: more, for tables with more mini-batches of this size.
+#: mini-batches in an epoch, and the largest number of rows in a mini-batch. The second pair
+#: follows the first in the same way.
 BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 100, 500
 BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST = 250, 1000
 #: The learning rate for batches of the usual number of rows, at most ``LARGEST_BATCH``. The
-#: noise of a gradient falls with the square root of this number, and so the rate follows the
-#: square root of ``batch_size``: in classification up to so many times the usual number, in
-#: regression up to the usual number, since the loss of some trainings jumps at higher rates.
+#: noise of a gradient falls with the square root of the batch size, so the rate grows with this
+#: square root. In classification it grows up to ``LARGEST_GROWTH`` times the usual number of
+#: rows, in regression only up to the usual number, since higher rates make the loss of some
+#: trainings jump.
 LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
-#: The dropout rate, and the largest one, for classification with few rows for each input.
+#: The dropout rate, and its upper limit in classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
-#: The share of the rows to validate with: below ``MANY`` rows, and from ``MANY`` on.
+#: The share of the rows that are held out for validation: with fewer than ``MANY`` rows, and
+#: with more.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The strength of the penalty: alpha times the number of rows, alpha on tables below
-#: ``SMALL``, which is also the largest one, and alpha for lbfgs.
+#: The strength of the penalty: alpha times the number of rows; alpha with fewer than ``SMALL``
+#: rows, which is also its upper limit; and alpha for lbfgs.
 PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
-#: The strength of the penalty of groups of columns. No weight serves several groups, so that
-#: the usual strength would shrink groups of little effect to nothing.
+#: The strength of the penalty with groups of columns. No weight serves several groups, so the
+#: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
 #: Classification with fewer rows than this for each input has a stronger penalty, and a higher
 #: dropout rate.
 ROWS_PER_INPUT = 40
-#: The largest number of numbers whose embeddings have their usual size, and the smallest number
-#: of rows for each of them. The embeddings of more numbers are smaller, in proportion until
-#: they are as small as they can be, so that few rows are not memorised, and all
+#: The largest number of numeric columns whose embeddings have their usual size, and the
+#: smallest number of rows for each of them. The embeddings of more columns shrink in
+#: proportion, down to their smallest size. So the network does not memorize few rows, and all
 #: embeddings together cost a few times as much as none.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
-#: The largest number of principal components of the numbers, and the smallest number of rows
-#: for each of them, in regression and in classification.
+#: The largest number of principal components of the numeric columns, and the smallest number of
+#: rows for each component, in regression and in classification.
 MOST_COMPONENTS, ROWS_PER_COMPONENT, ROWS_PER_COMPONENT_OF_CLASSES = 64, 10, 30
 #: The number of training rows for each quantile bin, and the limits of the number of bins.
 ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
-#: The same for groups of columns: a function of few columns is hardly overfitted, and it can be
-#: no sharper than the bins.
+#: The same for groups of columns: a function of few columns hardly overfits, and it can be no
+#: sharper than the bins.
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: The sizes of the hidden layers by default.
 SIZES = (128, 128)
-#: On tables with fewer rows than this, for classes and for numbers, members share no weights;
-#: their number.
+#: Members share no weights on tables with fewer rows than this, in classification and in
+#: regression. The last number is the number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: A training with more rows than this does not end on the rows held out: a tenth more rows is
-#: worth little there, and a cool-down with a score is the better one. Their score is precise
-#: enough to begin it at the best epoch.
+#: A training with more rows than this does not end on the validation rows: a tenth more rows is
+#: worth little there, and a cool-down that is scored is better. The score of so many rows is
+#: precise enough to begin the cool-down at the best epoch.
 MANY_ROWS = 50_000
 
 
@@ -100,10 +103,9 @@ class Facts(NamedTuple):
 
     ``n_rows`` is the number of rows of positive weight, including the validation rows that
     are split off later. ``n_levels`` has the number of levels of each category, and ``n_dates``
-    is the number of columns of dates. If the rows are one chunk of a stream, ``n_earlier`` is
-    the number of rows of the chunks before it, else None.
-    ``ordered_y`` says that the loss uses an order of the classes, and ``grouped`` that no split
-    divides groups of rows.
+    is the number of date columns. If the rows are a chunk of a stream, ``n_earlier`` is the
+    number of rows in the chunks before it, otherwise None. ``ordered_y`` says whether the loss
+    uses an order of the classes, and ``grouped`` whether splits must not divide groups of rows.
     """
 
     n_rows: int
@@ -119,25 +121,24 @@ class Facts(NamedTuple):
 
     @property
     def one_score(self) -> bool:
-        """Whether a row's y follows one score: numbers, and classes that have an order."""
+        """Whether one score determines y: for numbers, and for classes that have an order."""
         return self.numeric_y or self.ordered_y
 
     @property
     def n_seen(self) -> int:
-        """The number of rows, with those of earlier chunks."""
+        """The number of rows, including those of earlier chunks."""
         return self.n_rows + (self.n_earlier or 0)
 
     @property
     def n_numbers(self) -> int:
-        """The number of numeric columns; a date counts with all phases that it can have."""
+        """The number of numeric columns; a date also counts once for each possible phase."""
         return self.n_columns - len(self.n_levels) + MOST_PHASES * self.n_dates
 
     @property
     def n_inputs(self) -> int:
         """The number of numbers that describe a row.
 
-        It is one for a numeric column and each phase that a date can have, and one for each
-        level of a category, but no more than a category has one-hot columns at most.
+        A category counts once for each level, up to the largest number of one-hot columns.
         """
         return self.n_numbers + sum(min(n, MOST_ONE_HOT_LEVELS) for n in self.n_levels)
 
@@ -166,7 +167,7 @@ def choose(
 
 
 def bins_for(n_rows: int, grouped: bool = False) -> int:
-    """Return the number of quantile bins of each number, also for groups of columns."""
+    """Return the number of quantile bins of each numeric column, with or without groups."""
     per_bin, most = ROWS_PER_BIN, MOST_BINS
     if grouped:
         per_bin, most = ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS
@@ -174,7 +175,7 @@ def bins_for(n_rows: int, grouped: bool = False) -> int:
 
 
 def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
-    """Return the learning rate for batches, given the usual number of their rows.
+    """Return the learning rate for a batch size, given the usual batch size.
 
     The square root is the scaling rule of Malladi, Lyu, Panigrahi and Arora (2022), "On the
     SDEs and scaling rules for adaptive gradient algorithms".
@@ -184,10 +185,10 @@ def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
 
 
 def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
-    """Return what the penalty of the vectors of levels is for each row of their prior.
+    """Return the penalty of the levels' vectors for each row that their prior is worth.
 
-    Without a penalty, ``alpha=0``, there is none of them either. A chunk does not tell how many
-    rows follow.
+    It is zero with ``alpha=0`` and with lbfgs. It is also zero for a chunk, since the number of
+    rows that follow is unknown.
     """
     penalized = known["alpha"] > 0 and is_stochastic(known["solver"])
     return 1 / facts.n_rows if penalized and facts.n_earlier is None else 0.0
@@ -201,7 +202,7 @@ def _is_planned(known: Mapping[str, Any]) -> bool:
 
 
 def _suits_extras(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether there are rows enough, and steps, for dropout and learned features."""
+    """Return whether rows and solver suit dropout and learned features."""
     return facts.n_rows >= SMALL and is_stochastic(known["solver"])
 
 
@@ -212,7 +213,7 @@ def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _usual_batch_size(facts: Facts) -> int:
-    """Return the number of rows of a batch that ``LEARNING_RATE`` is made for."""
+    """Return the batch size for which ``LEARNING_RATE`` is chosen."""
     if facts.n_rows < SMALL:
         return facts.n_rows
     return int(np.clip(facts.n_rows // BATCHES, SMALLEST_BATCH, LARGEST_BATCH))
@@ -236,10 +237,10 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _scarcity(facts: Facts) -> float:
-    """Return how many times too few rows there are for the inputs; 1 if there are enough.
+    """Return the factor by which there are too few rows for the inputs; 1 if there are enough.
 
-    In regression there always are, most inputs of a sparse row are zero, and a chunk does not
-    tell how many rows follow.
+    It is 1 for numbers and ordered classes, for sparse rows, whose inputs are mostly zero, and
+    for chunks, since the number of rows that follow is unknown.
     """
     if facts.one_score or facts.is_sparse or facts.n_earlier is not None:
         return 1.0
@@ -278,7 +279,7 @@ def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
-    # A network of few units for a group has none to spare.
+    # The network of a group has few units, and none to spare.
     if not _suits_extras(known, facts) or known["interaction_cst"] is not None:
         return 0.0
     return min(DROPOUT * _scarcity(facts), LARGEST_DROPOUT)
@@ -308,14 +309,14 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
-    # The loss is a mean over the members, and a step of sgd would be as much smaller.
+    # The loss is a mean over the members, so sgd's steps would be smaller by this factor.
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None and not facts.is_sparse
     limit = SEPARATE_ROWS_OF_NUMBERS if facts.one_score else SEPARATE_ROWS
     few = SMALL <= facts.n_rows < limit and facts.n_earlier is None
-    # Several networks instead of one that the user has chosen would cost more than expected.
+    # If the user has chosen the sizes, several such networks would cost more than expected.
     is_default = tuple(hidden_layer_sizes(known)) == SIZES
     suited = few and embedded and is_default and known["n_members"] != 1
     return not (suited and adaptive and not tied)
@@ -334,7 +335,7 @@ def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
 
 Rule = Callable[[Mapping[str, Any], Facts], Any]
 
-#: The rules by parameter. Their order matters, since a rule sees the values that the rules
+#: The rule of each parameter. Their order matters, since a rule sees the values that the rules
 #: before it have chosen.
 RULES: dict[str, Rule] = {
     "alpha": _alpha,

@@ -1,4 +1,4 @@
-"""The layers of a network, built from settings and an encoder; the memory that it takes."""
+"""The layers of a network, built from settings and an encoder; the memory that it needs."""
 
 import math
 from dataclasses import replace
@@ -29,17 +29,17 @@ from sknet.nn.sets import MonotoneWeights, Stacked
 
 #: The size of the vector that the network learns for each level of a category with many levels.
 EMBEDDING_SIZE = 8
-#: The size of a hidden layer of all groups of columns together, in sizes of a network without
-#: groups, and its smallest size for one group, if it is not set smaller.
+#: The size of a hidden layer for all groups of columns together, as a multiple of the size
+#: without groups; and the smallest size for one group, unless the size is set smaller.
 UNITS_OF_GROUPS, LEAST_UNITS = 2, 8
-#: The number of factors of each column, whose products describe pairs of columns.
+#: The number of factors of each group, whose products describe pairs of groups.
 N_FACTORS = 32
 
 
 def make_network(
     settings: Settings, encoder: TableEncoder, reader: TableReader, link: Link, n_outputs: int
 ) -> Network:
-    """Return the network from an encoded table to the raw predictions of each member."""
+    """Return the network that maps an encoded table to the raw predictions of each member."""
     inputs = Network(tuple(_input_layers(settings, encoder)), encoder.n_outputs_)
     sources = column_sources(encoder, reader)[inputs.origins]
     groups = _groups_of_inputs(settings, sources)
@@ -49,7 +49,7 @@ def make_network(
     if settings.n_separate > 1:
         gathered = [GroupColumns(_inputs_of_members(inputs, settings.n_separate))]
     elif groups is not None:
-        # With hidden layers, each member has a network of its own for each group.
+        # With hidden layers, each member has its own network for each group.
         n_copies = settings.n_members if settings.hidden_layer_sizes else 1
         gathered = [GroupColumns(groups * n_copies)]
     hidden, order = _hidden_layers(settings, groups, order)
@@ -63,7 +63,7 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
 
     They are the layer that repeats each column for separate members, the layer that embeds
     numbers and categories, and the layer that appends the components of numbers, which the
-    members share. Each is left out if there is nothing for it to do.
+    members share. Each is left out if it has nothing to do.
     """
     n_copies = settings.n_separate
     layers: list[Layer] = [Repeated(n_copies)] if n_copies > 1 else []
@@ -78,8 +78,8 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
 def _inputs_of_members(inputs: Network, n_copies: int) -> Groups:
     """Return the positions of the inputs of each separate member.
 
-    They are the outputs of its own copies of the columns, and the components, which all share.
-    ``inputs`` are the layers before the first hidden one, of which the first is ``Repeated``.
+    They are the outputs of its own copies of the columns, and the components, which all members
+    share. ``inputs`` are the layers before the first hidden one; the first is ``Repeated``.
     """
     of_copies = replace(inputs, layers=inputs.layers[1:], n_inputs=inputs.widths[1])
     copy = of_copies.origins % n_copies
@@ -134,7 +134,7 @@ def _groups_of_inputs(settings: Settings, sources: NDArray[np.intp]) -> Groups |
 def _hidden_layers(
     settings: Settings, groups: Groups | None, order: Order | None
 ) -> tuple[list[Layer], Order | None]:
-    """Return the hidden layers, each with its normalisation and dropout.
+    """Return the hidden layers, each with its normalization and dropout.
 
     Parameters
     ----------
@@ -142,8 +142,8 @@ def _hidden_layers(
     groups : tuple of tuple of int or None
         The positions of the inputs of each group.
     order : Order or None
-        The order of the inputs, if there are monotonic constraints. The second result is that
-        of the inputs of the layer that follows.
+        The order of the inputs, if there are monotonic constraints. The second result is the
+        order of the inputs of the next layer.
     """
     n_networks = settings.n_members * (1 if groups is None else len(groups))
     layers: list[Layer] = []
@@ -154,7 +154,7 @@ def _hidden_layers(
         weights: tuple[MonotoneWeights, ...] = ()
         if order is not None:
             activation, weights, order = order.layer(n_units, activation)
-        # With normalisation, the activation is part of the layer that normalises.
+        # With normalization, the activation is part of the layer that normalizes.
         inner = activation if settings.normalization is None else Identity()
         layers.append(_weights_layer(settings, groups, n_units, inner, weights, not layers))
         if settings.normalization is not None:
@@ -172,9 +172,10 @@ def _weights_layer(
     weights: tuple[MonotoneWeights, ...],
     is_first: bool,
 ) -> Layer:
-    """Return the layer of a hidden layer that has its weights.
+    """Return the part of a hidden layer that has the weights.
 
-    ``weights`` has the set of each group's weights, or nothing without constraints.
+    ``weights`` has the set that each group's weights must stay in; without constraints, it is
+    empty.
     """
     n_members = settings.n_members
     if groups is not None:
@@ -209,7 +210,7 @@ def _head(
 ) -> Layer:
     """Return the layer that maps the last hidden layer to ``n_raw`` outputs of each member.
 
-    ``unpromised`` are the positions of those about which constraints promise nothing.
+    ``unpromised`` are the positions of outputs about which constraints promise nothing.
     """
     n_members, is_hidden = settings.n_members, bool(settings.hidden_layer_sizes)
     if settings.pairwise and is_hidden and groups is not None and len(groups) > 1:
@@ -223,26 +224,26 @@ def _head(
 
 
 def group_size(size: int, n_groups: int) -> int:
-    """Return the size of a hidden layer of one group, given that without groups."""
+    """Return the size of a hidden layer of one group, given its size without groups."""
     return min(size, max(LEAST_UNITS, math.ceil(UNITS_OF_GROUPS * size / n_groups)))
 
 
 def check_memory(network: Network, settings: Settings) -> None:
-    """Refuse a network that cannot be trained in the main memory, before it is allocated.
+    """Refuse a network that cannot be trained in main memory, before it is allocated.
 
     Raises
     ------
     ValueError
-        If the parameters, their gradient and the two vectors of the state of an optimizer are
-        larger than the main memory.
+        If the parameters, their gradient and the two vectors of an optimizer's state are larger
+        than main memory.
     """
     needed = 4 * network.n_params * np.dtype(settings.dtype).itemsize
-    # Without a known size of the memory, the largest array is the limit.
+    # If the size of memory is unknown, the largest possible array is the limit.
     limit = min(main_memory(), np.iinfo(np.intp).max)
     if needed > limit:
         raise ValueError(
             f"The network would have {Decimal(network.n_params):.4g} parameters. Training "
             f"takes {Decimal(needed) / 2**30:.4g} GiB, but main memory has {limit / 2**30:.4g} "
-            f"GiB. Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, fewer "
+            f"GiB. Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, a smaller "
             f"n_members={settings.n_members}, or fewer columns."
         )

@@ -1,6 +1,6 @@
-"""What was probably meant by a name or a value that an estimator does not know.
+"""Suggestions for a name or a value that an estimator does not know.
 
-Users come from other libraries, whose names for the same thing differ.
+Other libraries have other names for the same thing.
 """
 
 import inspect
@@ -16,7 +16,7 @@ from sknet._requirements import Options
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
-#: Parameters of the constructors, and the names that other libraries have for them.
+#: Parameters of the constructors, each with the names that other libraries have for it.
 NAMES: dict[str, tuple[str, ...]] = {
     "hidden_layer_sizes": ("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
     "solver": ("optimizer", "optim"),
@@ -33,13 +33,13 @@ NAMES: dict[str, tuple[str, ...]] = {
     "monotonic_cst": ("monotone_constraints",),
     "validation_fraction": ("validation_split", "val_size"),
 }
-#: What to do in the place of other arguments.
+#: What to do instead of passing other arguments.
 ADVICE: dict[str, tuple[str, ...]] = {
     "Pass validation rows to fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
     "Leave it out: sknet runs on the CPU.": ("device", "gpu", "cuda", "task_type"),
 }
-#: Values of parameters, and the names that other libraries have for them.
+#: Values of parameters, each with the names that other libraries have for it.
 VALUES: dict[str, dict[str, tuple[str, ...]]] = {
     "loss": {
         "squared_error": ("mse", "mean_squared_error", "l2", "squared_loss", "rmse"),
@@ -56,7 +56,7 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
 
 @contextmanager
 def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator[None]:
-    """Add to an error about a parameter's value which value was probably meant."""
+    """Add a suggestion to an error about a parameter's value."""
 
     def hint(name: str) -> str:
         options = [one.options for one in constraints[name] if isinstance(one, Options)]
@@ -69,14 +69,14 @@ def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator
 
 @contextmanager
 def hints_of_names(known: Collection[str]) -> Iterator[None]:
-    """Add to scikit-learn's error about an unknown parameter which one was probably meant."""
+    """Add a suggestion to scikit-learn's error about an unknown parameter."""
     with _hints(r"Invalid parameter '(\w+)'", lambda name: hint_of_name(name, known)):
         yield
 
 
 @contextmanager
 def _hints(pattern: str, hint: Callable[[str], str]) -> Iterator[None]:
-    """Add a hint to an error whose text names a parameter by a pattern."""
+    """Add a hint to an error whose text matches a pattern with a group for a parameter."""
     try:
         yield
     except ValueError as error:
@@ -87,12 +87,12 @@ def _hints(pattern: str, hint: Callable[[str], str]) -> Iterator[None]:
 
 
 def hinting(method: Method) -> Method:
-    """Let a method of an estimator say what to use in the place of an unknown argument.
+    """Let a method of an estimator say what to use instead of an unknown argument.
 
     Raises
     ------
     TypeError
-        By the method, if it is called with an argument that it does not have.
+        By the method, if it is called with an unknown argument.
     """
     known, name = inspect.signature(method).parameters, method.__name__
 
@@ -112,16 +112,16 @@ def hinting(method: Method) -> Method:
 
 
 def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
-    """Return a sentence that says which value was probably meant, or an empty text.
+    """Return a sentence that says which value was probably meant, or an empty string.
 
     Parameters
     ----------
     parameter : str
         The name of the parameter.
     value : object
-        A value that it cannot take.
+        A value that the parameter cannot have.
     known : collection of str
-        The names that it can take.
+        The names that the parameter can have.
     """
     if parameter == "learning_rate" and isinstance(value, Real) and not isinstance(value, bool):
         return f"Pass a number as learning_rate_init={value}."
@@ -136,7 +136,7 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
 
 
 def hint_of_name(name: str, known: Collection[str]) -> str:
-    """Return a sentence that says what to use for an argument of another library."""
+    """Return a sentence that says what to use for an unknown argument, or an empty string."""
     for advice, names in ADVICE.items():
         if name in names:
             return advice
@@ -148,5 +148,5 @@ def hint_of_name(name: str, known: Collection[str]) -> str:
 
 
 def _letters(name: str) -> str:
-    """Return a name as it is however it is spelled: ReLU, leaky-relu."""
+    """Return the letters and digits of a name in lower case: ReLU and re-lu are the same."""
     return "".join(filter(str.isalnum, name.lower()))

@@ -1,7 +1,7 @@
-"""What declares the parameters of an estimator; the values that they may take, and checks.
+"""The declaration of an estimator's parameters, the values that they may take, and checks.
 
 The checks see the parameters as the user gave them. ``sknet._settings`` resolves checked
-parameters to the settings of a fit.
+parameters into the settings of a fit.
 """
 
 import inspect
@@ -45,14 +45,14 @@ class Numbers(Interval):
 
 
 class Names(StrOptions):
-    """Options of text, which messages list in alphabetical order."""
+    """Text options, which messages list in alphabetical order."""
 
     def __str__(self) -> str:
         return f"a str among {{{', '.join(map(repr, sorted(self.options)))}}}"
 
 
 class FlatList(HasMethods):
-    """A list, a tuple or an array of one dimension, whose entries are checked elsewhere."""
+    """A one-dimensional list, tuple or array, whose entries are checked elsewhere."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         """Return whether a value is ordered and has one dimension."""
@@ -73,7 +73,7 @@ class Instances(HasMethods):
     """Objects with some methods, but not the classes of such objects."""
 
     def is_satisfied_by(self, val: Any) -> bool:
-        """Return whether a value is no class and has the methods."""
+        """Return whether a value has the methods and is not a class."""
         return not isinstance(val, type) and super().is_satisfied_by(val)
 
 
@@ -84,9 +84,9 @@ AUTO = Names({"auto"})
 
 @dataclass(frozen=True)
 class Off:
-    """Says of a declared parameter that it acts only with a stochastic solver.
+    """Marks a declared parameter that acts only with a stochastic solver.
 
-    ``value`` is what switches it off, zero by default.
+    ``value`` is the value that switches it off, zero by default.
     """
 
     value: Any = 0.0
@@ -105,14 +105,14 @@ def as_constraint(values: Any) -> Any:
 
 @dataclass_transform(eq_default=False)
 def with_parameters(cls: Class) -> Class:
-    """Give a class the constructor of the parameters that it declares and inherits.
+    """Give a class a constructor with the parameters that it declares and inherits.
 
-    A declaration is ``name: Annotated[type, values, ...] = default``. The values are those of
-    ``_parameter_constraints``, where ranges are the ``Interval`` of ``sknet.nn.rules``, and a
-    set or a registry stands for its names; an :class:`Off` may be the last of them. As in a
-    dataclass, a parameter after ``_: KW_ONLY`` is passed by keyword. Type checkers take the
-    class for a dataclass. It is none, since Dask tells instances of a dataclass apart by their
-    fields alone, and would take an estimator for another with equal parameters.
+    A declaration is ``name: Annotated[type, values, ...] = default``. The values are the
+    constraints of ``_parameter_constraints``, except that a range is an ``Interval`` of
+    ``sknet.nn.rules``, and a set or a registry stands for its names. The last value may be an
+    :class:`Off`. As in a dataclass, a parameter after ``_: KW_ONLY`` is passed by keyword. Type
+    checkers treat the class as a dataclass. It is not one, since Dask distinguishes instances
+    of a dataclass by their fields alone, and would confuse estimators with equal parameters.
     """
     inherited = list(inspect.signature(cls).parameters.values())
     constraints = dict(cls._parameter_constraints) if inherited else {}  # type: ignore[attr-defined]
@@ -134,7 +134,7 @@ def with_parameters(cls: Class) -> Class:
 
 
 def constructor(class_name: str, parameters: Iterable[Parameter]) -> Callable[..., None]:
-    """Return an ``__init__`` that sets attributes to parameters, the positional ones first."""
+    """Return an ``__init__`` that keeps each parameter as an attribute, positionals first."""
     specifications = []
     for one in sorted(parameters, key=lambda one: one.kind):
         declared = field(default=one.default, kw_only=one.kind is one.KEYWORD_ONLY)
@@ -150,7 +150,7 @@ def is_auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
 
 
-#: Reads a signature, which takes long, once.
+#: Returns a signature. Reading it is slow, so each is read once.
 _signature_of: Any = cache(inspect.signature)
 
 
@@ -161,7 +161,7 @@ def defaults(estimator_class: type) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Return a value with its sequences and arrays as tuples, which no one can change."""
+    """Return a value with its sequences and arrays as tuples, which cannot be changed."""
     if isinstance(value, str | bytes):
         return value
     if hasattr(value, "__array__"):
@@ -172,20 +172,21 @@ def plain(value: Any) -> Any:
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two values of a parameter are equal.
+    """Return whether two values of a parameter are equal.
 
-    Arrays, lists and tuples are equal if their entries are. An object without a comparison of
-    its own is equal to another of its class with equal attributes.
+    Arrays, lists and tuples are equal if their entries are. An object whose class defines no
+    comparison is equal to another of its class with equal attributes.
     """
     one, other = plain(one), plain(other)
     if isinstance(one, tuple) and isinstance(other, tuple):
         return len(one) == len(other) and all(map(same_value, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(same_value(one[k], other[k]) for k in one)
-    with suppress(TypeError, ValueError):  # Entries such as arrays have no one truth value.
+    with suppress(TypeError, ValueError):  # Entries such as arrays have no single truth value.
         if one is other or one == other:
             return True
-    # Pickles tell, the order of dicts and sets left aside. A lambda, for example, has none.
+    # Other objects are compared by their pickles, whatever the order of dicts and sets. Some
+    # objects, such as a lambda, cannot be pickled.
     with suppress(pickle.PicklingError, AttributeError, TypeError):
         return type(one) is type(other) and joblib.hash(one) == joblib.hash(other)
     return False
@@ -213,12 +214,12 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
 
 
 def check_together(estimator: Any, task: str) -> None:
-    """Refuse parameters that do not suit the task or each other, though each is valid itself.
+    """Refuse parameters that do not suit the task or each other, though each is valid alone.
 
     Raises
     ------
     ValueError
-        If one of the three functions that follow raises it.
+        If one of the three checks raises it.
     """
     parameters = estimator.get_params(deep=False)
     check_loss_task(type(estimator).__name__, parameters.get("loss"), task)
@@ -227,7 +228,7 @@ def check_together(estimator: Any, task: str) -> None:
 
 
 def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
-    """Refuse a ``Loss`` for the other kind of estimator, whose predictions mean nothing here.
+    """Refuse a ``Loss`` for the other task, whose predictions would mean nothing here.
 
     Raises
     ------
@@ -237,12 +238,12 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
     if isinstance(loss, Loss) and loss.task != task:
         raise ValueError(
             f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
-            f"{task}. In a class of your own, set task = {task!r}."
+            f"{task}. In your own class, set task = {task!r}."
         )
 
 
 def without_effect(estimator: Any) -> Iterator[str]:
-    """Yield a warning of each option of another loss, such as ``quantile`` without its loss."""
+    """Yield a warning for each option that is set but belongs to another loss."""
     loss, neutral = getattr(estimator, "loss", None), defaults(type(estimator))
     options = {key: {one.name for one in fields(cls)} for key, cls in LOSSES.items()}
     for name in sorted(neutral.keys() & set().union(*options.values())):
@@ -250,7 +251,7 @@ def without_effect(estimator: Any) -> Iterator[str]:
         takers = [key for key, names in options.items() if name in names]
         if loss not in takers and not same_value(value, neutral[name]):
             yield (
-                f"{name}={value!r} has no effect with loss={loss!r}. Give "
+                f"{name}={value!r} has no effect with loss={loss!r}. Set "
                 f"loss={' or '.join(map(repr, takers))}, or leave {name} at its default."
             )
 
@@ -277,12 +278,13 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         named = isinstance(activation, str) and activation in ACTIVATIONS
         if not (named or isinstance(activation, Activation)):
             raise ValueError(
-                f"activation takes {sorted(ACTIVATIONS)} or an Activation, got {activation!r}."
+                f"activation must be one of {sorted(ACTIVATIONS)} or an Activation, got "
+                f"{activation!r}."
             )
     rates = [] if is_auto(parameters["dropout"]) else per_layer(parameters, "dropout")
     for rate in rates:
         if not FRACTION.allows(rate):
-            raise ValueError(f"dropout has {rate!r}; it takes numbers in [0, 1).")
+            raise ValueError(f"dropout rates must be numbers in [0, 1), got {rate!r}.")
 
 
 def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:
@@ -306,7 +308,7 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
     if len(value) != n_layers:
         raise ValueError(
             f"{name} has {len(value)} values for {n_layers} hidden layers: {list(value)}. Give "
-            "one value for all, or one for each."
+            "one value for all layers, or one for each."
         )
     return list(value)
 
@@ -332,7 +334,7 @@ def check_solver_options(estimator: Any) -> None:
     ]
     if unusable:
         raise ValueError(
-            f"solver={parameters['solver']!r} is not stochastic and cannot honour "
+            f"solver={parameters['solver']!r} is not stochastic and cannot use "
             f"{', '.join(unusable)}. Use a stochastic solver such as 'adam', or leave these "
             "at their defaults."
         )
@@ -353,8 +355,8 @@ def check_random_split(estimator: Any, remedy: str) -> None:
     Raises
     ------
     ValueError
-        If early stopping may be on and ``validation_fraction`` is no number; ``remedy`` ends
-        the message.
+        If early stopping may be on and ``validation_fraction`` is neither "auto" nor a number.
+        ``remedy`` continues the advice of the message.
     """
     wanted = estimator.validation_fraction
     if estimator.early_stopping and not (is_auto(wanted) or FRACTION.allows(wanted)):
@@ -370,7 +372,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
     Raises
     ------
     ValueError
-        If a list does not hold dicts, if a dict has a label that is not among the classes, or
+        If a list does not hold dicts, or if a dict has a label that is not among the classes or
         a weight that is not a finite number >= 0.
     """
     listed = isinstance(class_weight, list)
@@ -407,9 +409,9 @@ def available_with_stochastic_solver(estimator: Any) -> bool:
 
 
 def never_steps(solver: Any) -> bool:
-    """Return whether a value of ``solver``, checked or not, is one that is not stochastic.
+    """Return whether a value of ``solver``, checked or not, is a solver but not stochastic.
 
-    Values that are no solvers are left to the check of the parameters in ``fit``.
+    Values that are not solvers are left to the check of the parameters in ``fit``.
     """
     known = isinstance(solver, Solver) or (isinstance(solver, str) and solver in SOLVERS)
     return known and not is_stochastic(solver)

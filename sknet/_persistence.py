@@ -16,18 +16,18 @@ from sknet._run import Run
 from sknet._version import __version__
 from sknet.exceptions import InconsistentVersionWarning
 
-#: The key of a state under which the version that wrote it is noted.
+#: The key of an estimator's state that holds the version of sknet that wrote it.
 VERSION = "_sknet_version"
 
-#: The first bytes of a checkpoint, with the version of its format. They are instructions of
-#: pickle: the protocol, and a string of bytes of the length of the label and a checksum. The
-#: string is dropped by ``SEAL_END``, so that ``joblib.load`` loads a checkpoint like any file.
+#: The first bytes of a checkpoint, with the version of its format. They are pickle
+#: instructions: the protocol, and a byte string that holds the label and a checksum.
+#: ``SEAL_END`` drops the string, so that ``joblib.load`` loads a checkpoint like any file.
 LABEL = b"sknet checkpoint 1, sha256 "
 SEAL_START = b"\x80\x04C" + bytes([len(LABEL) + 64]) + LABEL
 SEAL_END = b"0"
 SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
 
-#: The parameters that may differ where an interrupted fit is resumed. A run has its own random
+#: The parameters that may change before an interrupted fit is resumed. A run has its own random
 #: generators, so ``random_state`` is one of them.
 FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "time_limit", "random_state"}
 
@@ -36,11 +36,12 @@ PLAIN = str | bytes | list | tuple | range | np.ndarray
 
 
 def as_stored(value: Any) -> Any:
-    """Return an attribute of an estimator as files keep it.
+    """Return an attribute of an estimator in the form that files keep.
 
-    A sequence of another library, such as a series of pandas in ``monotonic_cst``, becomes a
-    list: to load a file takes neither that library nor trust in its types. Frozensets in
-    ``interaction_cst`` become sets, since skops before 0.16 saves no items of a frozenset.
+    A sequence of another library, such as a pandas Series in ``monotonic_cst``, becomes a list,
+    so that loading a file requires neither that library nor trust in its types. Frozensets in
+    ``interaction_cst`` become sets, since skops before 0.16 does not save the items of a
+    frozenset.
     """
     if isinstance(value, list | tuple) and any(isinstance(one, frozenset) for one in value):
         sets = (set(one) if isinstance(one, frozenset) else one for one in value)
@@ -52,7 +53,7 @@ def as_stored(value: Any) -> Any:
 def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]:
     """Return an estimator's state without the version of sknet that wrote it.
 
-    It warns with an ``InconsistentVersionWarning`` if that is another version.
+    It warns with an ``InconsistentVersionWarning`` if that is not the current version.
     """
     made_by = state[VERSION]
     if made_by != __version__:
@@ -62,7 +63,7 @@ def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]
 
 
 def save_checkpoint(estimator: BaseEstimator, path: Path) -> None:
-    """Write an estimator to a file with a checksum, which then replaces the old file."""
+    """Write an estimator to a new file with a checksum, which then replaces the old file."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         with open(temporary, "w+b") as file:
@@ -93,11 +94,11 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     FileNotFoundError
         If there is no such file.
     TypeError
-        If ``path`` is no path.
+        If ``path`` is not a path.
     ValueError
-        If the file is damaged or does not hold a checkpoint of such an estimator, or if its
-        solver, such as lbfgs, cannot continue a fit, or if other parameters than those of
-        ``FREE_TO_RESUME`` have changed.
+        If the file is damaged or does not hold a checkpoint of such an estimator; if its
+        solver, such as lbfgs, cannot continue a fit; or if a parameter that is not in
+        ``FREE_TO_RESUME`` has changed.
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(
@@ -107,8 +108,8 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     saved = _read_checkpoint(path)
     if type(saved) is not type(estimator):
         raise ValueError(
-            f"{path} is not a checkpoint of {type(estimator).__name__}, but holds an object of "
-            f"type {type(saved).__name__}. Pass a checkpoint of a fit of such an estimator."
+            f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
+            f"type {type(saved).__name__}. Pass a checkpoint from a fit of such an estimator."
         )
     run = saved._run
     if run.state is None:
@@ -117,14 +118,14 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
         )
     if changed := set(changed_parameters(saved, estimator)) - FREE_TO_RESUME:
         raise ValueError(
-            f"Since the checkpoint these parameters have changed: {sorted(changed)}. Set them "
+            f"These parameters have changed since the checkpoint: {sorted(changed)}. Set them "
             "back to resume, or start a new fit."
         )
     return saved, run
 
 
 def _read_checkpoint(path: Any) -> Any:
-    """Return the content of a checkpoint, whose checksum is compared before it is unpickled.
+    """Return the content of a checkpoint; its checksum is checked before it is unpickled.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""What sknet requires: private names of scikit-learn, optional packages, counts, memory.
+"""Private names of scikit-learn, optional packages, counts, and the size of memory.
 
-This is the only module that imports non-public names of scikit-learn. It passes them on.
+This is the only module that imports private names of scikit-learn. Others import them from it.
 """
 
 import copy
@@ -54,10 +54,10 @@ CALLBACK_ATTRIBUTES = [
 def n_openmp_threads() -> int:
     """Return the number of threads that scikit-learn's own estimators may use.
 
-    It respects the cores of the machine, the quota and the affinity of the process, limits of
-    threadpoolctl and environment variables.
+    It respects the cores of the machine, the CPU quota and affinity of the process, limits of
+    threadpoolctl, and environment variables.
     """
-    # To tell physical cores apart, joblib starts a program on some machines.
+    # To count physical cores, joblib starts a program on some machines.
     return _openmp_effective_n_threads(only_physical_cores=False)
 
 
@@ -95,7 +95,7 @@ def described(method: Method, text: str) -> Method:
 class ShortRequest(RequestMethod):
     """A descriptor: scikit-learn's ``set_fit_request`` or a similar method, described briefly.
 
-    scikit-learn makes such a method anew at each access, with some 45 lines of documentation.
+    scikit-learn makes such a method anew at each access, with about 45 lines of documentation.
     """
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -110,7 +110,7 @@ class ShortRequest(RequestMethod):
 
 
 def shorten_requests(cls: type) -> None:
-    """Replace the methods of metadata routing that scikit-learn has just given a class."""
+    """Replace the metadata-routing methods that scikit-learn has just given a class."""
     for name, method in list(vars(cls).items()):
         if isinstance(method, RequestMethod):
             setattr(cls, name, ShortRequest(method.name, method.keys, method.validate_keys))
@@ -122,7 +122,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
     Raises
     ------
     ValueError
-        If ``value`` is not an integer, is a truth value, or is less than ``least``.
+        If ``value`` is not an integer, is a boolean, or is less than ``least``.
     """
     if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be an integer >= {least}, got {value!r}.")
@@ -148,7 +148,7 @@ def require(module: str, extra: str | None = None) -> Any:
         return import_module(module)
     except ImportError as error:
         package = module.partition(".")[0]
-        # The package of the name sknet on PyPI is another project.
+        # The package named sknet on PyPI is another project.
         wanted = package if extra is None else f'".[{extra}]" in a clone of sknet'
         raise ImportError(
             f"This needs {package}: install it with python -m pip install {wanted}."
@@ -156,14 +156,14 @@ def require(module: str, extra: str | None = None) -> Any:
 
 
 def kind_of(value: Any) -> str:
-    """Return the class of a value for a message, which tells a class from its instances."""
+    """Return the type of a value for a message; for a class, say that it is one."""
     if isinstance(value, type):
-        return f"the class {value.__name__} itself instead of an instance of it"
+        return f"the class {value.__name__} itself instead of an instance"
     return type(value).__name__
 
 
 def main_memory() -> float:
-    """Return the bytes of main memory, or infinity if the system does not tell."""
+    """Return the size of main memory in bytes, or infinity if it is unknown."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):

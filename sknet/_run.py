@@ -1,10 +1,11 @@
-"""The run of a training: its random generators and its state, and the threads that it has.
+"""The run of a training: its random generators and its state, and the threads that it uses.
 
 With its state, a training can be resumed.
 
 The threads of BLAS libraries spin while they wait for each other. If other programs use the
 cores, each small product then takes as long as the operating system lets a thread wait. So a
-training limits BLAS to one thread and divides its steps itself, among threads that sleep.
+training limits BLAS to one thread, and divides its steps among threads that sleep while they
+wait.
 """
 
 import copy
@@ -28,12 +29,12 @@ from sknet.data.row_blocks import RowBlocks
 from sknet.nn.state import TrainingState
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
-#: its data are the same. A table with fewer rows is hashed as a whole. Of a table in blocks,
+#: its data are the same. A table with fewer rows is hashed as a whole. For a table in blocks,
 #: the rows that it keeps in memory are hashed.
 FINGERPRINT_ROWS = 1000
 
-#: The purposes for which a fit draws random numbers. Each has a generator of its own, so that
-#: a draw whose number depends on the rows does not shift the draws for another purpose.
+#: The purposes for which a fit draws random numbers. Each has its own generator, so that draws
+#: whose number depends on the rows do not shift the draws for another purpose.
 PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
 
 
@@ -41,7 +42,7 @@ PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
 class Run:
     """The random generators and the state of a training.
 
-    Together with the data they determine how the training continues. ``params`` and ``state``
+    Together with the data, they determine how the training continues. ``params`` and ``state``
     are None before the first epoch. ``n_rows`` and ``fingerprint`` identify the training rows
     of a fit that can be resumed; ``partial_fit`` leaves them empty.
     """
@@ -79,13 +80,13 @@ class Run:
         return 0 if begun is None else begun.n_batches
 
     def visible_params(self) -> np.ndarray:
-        """Return the parameters to evaluate, while the training goes on."""
+        """Return the parameters to evaluate while the training continues."""
         return cast(TrainingState, self.state).visible(cast(np.ndarray, self.params))
 
     def expect_rows(self, n_rows: int, identify: Callable[[], str]) -> None:
-        """Note the number of training rows of a new run, or check those of a resumed run.
+        """Note the number of training rows of a new run, or check the rows of a resumed run.
 
-        ``identify()`` returns their fingerprint.
+        ``identify()`` returns the fingerprint of the rows.
 
         Raises
         ------
@@ -97,21 +98,21 @@ class Run:
         elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
             raise ValueError(
                 f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
-                f"rows; now {n_rows}). Resume with the same data, and with fit_chunks also the "
-                "same chunks and windows, or start a new fit."
+                f"rows; now {n_rows}). Resume with the same data, and for fit_chunks with the "
+                "same chunks and shuffle_window, or start a new fit."
             )
 
     def resumable(self, identify: Callable[[], str]) -> Self:
         """Return a copy that a later fit to the same training rows can resume."""
-        # Most fits are never resumed, and need not read rows for it.
+        # Most fits are never resumed, so the rows are read only now.
         self.fingerprint = self.fingerprint or identify()
         return copy.deepcopy(self)
 
 
 def fingerprint(data: Dataset, *order: Any) -> str:
-    """Return a hash of some training rows, by which a resumed fit knows them again.
+    """Return a hash of some training rows, by which a resumed fit recognizes them.
 
-    ``order`` is what else decides on the order in which rows are trained on.
+    ``order`` is whatever else determines the order of the training rows.
     """
     step = max(1, data.n_rows // FINGERPRINT_ROWS)
     in_blocks = isinstance(data.X, RowBlocks)
@@ -124,15 +125,15 @@ def fingerprint(data: Dataset, *order: Any) -> str:
 
 @lru_cache(maxsize=1)
 def blas_libraries() -> list[LibController]:
-    """Return the loaded BLAS libraries, NumPy's among them."""
+    """Return the loaded BLAS libraries, including NumPy's."""
     return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 def n_threads() -> int:
     """Return the number of threads of a training.
 
-    It is the smaller one of the numbers that scikit-learn's estimators and BLAS may use, and 1
-    in a worker of joblib.
+    It is the smaller of the numbers that scikit-learn's estimators and BLAS may use, and 1 in a
+    joblib worker.
     """
     backend, _ = get_active_backend()
     if backend.nesting_level:
@@ -147,16 +148,16 @@ def n_threads_of(library: LibController) -> int:
 
 
 def set_threads_of(library: LibController, number: int) -> None:
-    """Set the number of threads of a BLAS library, whichever thread of Python asks for it."""
+    """Set the number of threads of a BLAS library, whichever Python thread asks for it."""
     end_control(library)
     library.set_num_threads(number)
 
 
 def end_control(library: LibController) -> None:
-    """Let every thread of Python set the number of threads of a BLAS library.
+    """Let every Python thread set the number of threads of a BLAS library.
 
-    Since threadpoolctl 3.8 the first thread that sets OpenBLAS's number controls it until it
-    ends, and the calls of other threads do nothing.
+    Since threadpoolctl 3.8, the first thread that sets OpenBLAS's number controls it until that
+    thread ends, and the calls of other threads do nothing.
     """
     if hasattr(library, "clear_controlling_thread"):
         library.clear_controlling_thread(force=True)
@@ -179,7 +180,7 @@ def is_process_wide(library: LibController) -> bool:
 
 
 class _Taken(threading.local):
-    """The numbers of threads that the trainings of this thread of Python have to set back."""
+    """The numbers of threads that the trainings of this Python thread must restore."""
 
     def __init__(self) -> None:
         self.numbers: list[dict[LibController, int]] = []
@@ -188,8 +189,8 @@ class _Taken(threading.local):
 class BlasLimit:
     """Limits BLAS to one thread for as long as any training of the process is running.
 
-    Most libraries have one number of threads for the whole process. It is set by the first of
-    several trainings and set back by the last, whatever threads they run in. Others, such as
+    Most libraries have one number of threads for the whole process. The first of several
+    trainings sets it and the last restores it, whatever threads they run in. Others, such as
     OpenBLAS with OpenMP, have a number for each thread, which each training sets for itself. So
     each thread that computes enters this context.
     """
@@ -214,14 +215,14 @@ class BlasLimit:
     def __exit__(self, *error: object) -> None:
         with self._lock:
             if not self._taken.numbers:
-                return  # This process was forked within the context, which ended its limit.
+                return  # This process was forked within the context, and ``forget`` was called.
             _set_back(self._taken.numbers.pop())
             self._n_trainings -= 1
             if self._n_trainings == 0:
                 _set_back(self._shared)
 
     def forget(self) -> None:
-        """Lift the limit in a forked process, in which no training of the parent goes on."""
+        """Lift the limit in a forked process, in which no training of the parent continues."""
         # A thread of the parent may have held the lock.
         self._lock = threading.Lock()
         for numbers in [*self._taken.numbers, self._shared]:
@@ -231,7 +232,7 @@ class BlasLimit:
 
 
 def _set_back(numbers: dict[LibController, int]) -> None:
-    """Give BLAS libraries their numbers of threads of before, and empty the record of them."""
+    """Restore the numbers of threads of BLAS libraries, and empty the record of them."""
     while numbers:
         library, number = numbers.popitem()
         set_threads_of(library, number)

@@ -1,7 +1,7 @@
-"""What a model is made with: the settings of its fit, and the record of its training.
+"""The settings of a fit, and the record of the training that made a model.
 
-The parameters of an estimator are resolved to settings, once. Code that is given settings sees
-no "auto", and no rule by its name.
+The parameters of an estimator are resolved into settings once. Code that gets settings sees
+neither "auto" nor the name of a rule.
 """
 
 import math
@@ -31,7 +31,7 @@ from sknet.nn.state import Stopping
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """The training that made a model.
+    """The record of the training that made a model.
 
     Attributes
     ----------
@@ -39,32 +39,31 @@ class Provenance:
         The version of sknet that trained the model last.
     n_rows : int or None
         The number of rows of positive weight that the last ``fit`` was trained on; None if
-        there was ``partial_fit`` only.
+        there was only ``partial_fit``.
     n_validation : int or None
-        The number of rows by which that fit was validated; 0 without early stopping, and None
-        as for ``n_rows``.
+        The number of validation rows of that fit; 0 without early stopping, and None if
+        ``n_rows`` is None.
     ending : str or None
-        What ended that fit: a value of :class:`sknet.nn.soundness.Ending`. None while it is not
-        over.
+        What ended that fit: a value of :class:`sknet.nn.soundness.Ending`. None until it has
+        ended.
     certainty : float, tuple of float or None
-        The factor of the certainty of predictions that was fitted to the validation rows (see
-        :func:`sknet.nn.objective.fit_factor`), of each of several targets; None if there was
-        none.
+        The factor that corrects the certainty of predictions, fitted to the validation rows
+        (see :func:`sknet.nn.objective.fit_factor`); with several targets, one for each. None if
+        no factor was fitted.
     n_refit : int
-        The number of epochs in which that fit was trained on the validation rows, too: the last
-        ones.
+        The number of epochs at the end of that fit that also trained on the validation rows.
     n_unvisited : int
-        The number of rows that the last epoch of that fit did not visit, since its time was
+        The number of rows that the last epoch of that fit did not visit, because its time was
         over.
     n_passes : int
         The number of passes of ``partial_fit`` since that fit.
     n_pass_rows : int
-        The number of rows of these passes together.
+        The total number of rows of these passes.
     n_continued : int
-        The number of earlier fits that the last one went on from, by ``warm_start``. Passes of
-        ``partial_fit`` before it count as a fit.
+        The number of earlier fits that the last one continued, by ``warm_start``. Passes of
+        ``partial_fit`` before the first ``fit`` count as one.
     cross_fitted : bool
-        Whether each training row is a validation row of one member.
+        Whether each member held out its own validation rows.
     """
 
     version: str = __version__
@@ -85,7 +84,7 @@ class Provenance:
         return (self.n_rows or 0) + self.n_pass_rows
 
     def begun(self, n_rows: int, n_validation: int, cross_fitted: bool) -> "Provenance":
-        """Return the provenance of a fit that begins here, with these numbers of rows."""
+        """Return the provenance of a fit that begins from here, with these numbers of rows."""
         goes_on = self.n_rows is not None or self.n_passes > 0
         return Provenance(
             n_rows=n_rows,
@@ -105,9 +104,9 @@ class Provenance:
         return of_fit + n_more * self.n_refit + self.n_pass_rows
 
     def passed(self, n_rows: int) -> Self:
-        """Return the provenance after a further pass of ``partial_fit`` over so many rows.
+        """Return the provenance after another pass of ``partial_fit``, over ``n_rows`` rows.
 
-        The pass changes the logits, so that their correction is no longer that of the fit.
+        The pass changes the logits, so the correction that was fitted to them no longer holds.
         """
         return replace(
             self,
@@ -118,7 +117,7 @@ class Provenance:
         )
 
 
-#: Values of ``targets`` that leave the loss to the kind of the target.
+#: Values of ``targets`` that name a task and leave the loss to the kind of the target.
 TASKS = ("regression", "classification")
 #: The parameters that fields of ``Settings`` stand for, and those that ``fit`` itself reads.
 RESOLVED = {
@@ -133,33 +132,34 @@ RESOLVED = {
 class Settings:
     """The parameters of a fit as values that can be computed with.
 
-    A parameter whose value is a number, a name or the like needs no field: it is an attribute,
-    whose value is in ``values``. The other parameters have fields, in which rules are objects.
+    A parameter with a simple value, such as a number or a name, needs no field: it is an
+    attribute, whose value is in ``values``. The other parameters have fields, in which rules
+    are objects.
 
     Attributes
     ----------
     values : mapping of str to object
         The parameters without a field, with the values that were chosen for "auto".
     auto : mapping of str to object
-        The value of each parameter that is "auto", in the form in which a user would give it.
+        The value chosen for each parameter that is "auto", in the form that a user would give.
     activations, dropout : tuple
         An entry for each hidden layer.
     n_bins : int
-        The number of quantile bins of each number, or 0 if the embedding needs none.
+        The number of quantile bins of each numeric column, or 0 if the embedding needs none.
     solver, penalty : Solver, ElasticNet
-        A solver with a decoupled decay of weights has taken over its part of the penalty, which
-        stands for ``alpha`` and ``l1_ratio``.
+        The penalty stands for ``alpha`` and ``l1_ratio``. A solver with decoupled weight decay
+        has taken over its part of it.
     loss : Loss, or dict of str to Loss
         Several targets have a dict, which may lack some of them.
     level_penalty : float
-        The strength of the penalty of the vectors of levels, for each row that the prior of
-        their effect is worth.
+        The strength of the penalty on the levels' vectors, for each row that the prior of their
+        effect is worth.
     split : Split
         Stands for ``validation_fraction``.
     promise : Promise or None
         Stands for ``monotonic_cst``; None if no column is constrained.
     groups : tuple of tuple of int or None
-        Stands for ``interaction_cst``: the groups of columns of X with networks of their own,
+        Stands for ``interaction_cst``: the groups of columns of X that have their own networks,
         or None.
     pairwise : bool
         Whether the network has products of pairs of groups.
@@ -184,8 +184,8 @@ class Settings:
     pairwise: bool
 
     def __getattr__(self, name: str) -> Any:
-        # Python calls this for names that it does not find otherwise, also for those of its
-        # protocols, and before a copy has its values.
+        # Python calls this for names that it finds nowhere else, including those of its
+        # protocols, and also before a copy has its values.
         values = vars(self).get("values", {})
         if name not in values:
             raise AttributeError(f"There is no setting {name!r}.")
@@ -204,7 +204,7 @@ class Settings:
     def shape(self) -> dict[str, Any]:
         """The values of the parameters that shape the network, for "auto" in a fit from it.
 
-        Dropout has no parameters, and follows the new table.
+        Dropout is left out: it has no weights, and its rate follows the new table.
         """
         names = [name for name in SHAPING if name != "dropout"]
         return {name: self.auto.get(name, getattr(self, name)) for name in names}
@@ -215,7 +215,7 @@ class Settings:
         return Stopping(**self.fields_of(Stopping))
 
     def fields_of(self, cls: Any) -> dict[str, Any]:
-        """Return the settings that have the name of a field of a dataclass, by name."""
+        """Return the settings that a dataclass has as fields, by name."""
         names = [one.name for one in fields(cls) if hasattr(self, one.name)]
         return {name: getattr(self, name) for name in names}
 
@@ -246,7 +246,7 @@ class Settings:
 
     @property
     def cross_fits(self) -> bool:
-        """Whether early stopping holds out other rows of each member.
+        """Whether early stopping holds out different rows for each member.
 
         A scorer could not judge them, since it predicts with all members at once.
         """
@@ -255,7 +255,7 @@ class Settings:
 
     @property
     def n_parts(self) -> int:
-        """The number of parts of the rows of which early stopping holds out one."""
+        """The number of parts of the rows, one of which early stopping holds out."""
         return round(1 / self.split.fraction)
 
     @property
@@ -268,13 +268,13 @@ class Settings:
     def finds_codes(self) -> bool:
         """Whether numeric columns whose single values matter also become categories.
 
-        The curve of such a column in an additive network could not be read.
+        With groups there are none: the curve of such a column could not be read.
         """
         return self.numeric_embedding is not None and self.groups is None
 
     @property
     def n_cooling(self) -> int:
-        """The largest number of epochs in which a planned learning rate may fall early."""
+        """The largest number of epochs of a cool-down."""
         return math.ceil(COOLING * self.max_iter)
 
 
@@ -286,18 +286,18 @@ def resolve(
     Parameters
     ----------
     estimator : NNClassifier or NNRegressor
-        The estimator whose parameters, which have been checked, are resolved.
+        The estimator whose parameters are resolved. They have been checked.
     facts : Facts
         The facts of the training data that the rules of "auto" need.
     last : mapping of str to object
-        The values that were chosen for "auto" in the last fit, if that is to be continued;
+        The values that were chosen for "auto" in the last fit, if it is to be continued;
         otherwise empty.
     promise : Promise or None
         The promise of the monotonic constraints; None if there are none.
     """
     parameters = estimator.get_params(deep=False)
     auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
-    # A regressor has no weights of classes.
+    # A regressor has no class weights.
     known = {"class_weight": None, **parameters, **auto}
     embedding = _rule(known["numeric_embedding"], NUMERIC_EMBEDDINGS, known)
     needs_bins = embedding is not None and (
@@ -332,7 +332,7 @@ def resolve(
 
 
 def _split(known: Mapping[str, Any], facts: Facts) -> Split:
-    """Return how validation rows are chosen; "last" are as many as those of "auto"."""
+    """Return how validation rows are chosen; "last" holds out as many rows as "auto"."""
     given = known["validation_fraction"]
     if isinstance(given, Real):
         return RandomRows(float(given))
@@ -341,19 +341,19 @@ def _split(known: Mapping[str, Any], facts: Facts) -> Split:
 
 
 def _as_number(value: Any) -> Any:
-    """Return a number, of NumPy for example, as an int or float, and other values as given."""
+    """Return a number, such as one of NumPy, as an int or float, and other values as given."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value
     return int(value) if isinstance(value, Integral) else float(value)
 
 
 def loss_of(estimator: Any) -> Any:
-    """Return the loss of parameters that need not have been checked, as :func:`_loss` does."""
+    """Return what :func:`_loss` returns for an estimator with unchecked parameters."""
     return _loss(estimator.get_params(deep=False))
 
 
 def _loss(known: Mapping[str, Any]) -> Any:
-    """Return the loss, or those that several targets have by name."""
+    """Return the loss, or a dict with the losses of several targets by name."""
     if "targets" not in known:
         return _rule(known["loss"], LOSSES, known)
     given = (known["targets"] or {}).items()
@@ -361,7 +361,7 @@ def _loss(known: Mapping[str, Any]) -> Any:
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:
-    """Return a rule that is given as an object or None, or by its name in the registry.
+    """Return a rule that is given as an object, as None, or by its name in the registry.
 
     A field of the registered class takes the value of the parameter of the same name.
     """

@@ -1,4 +1,4 @@
-"""The parameters of both estimators, each said once: type, values, default and meaning.
+"""The parameters of both estimators, each declared once: type, values, default and meaning.
 
 Constructors and constraints follow from the declarations (``sknet._parameters``), and
 ``shared_documentation`` inserts the docstrings into those of the estimators.
@@ -46,52 +46,52 @@ class SharedParameters:
     """The parameters that both estimators have. A name in braces is one of ``PLACEHOLDERS``.
 
     They are in the order of the signature: the five that matter most, then group by group. The
-    text of a group's first parameter begins with the name of the group, which the page
-    ``docs/api/parameters.md`` and the extension ``parameter_groups`` of the site show.
+    description of the first parameter of a group begins with the group's name. The page
+    ``docs/api/parameters.md`` and the site's extension ``parameter_groups`` show these names.
 
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(128, 128)
-        The number of units of each hidden layer, first to last. ``()`` is a linear model.
+        The number of units in each hidden layer, first to last. ``()`` gives a linear model.
     activation : str, Activation or list of these, default="silu"
         The activation function, or a list with one for each hidden layer. The names are
         {activations}.
     n_members : int or "auto", default="auto"
         The number of networks in the ensemble. "auto" is {SEPARATE_MEMBERS} if they share no
-        weights, else 2 for classification and 1 for regression.
+        weights, else 2 in classification, and 1 in regression or with ``interaction_cst``.
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
     max_iter : int or "auto", default="auto"
-        The largest number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
+        The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
         more for small tables, and fewer above {rows_of_fewer_epochs} rows.
     normalization : "layer" or None, default=None
-        **Network.** Whether each hidden layer normalises every row before the activation.
+        **Network.** With "layer", each hidden layer normalizes every row before activation.
     numeric_embedding : str, NumericEmbedding or None, default="auto"
         The learned features that join each numeric input: "periodic" (waves),
         "piecewise_linear" (positions between quantiles), or None. "auto" depends on the task.
     n_components : int or "auto", default="auto"
-        The largest number of principal components of the numeric columns that join the inputs.
+        The maximum number of principal components of the numeric columns that join the inputs.
     share_weights : bool or "auto", default="auto"
-        Whether members share large matrices. "auto" is False from {SMALL} to {last_separate}
-        rows ({last_of_numbers} in regression), and each then has its own validation rows.
+        Whether members share large matrices. "auto" is False for {SMALL} to {last_separate}
+        rows ({last_of_numbers} in regression); each member then has its own validation rows.
     solver : str or Optimizer, default="adam"
         **Training.** The optimizer: "adam", "adamw" (with decoupled weight decay), "sgd",
         "rmsprop", or "lbfgs", which uses all rows in each step and computes in float64.
     learning_rate : str or Schedule, default="one_cycle"
-        The schedule of the learning rate: "constant", "invscaling", "adaptive" (smaller when
-        training stalls), or "cosine", "one_cycle", "coslog", which end at zero.
+        The schedule of the learning rate: "constant", "invscaling", "adaptive" (lower when
+        training stalls), or "cosine", "one_cycle" or "coslog", which end at zero.
     batch_size : int or "auto", default="auto"
-        The largest number of rows of a mini-batch. "auto" grows with the number of rows.
+        The maximum number of rows in a mini-batch. "auto" grows with the number of rows.
     random_state : int, RandomState instance or None, default=None
-        The seed of all random numbers. Two fits with the same integer are bit-identical.
+        Determines all random numbers. Two fits with the same integer are bit-identical.
     shuffle : bool, default=True
         Whether each epoch visits the training rows in a new random order.
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
     frozen_layers : int, default=0
-        The number of hidden layers, from the input, whose weights a fit with ``init`` keeps.
+        The number of hidden layers, from the first, whose weights a fit with ``init`` keeps.
     hidden_rate_factor : float, default=1.0
-        The factor of the learning rate of all layers before the output layer.
+        The factor for the learning rate of all layers before the output layer.
     verbose : bool or int, default=False
         Whether to print a line for each epoch; an integer k prints every k-th epoch.
     momentum : float in [0, 1], default=0.9
@@ -107,31 +107,31 @@ class SharedParameters:
     power_t : float, default=0.5
         The exponent of the schedule "invscaling".
     max_fun : int, default=15000
-        The largest number of evaluations of the objective by "lbfgs".
+        The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
-        **Stopping.** Whether validation rows are held out, end the training without progress,
-        and calibrate probabilities. "auto" is True for {SMALL} rows or more, or ``X_val``.
+        **Stopping.** Whether to hold out validation rows, to stop when their score stalls and
+        to calibrate probabilities. "auto" is True for {SMALL} rows or more, or with ``X_val``.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
-        than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}. "last" holds
-        out as many at the end. Or a splitter of scikit-learn, whose first split counts.
+        than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}. "last" takes
+        this share from the end. A splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
-        Whether training ends with epochs on all rows, those held out too, if the learning rate
-        falls to zero by schedule. Tables of more than {many_rows} rows ignore it.
+        Whether the last epochs train on all rows, including validation rows, if the schedule
+        ends at zero. Tables of more than {many_rows} rows ignore it.
     scoring : str, callable or None, default="loss"
-        The score of the validation rows, higher is better: "loss" (the negative loss), a name
-        of scikit-learn or ``sknet.metrics``, a callable, or None for ``score``.
+        The score of the validation rows, where higher is better: "loss" (the negative loss), a
+        scorer's name (scikit-learn or ``sknet.metrics``), a callable, or None for ``score``.
     n_iter_no_change : int, inf or "auto", default="auto"
-        The number of epochs without improvement that stops the training. A schedule that falls
-        to zero does so within a few more epochs, and without early stopping runs to its end.
+        The number of epochs without improvement after which training stops. A schedule that
+        ends at zero adds a few epochs to get there; without early stopping, it runs in full.
     tol : float, default=1e-4
-        The smallest relative improvement that counts. For "lbfgs" also bounds the gradient.
+        The smallest relative improvement that counts. For "lbfgs", it also bounds the gradient.
     time_limit : float or None, default=None
-        The seconds that ``fit`` may take. If they are too few for ``max_iter`` epochs, the
-        schedule of the learning rate passes faster, so that it ends in time.
+        The number of seconds that ``fit`` may take. If they are too few for ``max_iter``
+        epochs, the schedule of the learning rate runs faster, so that it ends in time.
     alpha : float or "auto", default="auto"
-        **Regularization.** The strength of the penalty on the weights: the mean loss grows by
-        ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. For most tables
+        **Regularization.** The strength of the penalty on the weights, added to the mean loss:
+        ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. For most tables,
         "auto" is ``{PENALTY} / n_samples``. scikit-learn divides its alpha by the batch size.
     l1_ratio : float in [0, 1], default=0.0
         The share of the L1 penalty: 0 keeps all weights small, 1 makes some exactly zero.
@@ -145,21 +145,21 @@ class SharedParameters:
     ema_decay : float in [0, 1) or None, default=0.995
         The decay rate of the moving average of the parameters that predictions use.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
-        **Table.** The categories, as names, positions or a boolean mask. "from_dtype": columns
-        of a data frame of categories, text or objects. More than
-        {MOST_ONE_HOT_LEVELS} levels get a learned embedding.
+        **Table.** The categorical columns, as names, positions or a boolean mask. "from_dtype"
+        takes the category, text and object columns of a data frame. A column with more than
+        {MOST_ONE_HOT_LEVELS} levels gets a learned embedding.
     standardize : bool, default=True
-        Whether to scale numeric columns by median and interquartile range, clipped smoothly to
-        [-3, 3]. The regressor scales y too.
+        Whether to scale numeric columns by median and interquartile range, and to clip them
+        smoothly to [-3, 3]. The regressor also scales y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        The precision of all computations. "auto" is "float64" for "lbfgs", and for X of float64
+        The precision of the network. "auto" is "float64" for "lbfgs" and for float64 X
         with fewer than {SMALL} rows, else "float32".
     monotonic_cst : array-like of int, dict of str or None, default=None
-        **Constraints.** As a numeric column rises, the prediction (of the second of two
-        classes) 1: never falls, -1: never rises, 0: is free. A list, or a dict by name.
+        **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
+        (of the second of two classes) never falls (1), never rises (-1) or is free (0).
     interaction_cst : {"pairwise", "no_interactions"}, list of sets of int or None, default=None
-        The groups of columns that may interact, by position. Each has its own network, whose
-        outputs add up. "no_interactions" is additive; "pairwise" has functions of two columns.
+        The groups of columns that may interact, by position. Each has its own network; their
+        outputs are summed. "no_interactions": functions of one column; "pairwise": also of two.
     """
 
     hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = _auto.SIZES
@@ -231,8 +231,8 @@ def _spaced(number: int) -> str:
     return f"{number:,}".replace(",", " ")
 
 
-#: What stands for the names in braces in the docstring of ``SharedParameters``: the constants
-#: of ``sknet._auto`` and ``sknet._building`` by their names, and these.
+#: What replaces the names in braces in the docstring of ``SharedParameters``: the constants of
+#: ``sknet._auto`` and ``sknet._building``, by their names, and the texts below.
 PLACEHOLDERS: dict[str, Any] = {
     **vars(_building),
     **vars(_auto),
@@ -245,7 +245,7 @@ PLACEHOLDERS: dict[str, Any] = {
 
 
 def shared_documentation(cls: Class) -> Class:
-    """Insert the shared sections into a class's docstring, a decorator."""
+    """Insert the shared sections into a class's docstring; use this as a decorator."""
     sections = {
         "parameters": _section(SharedParameters, "Parameters"),
         "attributes": _section(FittedAttributes, "Attributes"),

@@ -15,16 +15,16 @@ from sknet._model import Model
 from sknet._requirements import require
 from sknet.nn.kernels import Array
 
-#: The names of the columns of a table of layers, and the side on which their text begins.
+#: The names of the columns of a table of layers, and how their text is aligned.
 HEADER = ["layer", "outputs", "parameters", "memory", "zeros", "shapes"]
 SIDES = "<>>>><"
-#: The largest widths of its first and its last column in letters: the others take at most 44.
+#: The largest widths of its first and last columns in characters. The others take at most 44.
 NAME_WIDTH, SHAPES_WIDTH = 26, 30
-#: The largest numbers of names and of groups of names that a card shows; ``value`` has all.
+#: The largest numbers of names and of groups of names that a card shows. ``value`` has all.
 MOST_NAMES, MOST_GROUPS = 8, 4
-#: The largest number of letters of a name that a card shows.
+#: The largest number of characters of a name that a card shows.
 LONGEST_NAME = 40
-#: The width of a card in letters.
+#: The width of a card in characters.
 WIDTH = 80
 
 
@@ -56,15 +56,15 @@ class LayerSummary(NamedTuple):
 
 
 class Summary(list[LayerSummary]):
-    """A card, and a list of a :class:`LayerSummary` for each layer, first to last.
+    """A list with a :class:`LayerSummary` for each layer, first to last, and a card.
 
-    It prints as the card and a table of the layers below it, at most 100 letters wide.
+    It prints as the card and a table of the layers below it, at most 100 characters wide.
 
     Attributes
     ----------
     title : str
-        The name of the estimator, its numbers of columns of X, of inputs of the network, which
-        they are encoded as, and of outputs of the network, and the dtype.
+        The name of the estimator, the number of columns of X, the numbers of inputs and outputs
+        of the network, and the dtype. The inputs are the encoded columns.
     n_params, n_bytes : int
         The number of parameters, and their memory in bytes.
     sparsity : float
@@ -132,7 +132,7 @@ class CardLine(NamedTuple):
     name : str
         What the line is about, such as "loss".
     value : str, int, list of str or list of list of str
-        What it says. Long lists are whole here; the text shows their beginning.
+        What the line says. Long lists are complete here; the text shows only their beginning.
     """
 
     name: str
@@ -147,11 +147,11 @@ class CardLine(NamedTuple):
 class ModelCard(list[CardLine]):
     """What a fitted network predicts, which constraints hold, and what its training saw.
 
-    It is a list of a :class:`CardLine` for each fact, and prints as text of at most 80 columns.
+    It is a list with a :class:`CardLine` for each fact. It prints at most 80 characters wide.
     """
 
     def to_dict(self) -> dict[str, Value]:
-        """Return the values by the names of their lines, of types that JSON has."""
+        """Return the value of each line by its name, in types that JSON has."""
         return dict(self)
 
     def __repr__(self) -> str:
@@ -179,20 +179,21 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
     def _repr_html_(self) -> Callable[[], str]:
         """Return a function that returns HTML.
 
-        As in scikit-learn, the attribute is missing if its configuration asks for no diagrams.
+        As in scikit-learn, the attribute is missing if scikit-learn's configuration switches
+        diagrams off.
         """
         diagram = super()._repr_html_
         return lambda: diagram() + self._fitted_html()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
-        """Return the representations among which notebooks choose, by media type."""
+        """Return the representations that a notebook can choose from, by media type."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle:
             bundle["text/html"] += self._fitted_html()
         return bundle
 
     def _fitted_html(self) -> str:
-        """Return the card, and the layers, which a click opens; empty before the first fit."""
+        """Return the card, and the layers, which a click opens; "" before the first fit."""
         if not self.__sklearn_is_fitted__():
             return ""
         table = summarize(self, self._model)
@@ -248,10 +249,10 @@ def _cells(layer: LayerSummary) -> list[str]:
 
 
 def _in_lines(cells: Sequence[str]) -> list[tuple[str, ...]]:
-    """Return a row of a table in lines, in which its first and last cell are wrapped."""
+    """Return a row of a table as lines of text, with its first and last cells wrapped."""
     name, *numbers, shapes = cells
     names = wrap(name, NAME_WIDTH, subsequent_indent="  ") or [""]
-    # The blanks within a shape do not break, those between the shapes do.
+    # Lines break between shapes, not within a shape.
     whole = re.sub(r"(?<!\),) ", "\xa0", shapes)
     columns = [[one] for one in numbers]
     lines = wrap(whole, SHAPES_WIDTH, break_long_words=False)
@@ -283,12 +284,12 @@ def _in_short(value: int | Sequence[str | list[str]]) -> str:
 
 
 def shortened(name: str, longest: int) -> str:
-    """Return a name, of a long one its beginning: at most ``longest`` letters."""
+    """Return a name, cut to at most ``longest`` characters."""
     return name if len(name) <= longest else name[: longest - 1] + "\u2026"
 
 
 def _html_row(cells: Sequence[str], *tags: str) -> str:
-    """Return a row of a table as HTML: the tag of each cell, the last one for all further."""
+    """Return a row of a table as HTML, with a tag for each cell; the last tag repeats."""
     pairs = zip_longest(cells, tags, fillvalue=tags[-1])
     texts = [f"<{tag}>{escape(cell)}</{tag.split()[0]}>" for cell, tag in pairs]
     return f"<tr>{''.join(texts)}</tr>"

@@ -18,13 +18,13 @@ from sknet.nn.losses import LOSSES
 
 
 def check_y(y: Any, numeric: bool, name: str) -> Any:
-    """Return y as an array of one dimension if it has one column, else of two, or CSR.
+    """Return y as an array, with one dimension if it has one column, or as a CSR matrix.
 
     Raises
     ------
     ValueError
-        If y is None, or has missing values, infinity or dates, or is not a valid target of the
-        estimator, such as continuous numbers for a classifier.
+        If y is None; if it has missing values, infinity or, for regression, dates; or if it is
+        not a valid target of the estimator, such as continuous numbers for a classifier.
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
@@ -64,7 +64,7 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If a wanted target is no column of y, or if :func:`check_y` refuses a column.
+        If a wanted target is not a column of y, or if :func:`check_y` refuses a column.
     """
     columns, library = _columns_of_targets(y, name)
     if unknown := [key for key in wanted if key not in columns]:
@@ -82,7 +82,8 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
     Raises
     ------
     ValueError
-        If y is None, or has no column, no row or three dimensions, or two columns of one name.
+        If y is None; if it is sparse, or has no column, no row or more than two dimensions; or
+        if two columns have the same name.
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
@@ -128,7 +129,8 @@ def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:
 def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
     """Return which values of a user's column are not missing, and these values.
 
-    Objects that are all numbers, truth values or text, as between gaps, become an array.
+    If the values between the gaps are objects that are all numbers, booleans or text, they
+    become an array of that type.
     """
     values = np.asarray(column)
     if values.dtype == object:
@@ -143,7 +145,7 @@ def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
 
 
 def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
-    """Return whether a target is numbers, by the wish of the user, or else by its dtype.
+    """Return whether a target is numeric: as the user says, or else by its dtype.
 
     ``values`` are those of the column that are not missing.
     """
@@ -156,7 +158,7 @@ def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
 
 
 def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
-    """Return the targets of a regressor as numbers; text may be of numbers, such as "1.5".
+    """Return the targets of a regressor as numbers; text may hold numbers, such as "1.5".
 
     Raises
     ------
@@ -180,7 +182,7 @@ def _check_no_missing_labels(y: Any, name: str) -> None:
     ValueError
         If y has a missing label.
     """
-    # Without the dtype, NumPy would turn a NaN in a list of text into the text "nan".
+    # Without this dtype, NumPy would turn a NaN in a list of text into the text "nan".
     labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
     if labels.ndim == 0 or labels.dtype.kind not in "OmM":
         return
@@ -193,18 +195,18 @@ def _check_no_missing_labels(y: Any, name: str) -> None:
 
 
 def _check_one_type(y: Any, name: str) -> None:
-    """Refuse labels of dtype object that are not all text, since their order is not known.
+    """Refuse labels of dtype object that are not all text, since their order is unknown.
 
     Raises
     ------
     ValueError
-        If the labels are numbers or truth values, or a mixture of these and text.
+        If the labels are numbers or booleans, or a mixture of these and text.
     """
     types = set(map(type, y.flat)) if y.dtype == object else set()
     known = all(issubclass(one, str | Number | np.bool_) for one in types)
     text = all(issubclass(one, str) and not issubclass(one, Enum) for one in types)
     if text or not known:
-        return  # scikit-learn tells of labels that are neither text nor numbers.
+        return  # scikit-learn refuses labels that are neither text nor numbers.
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
         f"Unknown label type: {name} has dtype object and labels of the type(s) {found}. "
@@ -223,7 +225,7 @@ def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     """
     if max(y.max(), -y.min()) > LARGEST:
         raise ValueError(
-            f"{name} has values from {y.min():.6g} to {y.max():.6g}. Numbers of a magnitude "
+            f"{name} has values from {y.min():.6g} to {y.max():.6g}. Numbers with a magnitude "
             f"above {LARGEST:g} cannot be predicted, since their squares overflow. Give {name} "
             "in larger units."
         )
@@ -231,10 +233,10 @@ def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:
 
 
 def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
-    """Refuse missing classes in the first ``partial_fit``, and different ones in later calls.
+    """Refuse a first ``partial_fit`` without classes, and later ones with different classes.
 
-    ``known`` are the classes of earlier calls, a list of them for several columns, or None in
-    the first call.
+    ``known`` are the classes of earlier calls, as a list with those of each column if there are
+    several columns, or None in the first call.
 
     Raises
     ------
@@ -278,13 +280,13 @@ def check_groups(groups: Any, n_rows: int) -> NDArray[np.intp]:
     groups = np.asarray(as_array(groups, "groups", LABELS))
     if groups.shape != (n_rows,):
         raise ValueError(
-            f"groups must be flat, with a value for each of the {n_rows} rows of X, got the "
-            f"shape {groups.shape}."
+            f"groups must have one dimension and a value for each of the {n_rows} rows of X, "
+            f"got the shape {groups.shape}."
         )
     numbers = frames.distinct_values(groups)[1]
     if n_missing := (numbers < 0).sum():
         raise ValueError(
-            f"groups has missing values, {n_missing} of {n_rows}. Give these rows a group, too."
+            f"groups has missing values, {n_missing} of {n_rows}. Give these rows a group too."
         )
     return numbers
 
@@ -295,24 +297,25 @@ def check_partial_fit_targets(y: NDArray[Any], classes: Any) -> None:
     Raises
     ------
     ValueError
-        If ``classes`` is no dict that has them by target.
+        If ``classes`` is not a dict that has them by target.
     """
     given = classes if isinstance(classes, dict) else {}
     lacking = [one.name for one in columns_of(y) if not one.numeric and one.name not in given]
     if lacking or not isinstance(classes, dict | None):
         raise ValueError(
             "The first call of partial_fit needs the classes of each target that has labels, "
-            f"as a dict such as classes={{'colour': ['blue', 'red']}}; it lacks {lacking}."
+            f"as a dict such as classes={{'color': ['blue', 'red']}}; it lacks {lacking}."
         )
 
 
 def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:
-    """Return weights as an array of float64 with one number >= 0 for each row of X.
+    """Return weights as a float64 array with a number >= 0 for each row of X.
 
     Raises
     ------
     ValueError
-        If the weights are not finite numbers >= 0, or not one for each row.
+        If a weight is not a finite number >= 0, or if the number of weights is not the number
+        of rows.
     """
     sample_weight = as_array(sample_weight, name)
     with checking(name):

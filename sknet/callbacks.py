@@ -16,7 +16,7 @@ from sknet.nn.rules import POSITIVE_OR_INFINITE, Interval
 
 
 class FitCallback:
-    """Base class of the callbacks, whose methods do nothing."""
+    """The base class of callbacks, whose methods do nothing."""
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing before a fit."""
@@ -32,8 +32,8 @@ class FitCallback:
 
         This method is not part of scikit-learn's protocol. It is called after each batch except
         the last one of an epoch, with the context of the fit. ``make_fitted()`` returns a
-        fitted estimator, like ``fitted_estimator`` after an epoch. Its record has the epochs
-        before this one.
+        fitted estimator, like ``fitted_estimator`` after an epoch. Its ``history_`` has the
+        epochs before this one.
         """
 
 
@@ -44,8 +44,8 @@ class Checkpoint(FitCallback):
     ``joblib.load`` returns an estimator that can predict. With the same data and parameters,
     ``fit(..., resume_from=path)`` continues the training. It ends with the same parameters as
     an uninterrupted fit, bit for bit. :func:`~sknet.streaming.fit_chunks` can also resume, and
-    can save within an epoch. A new file replaces the old one only when it is complete. From its
-    checksum, ``resume_from`` detects damage.
+    can save within an epoch. A new file replaces the old one only when it is complete. It has a
+    checksum, by which ``resume_from`` detects damage.
 
     Parameters
     ----------
@@ -104,13 +104,13 @@ class Checkpoint(FitCallback):
         """
         if not isinstance(estimator, BaseNN):
             raise ValueError(
-                f"Set Checkpoint on the network of sknet, not on {type(estimator).__name__}."
+                f"Set Checkpoint on the sknet network, not on {type(estimator).__name__}."
             )
         self._check_path()
         self._saved_at = monotonic()
 
     def _check_path(self) -> None:
-        """Refuse a path that cannot be written to, before the first epoch and not after it."""
+        """Refuse a path that cannot be written to before the first epoch, not after it."""
         folder = self.path.parent
         if self.path.is_dir():
             raise IsADirectoryError(
@@ -124,7 +124,7 @@ class Checkpoint(FitCallback):
         if not os.access(folder, os.W_OK | os.X_OK):
             raise PermissionError(
                 f"Checkpoint writes {self.path}, but has no permission to write to the folder "
-                f"{folder.absolute()}. Give another path, or change its permissions."
+                f"{folder.absolute()}. Give another path, or change the folder's permissions."
             )
 
     def on_fit_task_end(
@@ -135,7 +135,7 @@ class Checkpoint(FitCallback):
             self._save(fitted_estimator)
 
     def on_progress(self, estimator: Any, context: Any, make_fitted: Callable[[], Any]) -> None:
-        """Save the estimator within an epoch, if the last save is long enough ago."""
+        """Save the estimator within an epoch, if enough time has passed since the last save."""
         if self.seconds is not None and monotonic() - self._saved_at >= self.seconds:
             self._save(make_fitted())
 
@@ -148,8 +148,8 @@ class TimeLimit(FitCallback):
     """Stops a fit after the first epoch that ends later than a time limit.
 
     It cuts off fits that take too long, and changes no others. If you expect the time to be
-    short, set the parameter ``time_limit`` of the estimator instead. It plans the training for
-    that many seconds, so that the learning rate falls to zero in time.
+    short, set the parameter ``time_limit`` of the estimator instead. ``fit`` then plans the
+    training for that many seconds, so that the learning rate falls to zero in time.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 
 class InconsistentVersionWarning(UserWarning):
-    """Warning that an estimator is loaded by another version of sknet than saved it.
+    """Warning that an estimator was saved by a different version of sknet.
 
     It is the counterpart of :class:`sklearn.exceptions.InconsistentVersionWarning`, which
     compares versions of scikit-learn.
@@ -27,6 +27,6 @@ class InconsistentVersionWarning(UserWarning):
         return (
             f"{self.estimator_name} was saved by sknet {self.original_version} and is loaded "
             f"by sknet {self.current_version}. Files of released versions should load and "
-            "predict as before: compare some predictions with known ones, then save the "
+            "predict as before. Compare some predictions with known ones, then save the "
             "estimator again or fit it again."
         )

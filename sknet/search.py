@@ -92,7 +92,7 @@ class Uniform(Rule):
         return stats.uniform(self.low, self.high - self.low)
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """Return the number that a trial of Optuna chooses."""
+        """Return the number that an Optuna trial chooses."""
         return trial.suggest_float(name, self.low, self.high)
 
     def contains(self, value: Any) -> bool:
@@ -113,7 +113,7 @@ class LogUniform(Uniform):
     low, high : float > 0
         The bounds, of which ``low`` is the smaller one.
     auto : float or None, default=None
-        The number that stands for "auto" in Optuna: a trial that has this number gets "auto". A
+        The number that stands for "auto" in Optuna: a trial with this number uses "auto". A
         range for a parameter that is "auto" needs such a number. With None, the parameter
         cannot be "auto".
     """
@@ -136,7 +136,7 @@ class LogUniform(Uniform):
         return self.auto is not None if is_auto(value) else super().contains(value)
 
     def stored(self, value: Any) -> Any:
-        """Return a number, which is ``auto`` if the value is "auto"."""
+        """Return the number that Optuna stores for a value: ``auto`` if the value is "auto"."""
         return self.auto if is_auto(value) else value
 
 
@@ -158,7 +158,7 @@ class Integers(Uniform):
         return stats.randint(self.low, self.high + 1)
 
     def suggest(self, trial: Any, name: str) -> int:
-        """Return the number that a trial of Optuna chooses."""
+        """Return the number that an Optuna trial chooses."""
         return trial.suggest_int(name, self.low, self.high)
 
     def contains(self, value: Any) -> bool:
@@ -184,9 +184,9 @@ TABLE: dict[str, Distribution] = {
     "dropout": Choice(("auto", 0.0, 0.2)),
 }
 
-#: The sizes of the hidden layers, and parameters that may have a value for each of them.
+#: The parameter with the sizes of the hidden layers, and those that may have a value for each.
 LAYERS, BY_LAYER = "hidden_layer_sizes", ("activation", "dropout")
-#: Parameters of which groups of columns want other values, as few units learn their functions.
+#: Parameters that need other values with groups of columns, whose functions few units learn.
 NOT_FOR_GROUPS = {"numeric_embedding", "n_members", "dropout"}
 #: Parameters that only a stochastic solver uses.
 FOR_STOCHASTIC_SOLVERS = {"learning_rate_init", "dropout"}
@@ -194,7 +194,7 @@ FOR_STOCHASTIC_SOLVERS = {"learning_rate_init", "dropout"}
 
 @dataclass(frozen=True, repr=False)
 class SearchSpace:
-    """Distributions of an estimator's parameters, for searches of scikit-learn and Optuna.
+    """Distributions of an estimator's parameters, for searches with scikit-learn and Optuna.
 
     :func:`search_space` makes a space. A space does not change; :meth:`without` and
     :meth:`replace` return new ones.
@@ -204,7 +204,7 @@ class SearchSpace:
     parameters : dict of str to Distribution
         The distribution of each parameter that is searched.
     start : dict of str to object
-        The values of all parameters of the estimator, where a search starts.
+        The values of all parameters of the estimator, from which a search starts.
 
     Examples
     --------
@@ -241,7 +241,7 @@ class SearchSpace:
             If a name is not in the space.
         """
         if unknown := [name for name in names if name not in list(self.parameters)]:
-            raise ValueError(f"The space has no {unknown}; it has {list(self.parameters)}.")
+            raise ValueError(f"The space lacks {unknown}; it has {list(self.parameters)}.")
         kept = {name: one for name, one in self.parameters.items() if name not in names}
         return SearchSpace(kept, self.start)
 
@@ -306,7 +306,7 @@ class SearchSpace:
     def candidates(
         self, n_candidates: int, *, random_state: Any = None, prefix: str = ""
     ) -> list[dict[str, list[Any]]]:
-        """Return random settings, after the setting of the estimator itself.
+        """Return the estimator's own setting, followed by random settings.
 
         Passed as ``param_grid`` to ``GridSearchCV`` or ``HalvingGridSearchCV``, they make a
         random search that also tries the estimator as it is.
@@ -349,7 +349,7 @@ class SearchSpace:
         Parameters
         ----------
         trial : optuna.trial.Trial
-            A running trial, or a finished one such as ``study.best_trial``, whose choice is
+            A running trial, or a finished one such as ``study.best_trial``, whose choices are
             repeated.
         prefix : str, default=""
             Text in front of each name, such as ``"nnclassifier__"`` for a step of a pipeline.
@@ -373,8 +373,8 @@ class SearchSpace:
         Returns
         -------
         dict of str to object
-            The argument of ``study.enqueue_trial`` that makes the estimator as it is the first
-            trial.
+            The argument of ``study.enqueue_trial``, so that the first trial is the estimator as
+            it is.
         """
         stored = {name: one.stored(self.start[name]) for name, one in self.parameters.items()}
         return {prefix + name: value for name, value in stored.items()}
@@ -404,7 +404,7 @@ def search_space(estimator: Any) -> SearchSpace:
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet, such as a pipeline or a class.
+        If ``estimator`` is not an sknet estimator, but, for example, a pipeline or a class.
 
     Examples
     --------
@@ -424,9 +424,9 @@ def search_space(estimator: Any) -> SearchSpace:
     parameters = estimator.get_params(deep=False) if is_instance else {}
     if not TABLE.keys() <= parameters.keys():
         raise TypeError(
-            f"search_space takes an estimator of sknet, such as NNClassifier(), got "
-            f"{estimator!r}. For a pipeline, give it the network inside, and give the name of "
-            "its step to the space: distributions(prefix='nnclassifier__')."
+            f"search_space takes an sknet estimator, such as NNClassifier(), got "
+            f"{estimator!r}. For a pipeline, pass the network inside, and give the name of its "
+            "step to the space: distributions(prefix='nnclassifier__')."
         )
     unused = FOR_STOCHASTIC_SOLVERS if never_steps(parameters["solver"]) else set()
     if parameters["interaction_cst"] is not None:

@@ -38,22 +38,22 @@ def read_chunks(
 ) -> FileChunks:
     """Read CSV or Parquet files in chunks of rows, as many times as needed.
 
-    Text columns become categories with the same levels in all chunks. Dates and durations do
-    not change. All other columns become float64, with NaN for missing values. The call itself
-    makes one pass over the text columns without given levels, to find their levels.
+    Text columns become categories with the same levels in all chunks. Dates and durations stay
+    as they are. All other columns become float64, with NaN for missing values. The call itself
+    makes one pass over the text columns whose levels are not given, to find their levels.
 
     Parameters
     ----------
     path : path-like or list of path-like
         A file, or several files with the same columns, which are read one after another. The
-        suffix determines the kind of a file: .csv (perhaps compressed, such as .csv.gz), .tsv
-        or .parquet.
+        suffix determines the format: .csv or .tsv (possibly compressed, such as .csv.gz), or
+        .parquet.
     target : str
         The name of the column to predict.
     sample_weight : str, default=None
         The name of the column with sample weights, if there is one.
     columns : list of str, default=None
-        The names of the columns of features. None means all other columns.
+        The names of the feature columns. None means all other columns.
     chunk_size : int, default=50_000
         The number of rows of a chunk. The last chunk of a file may have fewer.
     dtype : dict, default=None
@@ -61,7 +61,7 @@ def read_chunks(
         categories whose values look like numbers. If a dtype lists its levels, any other value
         counts as missing. Numbers are always float64.
     read_options : dict, default=None
-        Further arguments of ``pandas.read_csv``, such as ``{"sep": ";"}``. With
+        Further arguments for ``pandas.read_csv``, such as ``{"sep": ";"}``. With
         ``{"parse_dates": ["when"]}`` the column "when" of a CSV file is read as dates;
         otherwise it is text. Arguments that choose rows, columns, dtypes or the index are not
         allowed.
@@ -80,16 +80,17 @@ def read_chunks(
     FileNotFoundError
         If a file does not exist.
     ValueError
-        If a file is empty, damaged, lacks a column or is of an unknown kind; if a category has
-        more than 100 000 levels; if ``dtype`` has a numeric dtype; or if ``read_options`` has
-        an argument that this function sets. During iteration: if a file is damaged, if a line
-        has too many fields, or if a numeric column holds text.
+        If a file is empty or damaged, lacks a column, or has an unknown format; if a category
+        has more than 100 000 levels; if ``dtype`` has a numeric dtype; or if ``read_options``
+        has an argument that this function sets. During iteration: if a file is damaged, if a
+        line has too many fields, or if a numeric column holds text.
 
     Warns
     -----
     UserWarning
-        If some text makes a column a category although most of its rows have different numbers.
-        There is no warning for columns in ``dtype`` and for categories of a Parquet file.
+        If a column becomes a category because of some text, although most of its rows hold
+        different numbers. There is no warning for columns in ``dtype`` and for categories of a
+        Parquet file.
 
     Examples
     --------
@@ -118,16 +119,16 @@ def read_chunks(
 def shuffle_chunks(
     chunks: Iterable[tuple[Any, ...]], *, window: int = 8, random_state: Any = None
 ) -> Iterator[tuple[Any, ...]]:
-    """Shuffle the rows of neighbouring chunks together.
+    """Shuffle the rows of neighboring chunks together.
 
     The rows of a file are often sorted, but each mini-batch should mix rows from everywhere.
 
     Parameters
     ----------
     chunks : iterable of (X, y) or (X, y, sample_weight)
-        X is a pandas or polars frame, an array or a sparse matrix. The X of all chunks are
-        frames of the same library, or none is a frame. If only some chunks have weights, the
-        others have weights of one.
+        X is a pandas or polars frame, an array or a sparse matrix. Either all X are frames of
+        the same library, or none is a frame. If only some chunks have weights, the others have
+        weights of one.
     window : int, default=8
         The number of chunks that are held in memory and shuffled together.
     random_state : int, RandomState instance or None, default=None
@@ -148,7 +149,7 @@ def shuffle_chunks(
     ValueError
         If ``window`` is not a positive integer, or if ``random_state`` is not valid. During
         iteration: if X, y and sample_weight of a chunk have different numbers of rows, or if X
-        is a frame of a different library than in earlier chunks.
+        is a frame from a different library than in earlier chunks.
     """
     check_count("window", window)
     try:
@@ -183,10 +184,10 @@ def fit_chunks(
     draws the validation rows at random, and up to 100 000 other rows to estimate the scaling of
     X. Each further pass is an epoch.
 
-    With ``verbose=True``, the progress within a pass is shown in rows: as a bar in a terminal
-    if rich is installed, and otherwise as a line every five seconds. Callbacks are called as in
-    ``fit``, with the chunks as X and None as y. Callbacks that score X and y themselves, such
-    as scikit-learn's ``ScoringMonitor``, therefore have nothing to score.
+    With ``verbose=True``, the progress within a pass is counted in rows. It is shown as a bar
+    in a terminal if rich is installed, and otherwise as a line every five seconds. Callbacks
+    are called as in ``fit``, with the chunks as X and None as y. Callbacks that score X and y
+    themselves, such as scikit-learn's ``ScoringMonitor``, therefore have nothing to score.
 
     Parameters
     ----------
@@ -195,16 +196,16 @@ def fit_chunks(
     chunks : iterable of (X, y) or (X, y, sample_weight)
         The result of :func:`read_chunks`, a list, or your own object whose ``__iter__`` is a
         generator. Each iteration must yield the same rows in the same order. X is a pandas or
-        polars frame, an array or a sparse matrix. The X of all chunks are frames of the same
-        library, or none is a frame. If only some chunks have weights, the others have weights
-        of one. Chunks without rows and rows with zero weight are left out.
+        polars frame, an array or a sparse matrix. Either all X are frames of the same library,
+        or none is a frame. If only some chunks have weights, the others have weights of one.
+        Chunks without rows and rows with zero weight are left out.
     shuffle_window : int, default=8
         The number of chunks that are held in memory and shuffled together. Ignored if the
         estimator has ``shuffle=False``.
     validation_rows : int, default=10_000
         The maximum number of validation rows, which are held in memory. If early stopping is
-        on, ``validation_fraction`` of all rows are held out, but at most this many. Ignored if
-        ``X_val`` is given.
+        on, the share ``validation_fraction`` of all rows is held out, up to this number.
+        Ignored if ``X_val`` is given.
     X_val : {array-like, sparse matrix} of shape (n_val, n_features), default=None
         The rows that early stopping evaluates after each epoch. If given, all rows of the
         chunks are used for training. With None, rows of the chunks are held out.
@@ -227,12 +228,13 @@ def fit_chunks(
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet, or if ``chunks`` can be iterated over only once.
+        If ``estimator`` is not an sknet estimator, or if ``chunks`` can be iterated over only
+        once.
     ValueError
-        If parameters or data are invalid, as in ``fit``; if an option of the estimator has no
-        effect on chunks, such as ``warm_start``; if a pass has a different number of rows than
-        the first; or if ``resume_from`` is from a fit to other rows or chunks. If a chunk is
-        invalid, the message has its number. The estimator is unchanged.
+        If parameters or data are invalid, as in ``fit``; if a parameter of the estimator does
+        not work on chunks, such as ``warm_start``; if passes differ in their number of rows; or
+        if ``resume_from`` is from a fit to other rows or chunks. If a chunk is invalid, the
+        message gives its number. The estimator is unchanged.
 
     Examples
     --------

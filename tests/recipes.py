@@ -98,7 +98,7 @@ def parameter():
         assert inspect.signature(cls).parameters["max_gradient_norm"].default == "auto"
         assert "fewer than 32 rows" in " ".join(inspect.getdoc(cls).split())
     is_refused("'max_gradient_norm' parameter .* Got -1", max_gradient_norm=-1)
-    is_refused("cannot honour max_gradient_norm=2.0", max_gradient_norm=2.0, **WITHOUT_STEPS)
+    is_refused("cannot use max_gradient_norm=2.0", max_gradient_norm=2.0, **WITHOUT_STEPS)
 
 
 def constraint():

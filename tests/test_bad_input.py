@@ -781,7 +781,7 @@ def test_options_that_lbfgs_cannot_honour(problem, forbid_training, parameters):
     network = problem.cls(solver="lbfgs", **parameters)
     forbid_training()
     name = next(iter(parameters))
-    assert_rejected(network, f"(?s)lbfgs.*cannot honour {name}", problem.X, problem.y)
+    assert_rejected(network, f"(?s)lbfgs.*cannot use {name}", problem.X, problem.y)
 
 
 # Arguments that must suit an earlier call.

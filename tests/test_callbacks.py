@@ -851,7 +851,9 @@ def test_parameters_that_changed(problem, tmp_path, change, forbid_training):
     network = make_checkpoint(problem, path).set_params(max_iter=8, **change)
     forbid_training()
     (name,) = change
-    with pytest.raises(ValueError, match=rf"parameters have changed: \['{name}'\]"):
+    with pytest.raises(
+        ValueError, match=rf"parameters have changed since the checkpoint: \['{name}'\]"
+    ):
         network.fit(problem.X, problem.y, resume_from=path)
 
 
@@ -1235,7 +1237,9 @@ def test_other_values_in_as_many_rows(saved, problem):
 def test_parameters_that_changed_are_named(saved, problem, changed):
     network, path = saved
     (name,) = changed
-    with pytest.raises(ValueError, match=rf"parameters have changed: \['{name}'\]"):
+    with pytest.raises(
+        ValueError, match=rf"parameters have changed since the checkpoint: \['{name}'\]"
+    ):
         network.set_params(**changed).fit(problem.X, problem.y, resume_from=path)
 
 
@@ -1243,9 +1247,7 @@ def test_a_checkpoint_belongs_to_the_network():
     class Search:
         pass
 
-    with pytest.raises(
-        ValueError, match="Set Checkpoint on the network of sknet, not on Search"
-    ):
+    with pytest.raises(ValueError, match="Set Checkpoint on the sknet network, not on Search"):
         Checkpoint("network.joblib").setup(Search(), None)
 
 

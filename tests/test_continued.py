@@ -191,7 +191,9 @@ def test_a_resumed_fit(made, name, table, tmp_path, forbid_training):
     network.set_callbacks().set_params(**{name: value})
     if name not in FREE_TO_RESUME:
         forbid_training()
-        with pytest.raises(ValueError, match=rf"parameters have changed: \['{name}'\]"):
+        with pytest.raises(
+            ValueError, match=rf"parameters have changed since the checkpoint: \['{name}'\]"
+        ):
             network.fit(X, y, resume_from=path)
     else:
         network.fit(X, y, resume_from=path)
@@ -306,7 +308,9 @@ def test_a_long_constraint_that_differs_in_its_middle(columns, tmp_path, forbid_
     other = constraints.copy()
     other[columns // 2] = 1
     forbid_training()
-    with pytest.raises(ValueError, match=r"parameters have changed: \['monotonic_cst'\]"):
+    with pytest.raises(
+        ValueError, match=r"parameters have changed since the checkpoint: \['monotonic_cst'\]"
+    ):
         network.set_callbacks().set_params(monotonic_cst=other).fit(
             X, X[:, 0], resume_from=path
         )

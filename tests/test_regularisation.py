@@ -348,7 +348,7 @@ def test_the_average_keeps_zeros(noisy_table):
 def test_options_that_lbfgs_cannot_honour(problem, option, forbid_training):
     forbid_training()
     name = next(iter(option))
-    with pytest.raises(ValueError, match=f"lbfgs.* cannot honour {name}={option[name]}"):
+    with pytest.raises(ValueError, match=f"lbfgs.* cannot use {name}={option[name]}"):
         problem.cls(solver="lbfgs", **option).fit(problem.X, problem.y)
 
 

@@ -206,7 +206,7 @@ def test_values_by_layer_decide_the_number_of_layers(decided, rows):
     "other", [NNClassifier, LogisticRegression(), make_pipeline(NNClassifier()), None]
 )
 def test_other_estimators_are_refused(other):
-    with pytest.raises(TypeError, match="For a pipeline, give it the network inside"):
+    with pytest.raises(TypeError, match="For a pipeline, pass the network inside"):
         search_space(other)
 
 
@@ -222,8 +222,8 @@ def test_spaces_without_and_with_other_parameters():
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda space: space.without("units"), ValueError, r"no \['units'\]; it has \["),
-        (lambda space: space.without(["dropout"]), ValueError, r"no \[\['dropout'\]\]"),
+        (lambda space: space.without("units"), ValueError, r"lacks \['units'\]; it has \["),
+        (lambda space: space.without(["dropout"]), ValueError, r"lacks \[\['dropout'\]\]"),
         (lambda space: space.replace(units=Integers(1, 2)), ValueError, "no parameter 'units'"),
         (lambda space: space.replace(mixup=[0.0, 0.2]), TypeError, "must be a Distribution"),
         (

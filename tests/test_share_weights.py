@@ -206,6 +206,6 @@ def test_what_members_without_common_weights_cannot_do(options, is_sparse, what)
 
 def test_the_card_tells_that_each_row_validates_one_member():
     X, y = table()
-    assert "48, each of one member" in str(
+    assert "48, each held out by one member" in str(
         summary(NNClassifier(max_iter=1, random_state=0).fit(X, y))
     )

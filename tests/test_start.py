@@ -277,7 +277,7 @@ REFUSED = {
     "monotonic_cst": ({"a": 1}, "monotonic_cst changed"),
     "interaction_cst": ("pairwise", "interaction_cst changed"),
     "frozen_layers": (3, "there are 2 hidden layers"),
-    "solver": ("lbfgs", "cannot honour frozen_layers=1"),
+    "solver": ("lbfgs", "cannot use frozen_layers=1"),
     "loss": ("poisson", "NNRegressor|HalfPoisson"),
 }
 

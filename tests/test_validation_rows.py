@@ -371,8 +371,8 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
     [
         ({}, np.zeros(N), r"of the 120 rows in 1 undivided group\(s\).*pass X_val and y_val"),
         ({}, GROUPS[:-1], "value for each of the 120 rows of X, got the shape .119,."),
-        ({}, GROUPS[:, np.newaxis], r"flat.* shape \(120, 1\)"),
-        ({}, "a", r"flat.* shape \(\)"),
+        ({}, GROUPS[:, np.newaxis], r"one dimension.* shape \(120, 1\)"),
+        ({}, "a", r"one dimension.* shape \(\)"),
         ({}, [None, np.nan, *GROUPS[2:]], "missing values, 2 of 120"),
         (
             {"early_stopping": False},

@@ -1,4 +1,4 @@
-"""Training on a cluster: local SGD on Dask's partitions, with the extra ``dask``."""
+"""Training on a Dask cluster: local SGD on the partitions of a table (extra ``dask``)."""
 
 from sknet._requirements import require
 

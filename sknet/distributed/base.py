@@ -1,4 +1,4 @@
-"""What the estimators for Dask collections have in common."""
+"""The common base of the estimators for Dask collections."""
 
 import copy
 import inspect
@@ -21,19 +21,19 @@ from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_la
 from sknet.nn.budget import Budget
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
-#: The outer momentum if each shard makes fewer steps than a single machine would make; and in
+#: The outer momentum if each shard makes fewer steps than a single machine would, and in
 #: classification if it makes as many.
 MOMENTUM_FOR_FEW_STEPS, MOMENTUM_OF_CLASSES = 0.8, 0.6
 
 
 @with_parameters
 class DaskNN(BaseEstimator):
-    """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with what both document.
+    """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with their shared text.
 
     Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
-    into shards. In each round, each shard makes some steps from the shared parameters; the mean
-    of the results then moves the shared parameters, with Nesterov momentum. The page "Training
-    on a cluster" of the documentation has the details.
+    into shards. In each round, each shard makes some steps from the shared parameters; the
+    shared parameters then move towards the mean of the results, with Nesterov momentum. See the
+    page "Training on a cluster" of the documentation for details.
 
     The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
     Each shard holds out its own rows for early stopping. "auto" values depend on the number of
@@ -43,24 +43,24 @@ class DaskNN(BaseEstimator):
     ----------
     {local_parameters}
     local_steps : int, default=32
-        **Cluster.** The maximum number of mini-batches per shard in a round. 1, with
-        ``solver="sgd"``, ``momentum=0`` and ``outer_learning_rate=1``, is synchronous
+        **Cluster.** The maximum number of mini-batches per shard in a round. A value of 1, with
+        ``solver="sgd"``, ``momentum=0`` and ``outer_learning_rate=1``, gives synchronous
         stochastic gradient descent.
     outer_learning_rate : float, default=1.0
         How far the shared parameters move in a round, as a fraction of the distance to the mean
         of the shards' parameters.
     outer_momentum : float in [0, 1) or None, default=None
-        The Nesterov momentum of the shared parameters. 0, with an ``outer_learning_rate`` of 1,
-        is plain averaging. None is 0.6 for classification and 0 for regression. If
-        ``batch_size`` is a number, None is 0.8, since a shard then makes fewer steps than a
-        single machine would.
+        The Nesterov momentum of the shared parameters. A value of 0, with an
+        ``outer_learning_rate`` of 1, gives plain averaging. None means 0.6 in classification
+        and 0 in regression. If ``batch_size`` is a number, None means 0.8, since a shard then
+        makes fewer steps than a single machine would.
     n_shards : int or None, default=None
-        The number of shards; a shard consists of whole partitions. None is one for each worker,
+        The number of shards; a shard consists of whole partitions. None means one per worker,
         or fewer if a shard would have fewer than ``local_steps`` mini-batches per epoch. A
         single shard has no rounds: it trains like a local network. The result depends on the
         number of shards, not on the number of workers.
     client : distributed.Client or None, default=None
-        The Dask client. None is the current one.
+        The Dask client. None means the current one.
 
     Attributes
     ----------
@@ -70,8 +70,8 @@ class DaskNN(BaseEstimator):
         All fitted attributes of the local estimator.
     """
 
-    # ``fit`` trains a local estimator and keeps it. Its fitted attributes are attributes of
-    # this estimator, too.
+    # ``fit`` trains a local estimator and keeps it. This estimator has its fitted attributes as
+    # well.
 
     _local_class: type[BaseNN]
     _fitted: Any
@@ -163,7 +163,7 @@ class DaskNN(BaseEstimator):
         return copy.deepcopy(self._fitted)
 
     def _momentum(self) -> float:
-        """Return the outer momentum, also if the parameter is None."""
+        """Return the outer momentum, or the one that None stands for."""
         if self.outer_momentum is not None:
             return float(self.outer_momentum)
         if not is_auto(self.batch_size):
@@ -175,8 +175,8 @@ class DaskNN(BaseEstimator):
         self._learned_model().check_std(wanted.with_std)
         return predict_lazily(self._fitted, X, wanted)
 
-    # A property could not raise NotFittedError: this is an AttributeError, after which Python
-    # asks __getattr__.
+    # This is not a property, since NotFittedError is an AttributeError: after one, Python calls
+    # __getattr__.
     def _learned_model(self) -> Model:
         """Return the model that the last fit has learned."""
         check_is_fitted(self)
@@ -186,7 +186,7 @@ class DaskNN(BaseEstimator):
         return "_fitted" in vars(self)
 
     def __getattr__(self, name: str) -> Any:
-        # Python calls this for names that it does not find otherwise.
+        # Python calls this for names that it finds nowhere else.
         local = vars(self).get("_fitted")
         if not (_is_fitted_attribute(name) and hasattr(local, name)):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")

@@ -52,7 +52,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_labels), Series or DataFrame
-            Labels, not yet computed. For a frame, they have the index of the frame.
+            Labels, not yet computed; with ``loss="ordinal"``, the median class. For a frame,
+            they have the index of the frame.
         """
         target = self._learned_model().target
         if target.kind == "multilabel":

@@ -25,16 +25,16 @@ from sknet.nn.state import Remembered, TrainingState, score_of_learning
 #: The number of rounds that are submitted before the first of them has ended.
 ROUNDS_IN_FLIGHT = 2
 #: The number of rounds after which the shared parameters and the states of the optimizers are
-#: sent anew. Dask can compute a task again as long as the scheduler knows all tasks that came
-#: before it, which must not become the whole training.
+#: sent anew. To compute a task again, Dask's scheduler must know all tasks that came before it.
+#: Without a limit, these would be the whole training.
 LONGEST_CHAIN = 100
 
 
 def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
-    """Return for each shard the positions of its partitions.
+    """Return the positions of each shard's partitions.
 
-    Each shard gets at least one partition. Its partitions are neighbours, and their rows are as
-    near to an equal share as this order allows.
+    Each shard gets at least one partition. Its partitions are consecutive, and the shards'
+    numbers of rows are as equal as this order allows.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ def share_out(sizes: Sequence[int], n_shards: int) -> list[list[int]]:
 def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
     """Return the largest number of shards that have ``local_steps`` full mini-batches each.
 
-    With fewer mini-batches in an epoch the rounds would be shorter, and the mean of the shards
+    With fewer mini-batches in an epoch, the rounds would be shorter, and the mean of the shards
     would be taken after few steps. The number is at least 1.
     """
     held_out = settings.split.fraction if settings.early_stopping else 0
@@ -86,7 +86,7 @@ class OuterStep:
     momentum : float
         mu in these formulas.
     network : Network or None, default=None
-        The network, if its parameters have bounds: both formulas may leave these, and their
+        The network, if its parameters have bounds: both formulas may cross these, and their
         results are moved back.
     """
 
@@ -126,7 +126,7 @@ class OuterStep:
 class Shards:
     """The shards of a training, and the rounds that they make.
 
-    Some training rows of each of them are the probe on which the end of the training is judged.
+    Some training rows of each shard are the probe, on which the result of training is checked.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ class Shards:
     futures : list of Future
         The futures of the shards.
     local_steps : int
-        The largest number of mini-batches of a shard in a round.
+        The maximum number of mini-batches of a shard in a round.
 
     Attributes
     ----------
@@ -162,7 +162,7 @@ class Shards:
             raise ValueError(
                 "The validation set is too small: no shard has enough rows to hold "
                 f"validation_fraction={model.settings.split.fraction} of them out. "
-                "Increase it, use fewer shards, or set early_stopping=False."
+                "Increase this share, use fewer shards, or set early_stopping=False."
             )
         self.n_rows: int = sum(n_rows)
         self.n_validation: int = sum(n_validation)
@@ -170,7 +170,7 @@ class Shards:
         self.steps_per_round: float = max(n_batches) / self.per_epoch
 
     def submit(self, function: Callable, of_each: Iterable[Any], *args: Any) -> list[Any]:
-        """Return the futures of ``function(one, *args)`` for something of each shard."""
+        """Return the futures of ``function(one, *args)`` for an object of each shard."""
         submit = self.cluster.submit
         return [submit(function, one, *args, shard_number=i) for i, one in enumerate(of_each)]
 
@@ -195,7 +195,7 @@ class Shards:
 class ClusterEpoch(Epochs):
     """One pass over the rows of all shards, round by round.
 
-    ``train_epochs`` makes epochs on a cluster with it, as it makes local epochs with ``Epoch``.
+    ``train_epochs`` uses it for epochs on a cluster, as it uses ``Epoch`` for local ones.
 
     Parameters
     ----------
@@ -220,13 +220,13 @@ class ClusterEpoch(Epochs):
         self._begin(Point(params.copy()))
 
     def run(self) -> tuple[float, float]:
-        """Make an epoch; return its mean objective as loss and penalty, which is the first."""
+        """Make an epoch; return its mean loss, and the penalty at its beginning."""
         penalty, per_epoch = self.objective.penalty_value(self.params), self._shards.per_epoch
         in_flight: deque[Any] = deque()
         n_begun = 0
         while n_begun < per_epoch and not self._is_cut(n_begun, per_epoch):
             if self._n_chained == LONGEST_CHAIN:
-                # Earlier tasks are forgotten once what they led to is sent anew.
+                # Dask forgets the earlier tasks once their results have been sent anew.
                 gather = self._cluster.gather
                 self._send(gather([self._point, self._previous]), gather(self._rounds))
             in_flight.append(self._submit_round(n_begun))
@@ -246,12 +246,12 @@ class ClusterEpoch(Epochs):
         return loss / weight - penalty, penalty
 
     def remember(self, visible: np.ndarray) -> None:
-        """Keep in the state what a return to this epoch needs; its optimizers begin anew."""
+        """Keep in the state what a return to this epoch needs; optimizers then begin anew."""
         state, n_steps = self.state, round(self._n_steps)
         state.best = Remembered(visible, state.slots, n_steps, state.position)
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch, with new optimizers. The sums of the losses go on."""
+        """Go back to an epoch, with new optimizers. The sums of the losses continue."""
         super().go_back(best)
         self._n_steps = best.n_updates
         self._begin(Point(self.params.copy(), self._loss, self._weight))

@@ -37,9 +37,9 @@ from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.state import TrainingResult
 from sknet.nn.training import train_epochs
 
-#: What is learned of a partition when the weights of its rows are known: random rows as
-#: numbers, with their y, and what was gathered of the columns. The latter is None without
-#: weights, when the look at the partition has it.
+#: What is learned from a partition once the weights of its rows are known: random rows as
+#: numbers, with their y, and statistics of the columns. Without weights, the statistics are
+#: None, since the look at the partition already has them.
 Sample = tuple[Batch, list[NDArray[Any]] | None]
 #: A partition that a worker holds, and that has rows of positive weight: the look at its rows,
 #: and its number, with the futures of X, y and sample_weight.
@@ -65,7 +65,7 @@ def check_supported(local: BaseNN) -> None:
         raise ValueError("warm_start=True does not work on a cluster. Set it to False.")
     if not (isinstance(local.scoring, str) and local.scoring == "loss"):
         raise ValueError(
-            f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster "
+            f"scoring={local.scoring!r} needs all validation rows in one place. On a cluster, "
             "early stopping watches scoring='loss'."
         )
 
@@ -84,11 +84,11 @@ def fit_on_cluster(
     ----------
     cluster : Cluster
     estimator : NNClassifier or NNRegressor
-        An estimator whose parameters have been checked. It is left as it is.
+        An estimator whose parameters have been checked. It is not changed.
     parts : Partitions
     outer : OuterStep
     local_steps : int
-        The largest number of mini-batches of a shard in a round.
+        The maximum number of mini-batches of a shard in a round.
     budget : Budget, optional
         The seconds that the fit may take.
 
@@ -113,11 +113,11 @@ def fit_on_cluster(
     agreed = agree(estimator, merge_looks([look for look, _ in held]))
     if isinstance(agreed.target, JointTarget):
         raise ValueError(
-            "On a cluster, y has one column of classes or is multi-label, but it has "
+            "On a cluster, y must have one column of classes or be multi-label, but it has "
             f"{len(agreed.target.names)} columns of classes. Fit a network for each column."
         )
-    # The run draws its seed after the checks, so that an error leaves a given RandomState as it
-    # was.
+    # The run draws its seed after the checks, so that an error leaves a given RandomState
+    # unchanged.
     run = Run.start(estimator.random_state)
     # The seed is drawn from a copy, so that training on a single shard draws the numbers that a
     # local fit draws.
@@ -146,9 +146,10 @@ def fit_on_cluster(
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:
-    """Return the futures of the partitions, computed by the workers that will train on them.
+    """Return the futures of the partitions, computed where training will probably need them.
 
-    This is a guess: the number of shards is known only after the partitions are looked at.
+    The workers are a guess, since the number of shards is known only after the look at the
+    partitions.
     """
     parts, n_rows = partitions
     groups = share_out(n_rows, min(cluster.n_shards or cluster.n_workers, len(parts)))
@@ -160,7 +161,7 @@ def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:
 
 
 def _describe(cluster: Cluster, estimator: BaseNN, partitions: list[Partition]) -> list[Held]:
-    """Return the partitions that have rows of positive weight, given the futures of all.
+    """Return the partitions that have rows of positive weight, given the futures of them all.
 
     Raises
     ------
@@ -194,7 +195,7 @@ def describe(estimator: BaseNN, partition: Partition) -> Look | None:
 def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
     """Return the partitions with the weights that training uses.
 
-    These are the products of sample weights and class weights, in units of their own, as
+    These are the products of sample weights and class weights, in their own units, as
     ``sknet.data.weights.in_own_units`` has them for a table in memory. Partitions without a
     positive weight are left out.
 
@@ -276,7 +277,7 @@ def start_model(agreed: Agreement, samples: list[Sample], rng: np.random.Generat
 def _groups(
     cluster: Cluster, settings: Settings, held: list[Held], local_steps: int
 ) -> list[list[Partition]]:
-    """Return for each shard its partitions."""
+    """Return the partitions of each shard."""
     n_rows = [look.survey.n_rows for look, _ in held]
     most = most_shards(settings, sum(n_rows), local_steps)
     n_shards = cluster.n_shards or min(cluster.n_workers, most)
@@ -287,9 +288,9 @@ def _groups(
 def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
-    A single shard keeps it. Several make as many steps in an epoch as a single machine would
-    make. A learning rate of "auto" is that of the smaller batches in regression. In
-    classification, whose gradients are mostly noise, it is that of batches which are
+    A single shard keeps its batch size. Several shards each make as many steps in an epoch as a
+    single machine would. In regression, a learning rate of "auto" is that of the smaller
+    batches. In classification, whose gradients are mostly noise, it is that of batches
     ``n_shards`` times as large as a single machine's: Adam makes smaller steps where gradients
     are noisier, and the mean of the shards has less noise than each of them.
     """

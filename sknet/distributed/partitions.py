@@ -1,4 +1,4 @@
-"""Calls of Dask: the partitions of its collections, and tasks on a :class:`Cluster`."""
+"""Calls to Dask: the partitions of its collections, and tasks on a :class:`Cluster`."""
 
 import math
 import warnings
@@ -41,7 +41,7 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     ValueError
         If their partitions cannot be matched, or if this runs in a task.
     """
-    # A task gets the contents of collections in their place, which would be refused next.
+    # In a task, Dask replaces collections with their contents, which would be refused next.
     _check_not_in_a_task()
     check_collection(X, "X")
     check_collection(y, "y")
@@ -54,7 +54,7 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     if len(set(numbers)) > 1:
         raise ValueError(
             f"X, y and sample_weight have {numbers} partitions and cannot be matched, since "
-            "the rows of some are unknown. Call compute_chunk_sizes() on the Dask arrays "
+            "some numbers of rows are unknown. Call compute_chunk_sizes() on the Dask arrays "
             "(to_dask_array(lengths=True) on frames), or derive X and y from one collection."
         )
     if sample_weight is None:
@@ -65,7 +65,7 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
 
 
 def is_array(collection: Any) -> bool:
-    """Return whether a collection is a Dask array, and not a frame."""
+    """Return whether a collection is a Dask array, not a frame."""
     return isinstance(collection, da.Array)
 
 
@@ -132,7 +132,7 @@ def _parts(collection: Any) -> list[Any]:
 
 
 def check_same_table(estimator: BaseNN, X: Any) -> None:
-    """Refuse a collection with other columns than the training table, before any computation.
+    """Refuse a collection whose columns differ from the training table's, before computing.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def check_same_table(estimator: BaseNN, X: Any) -> None:
 
 
 class Wanted(NamedTuple):
-    """The predictions that are wanted of an estimator.
+    """The predictions that are wanted from an estimator.
 
     Parameters
     ----------
@@ -232,7 +232,7 @@ def predict_lazily(estimator: BaseNN, X: Any, wanted: Wanted) -> Any:
     Returns
     -------
     Dask array, or Dask DataFrame or Series with the index of X
-        With ``wanted.with_std`` a tuple of two of them, which the same tasks compute.
+        With ``wanted.with_std``, a tuple of two such collections, from the same tasks.
     """
     check_same_table(estimator, X)
     of_numbers = np.issubdtype(wanted.dtype, np.floating)
@@ -289,8 +289,8 @@ class Cluster:
 
     def send(self, value: Any) -> Any:
         """Return a future of ``value``, which outlives its worker, unlike scattered data."""
-        # Dask warns of large arguments, because the scheduler keeps them. That is intended: the
-        # scheduler can then give the value to another worker.
+        # Dask warns about large arguments, because the scheduler keeps them. That is intended:
+        # the scheduler can then give the value to another worker.
         with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"}):
             return self.submit(_itself, value)
 

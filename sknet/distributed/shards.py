@@ -41,7 +41,7 @@ class Round(NamedTuple):
     per_epoch : int
         The number of rounds in each epoch.
     horizon : Horizon
-        The number of epochs, and how far each of them is on in the plan.
+        The number of epochs, and how far along the plan each of them is.
     samples_seen : int
         The number of rows in all earlier epochs, with repetition.
     plateau_factor : float
@@ -81,7 +81,7 @@ class Point(NamedTuple):
 
 
 class InnerState(NamedTuple):
-    """The state of a shard's optimizer after a round, with which the next round goes on.
+    """The state of a shard's optimizer after a round, from which the next round continues.
 
     Attributes
     ----------
@@ -112,7 +112,7 @@ class Shard:
     batches : Batches
         The training rows, in their order, without random changes.
     validation : Batches or None
-        The rows that are held out to validate with.
+        The rows that are held out for validation.
     seed : tuple of int
         The seed of the fit and the number of the shard. Random numbers depend on the shard and
         not on the worker, so that another worker can compute a lost result again.
@@ -129,7 +129,7 @@ class Shard:
     _order: tuple[int, np.ndarray] | None = None
 
     def __sizeof__(self) -> int:
-        # From this number Dask estimates the cost of moving the object; tuples it knows.
+        # From this number, Dask estimates the cost of moving the object.
         X = self.batches.data.X
         return X.data.nbytes if hasattr(X, "indptr") else X.nbytes
 
@@ -139,14 +139,14 @@ class Shard:
     def train(self, start: np.ndarray, round_: Round, inner: InnerState | None) -> LocalRound:
         """Return what the shard has after the steps of a round, which begin at ``start``.
 
-        ``inner`` is the state of the optimizer after the shard's last round; None stands for an
-        optimizer that begins.
+        ``inner`` is the state of the optimizer after the shard's last round; None stands for a
+        new optimizer.
         """
         rows = self._rows(round_)
         if not rows.size:
             return LocalRound(Point(start), inner)
         params, model = start.copy(), self.model
-        # The client has the running average, which is that of the shared parameters.
+        # The client keeps the running average, which is that of the shared parameters.
         rule = replace(model.update_rule, ema_decay=None)
         dropout, changes = self._rng(round_.epoch, 1 + round_.number).spawn(2)
         state = TrainingState.start(rule.optimizer, params, dropout)
@@ -190,7 +190,7 @@ class Shard:
     def probe_loss(self, point: Point | None) -> tuple[float, float]:
         """Return the mean loss of some training rows, and the weight of the shard.
 
-        On these rows the end of the training is judged. None stands for a constant prediction.
+        On these rows the result of training is checked. None stands for a constant prediction.
         """
         probe = Probe(self.model.objective, self.batches)
         return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
@@ -209,7 +209,7 @@ class Shard:
         return self._epoch_order(round_.epoch)[first:stop]
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
-        """Return the order of the rows in an epoch, which is kept for its other rounds."""
+        """Return the order of the rows in an epoch, and keep it for its other rounds."""
         n_rows = self.batches.n_rows
         if not self.model.settings.shuffle:
             return np.arange(n_rows)
@@ -238,7 +238,7 @@ def make_shard(
         The partitions, with the weights that training uses.
     """
     data, held_out = _read_all(features, partitions), None
-    # A shard with too few rows for a share holds none out, since the others may have enough.
+    # A shard with too few rows to hold any out holds out none, since others may have enough.
     if data.n_rows * model.settings.split.fraction >= 1 and data.n_rows >= 3:
         split_seed = int(np.random.default_rng((seed, number)).integers(2**31))
         data, held_out = split_off_validation(model, data, split_seed)
@@ -263,18 +263,18 @@ def train_alone(
     features : Features
         The columns of the table.
     run : Run
-        A run that has not begun; it is left as it is.
+        A run that has not begun. It is not changed.
     budget : Budget or None
-        The seconds that the fit may take; it is left as it is.
+        The seconds that the fit may take. It is not changed.
     partitions : sequence of (number, X, y, sample_weight)
 
     Returns
     -------
     result : TrainingResult
     n_validation : int
-        The number of rows that early stopping has held out.
+        The number of rows that early stopping held out.
     """
-    # Dask may compute this again, from the same run.
+    # Dask may compute this again from the same run.
     run, budget = copy.deepcopy((run, budget))
     rows = _read_all(features, partitions)
     data, held_out = split_off_validation(model, rows, run.split_seed)

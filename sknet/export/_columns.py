@@ -1,4 +1,4 @@
-"""The inputs of an ONNX model: their names and types, and what a file tells about them."""
+"""The inputs of an ONNX model: their names and types, and what a file says about them."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -19,14 +19,14 @@ from sknet.export._encoding import TEXT
 #: The name of sknet in the ONNX models that it writes.
 PRODUCER = "sknet"
 #: The property of an ONNX model with the columns that held durations and dates, if there are
-#: any: a JSON object with the name of the column and its kind, for dates with a time zone
-#: followed by a space and the zone, as in "date Europe/Oslo".
+#: any: a JSON object with the name of each column and its kind. For dates with a time zone, a
+#: space and the zone follow, as in "date Europe/Oslo".
 TIMES = "sknet.times"
 #: The property with the columns that cannot name their inputs, if there are any: a JSON object
-#: with the name of the input and the name of the column.
+#: with the name of each input and the name of its column.
 RENAMED = "sknet.renamed"
-#: The property with the text that stands for missing text, which is no level of any category.
-#: Without the property, "" does.
+#: The property with the text that stands for missing text, which is not a level of any
+#: category. Without the property, "" stands for it.
 MISSING_TEXT = "sknet.missing_text"
 
 
@@ -37,7 +37,7 @@ class Column(NamedTuple):
     ----------
     name : str
     dtype : dtype
-        That of its tensor; object stands for text.
+        The dtype of its tensor; object stands for text.
     names : tuple of str
         The names of the columns of X that it holds.
     """
@@ -55,10 +55,10 @@ def input_columns(
     Raises
     ------
     TypeError
-        If X is no table, such as the name of a file.
+        If X is not a table, but, for example, the name of a file.
     ValueError
-        If both X and ``initial_types`` are given, if they have other columns than training
-        had, or if two columns have the same name.
+        If both X and ``initial_types`` are given, if their columns differ from those of
+        training, or if two columns have the same name.
     """
     if X is not None and initial_types is not None:
         raise ValueError("X and initial_types both define the inputs: pass only one of them.")
@@ -70,7 +70,7 @@ def input_columns(
             return [Column("X", trained[0], tuple(features.shown_names))]
         return _one_each(features.shown_names, trained)
     table = model.reader.prepared(_as_rows(X, features.n_features))
-    # scikit-learn's own error of equal names does not say what to do.
+    # scikit-learn's own error about equal names does not say what to do.
     input_names(table.names or ())
     validate_data(features.estimator, table.data, reset=False, skip_check_array=True)
     if table.names is None and table.data.dtype.kind not in "OUS":
@@ -88,9 +88,9 @@ def _as_rows(X: Any, n_features: int) -> Table:
     Raises
     ------
     TypeError
-        If X is no table.
+        If X is not a table.
     ValueError
-        If X is an array of other than two dimensions, or of a kind that is not read.
+        If X is an array that does not have two dimensions, or of a kind that is not read.
     """
     table = wrapped(X)
     if table.names is None and not isinstance(table.dtypes[0], np.dtype):
@@ -102,9 +102,9 @@ def _as_rows(X: Any, n_features: int) -> Table:
     shape = f" of shape {table.shape}" if table.shape else ""
     raise (ValueError if as_given and table.shape else TypeError)(
         "X must be rows like those of training, as a data frame or an array of shape (n_rows, "
-        f"{n_features}), got {kind_of(X)}{shape}. Pass types of the inputs as "
-        "initial_types. To write a file, call path.write_bytes(model.SerializeToString()) "
-        "with the result."
+        f"{n_features}), got {kind_of(X)}{shape}. Pass the types of the inputs as "
+        "initial_types. To write the result to a file, call "
+        "path.write_bytes(model.SerializeToString())."
     )
 
 
@@ -116,7 +116,7 @@ def _is_value(value: Any) -> bool:
 def input_names(names: Sequence[str]) -> list[str]:
     """Return the name of each column's input: its own, or "x" and its position.
 
-    ONNX knows no empty names.
+    ONNX does not allow empty names.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def input_names(names: Sequence[str]) -> list[str]:
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """Return a name with a 1 appended for as long as it is taken."""
+    """Return a name, with a 1 appended until it is not taken."""
     known = set(taken)
     while name in known:
         name += "1"
@@ -142,7 +142,7 @@ def check_n_columns(features: Features, n_columns: int) -> None:
     Raises
     ------
     ValueError
-        If training had another number of columns.
+        If training had a different number of columns.
     """
     if n_columns != features.n_features:
         raise ValueError(
@@ -154,7 +154,7 @@ def check_n_columns(features: Features, n_columns: int) -> None:
 def _declared_columns(
     features: Features, initial_types: Iterable[tuple[str, Any]]
 ) -> list[Column]:
-    """Return the columns of types of skl2onnx, or of TypeProtos of onnx, with their names."""
+    """Return the columns that skl2onnx types or onnx TypeProtos declare, with their names."""
     declared = [(name, *dtype_and_width(name, kind)) for name, kind in initial_types]
     check_n_columns(features, sum(width for *_, width in declared))
     names = iter(features.shown_names)
@@ -201,9 +201,9 @@ def _one_each(names: Sequence[str], dtypes: Iterable[np.dtype[Any]]) -> list[Col
 
 
 def _tensor_dtype(column: Any, trained: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype of a tensor that can hold the values of a column, also missing ones.
+    """Return the dtype of a tensor that can hold a column's values, including missing ones.
 
-    A column without any value tells nothing, so that the dtype of training is taken.
+    For a column without any value, it is the dtype of training.
     """
     of_numbers = isinstance(column.dtype, np.dtype) and column.dtype.kind in "biuf"
     if of_numbers and trained != TEXT:
@@ -212,7 +212,7 @@ def _tensor_dtype(column: Any, trained: np.dtype[Any]) -> np.dtype[Any]:
     known = next((value for value in values if not is_missing(value)), None)
     if known is None:
         return trained
-    # Objects may be numbers, also True and False.
+    # Objects may be numbers, including True and False.
     return np.dtype(np.float64) if isinstance(known, Number | np.bool_) else TEXT
 
 

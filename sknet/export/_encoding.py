@@ -1,6 +1,6 @@
 """The encoding of a table as ONNX operators: the work of TableReader and TableEncoder.
 
-The phases of dates are written out, like those of :mod:`sknet.data.columns.times`.
+The phases of dates follow the same formulas as in :mod:`sknet.data.columns.times`.
 """
 
 import math
@@ -35,7 +35,7 @@ def encode(table: "Table", model: Model) -> Tensor:
     ------
     ValueError
         If an input is text where training had numbers, or numbers where training had text, or
-        if an input of dates is too coarse for them.
+        if the type of an input is too coarse for dates.
     """
     dtype = model.params.dtype
     table.check_dates()
@@ -55,7 +55,7 @@ class Table:
     ----------
     features : Features
     inputs : sequence of Port
-        Each has some neighbouring columns, in the order of training.
+        Each holds one or more consecutive columns, in the order of training.
     """
 
     features: Features
@@ -71,7 +71,7 @@ class Table:
 
     @property
     def precision(self) -> np.dtype[Any]:
-        """The dtype of predictions: float32 if all numeric columns fit it, else float64."""
+        """The dtype of predictions: float32 if that holds all numeric columns, else float64."""
         dtypes = [one.tensor.dtype for one, _ in self._by_input(self.features.reader.numeric_)]
         single = bool(dtypes) and np.result_type(*dtypes) == np.float32
         return np.dtype(np.float32 if single else np.float64)
@@ -103,7 +103,7 @@ class Table:
             tensor = one.tensor if whole else one.tensor.take(inside, axis=1)
             parts.append(tensor.cast(dtype))
         joined = parts[0].graph.concat(parts)
-        # They are in the order of the inputs so far, in which dates need not be the last.
+        # So far they are in the order of the inputs, in which dates need not be last.
         order = np.argsort(np.argsort(positions)).tolist()
         return joined if order == [*range(len(order))] else joined.take(order, axis=1)
 
@@ -126,10 +126,10 @@ class Table:
         return _numbers_of_places(same, levels.size), levels.size
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
-        """Return the error that columns have another kind of values than in training."""
+        """Return an error for columns with a different kind of values than in training."""
         names = [self.features.shown_names[j] for j in positions]
         return ValueError(
-            f"For the columns {names} the inputs of the model have {now} where training had "
+            f"For the columns {names}, the inputs of the model have {now} where training had "
             f"{before}. Pass an X whose columns have the same kinds of values as in training."
         )
 
@@ -165,12 +165,12 @@ def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
         x = _filled(x, 0.0 if center is None else center)
         return x.maximum(-FARTHEST).minimum(FARTHEST).cast(dtype)
     dtype_of_rows = x.dtype
-    # Centred before the cast, which would lose small differences between large numbers.
+    # Centered before the cast, which would lose small differences between large numbers.
     x = x.cast(np.result_type(x.dtype, scale))
     u = x if center is None else x - center
     u = (u * scale).cast(dtype)
     if feature.origin is None:
-        # A missing number becomes the median, which is zero after the centring.
+        # A missing number becomes the median, which is zero after centering.
         return _clipped(feature, _filled(u, 0.0))
     origin = feature.rounded_origin(dtype_of_rows)
     with np.errstate(over="ignore"):
@@ -191,7 +191,7 @@ def _clipped(feature: Numbers, u: Tensor) -> Tensor:
 
 
 def _filled(x: Tensor, value: ArrayLike) -> Tensor:
-    """Return x with a value in the place of NaN, or with a value for each column."""
+    """Return x with NaN replaced by one value, or by a value for each column."""
     missing = x.op("IsNaN", dtype=bool)
     return x.graph.add("Where", [missing, x.graph.constant(value, x.dtype), x], x.dtype)
 
@@ -234,12 +234,12 @@ FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
 }
 
 
-#: Days from 0001-01-01 to 1970-01-01 in the Gregorian calendar, with which a cycle of 400 years
-#: begins.
+#: Days from 0001-01-01, when a cycle of 400 years begins, to 1970-01-01 in the Gregorian
+#: calendar.
 DAYS_BEFORE_1970 = 719_162
 #: The mean number of days of a year.
 DAYS_OF_YEAR = 365.2425
-#: The days of a common year on which a month begins, and the next year.
+#: The days of a common year on which each month and the next year begin.
 FIRST_DAYS = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 #: The days by which they move in a leap year.
 SHIFTS = np.array([0, 0, *[1] * 11])
@@ -274,7 +274,7 @@ def _calendar_phase(cycle: Cycle, t: Tensor) -> Tensor:
 
 
 def _first_day(years: Tensor) -> Tensor:
-    """Return the number of days of so many years after 0001-01-01."""
+    """Return the number of days in the given numbers of years after 0001-01-01."""
     days = years * 365.0
     for sign, every in ((1.0, 4.0), (-1.0, 100.0), (1.0, 400.0)):
         days = days + (years / every).op("Floor") * sign

@@ -30,7 +30,7 @@ def onnx_type(dtype: DTypeLike) -> int:
 
 
 def numbered_names(taken: Collection[str] = ()) -> Callable[[str], str]:
-    """Return a function that turns a hint into a name, which differs from call to call.
+    """Return a function that turns a hint into a name, a new one in each call.
 
     No name is among those that are taken.
     """
@@ -135,11 +135,11 @@ class Tensor:
         return self.op("Neg")
 
     def minimum(self, other: Operand) -> "Tensor":
-        """Return the smaller one of each pair."""
+        """Return the smaller of each pair."""
         return self.op("Min", other)
 
     def maximum(self, other: Operand) -> "Tensor":
-        """Return the larger one of each pair."""
+        """Return the larger of each pair."""
         return self.op("Max", other)
 
     def cast(self, dtype: DTypeLike) -> "Tensor":
@@ -158,7 +158,7 @@ class Tensor:
         return self.op("Reshape", self._indices(shape))
 
     def einsum(self, equation: str, other: Operand) -> "Tensor":
-        """Return sums of products, with an equation as for numpy.einsum."""
+        """Return sums of products, given an equation like that of numpy.einsum."""
         return self.op("Einsum", other, equation=equation)
 
     def columns(self, start: int, stop: int) -> "Tensor":
@@ -171,13 +171,13 @@ class Tensor:
         return self.op("Slice", *(self._indices([i]) for i in (start, end, -1, 2)))
 
     def take(self, indices: "Tensor | Iterable[int]", axis: int) -> "Tensor":
-        """Return the slices at the given positions of an axis: numbers, or an int64 tensor."""
+        """Return the slices at positions of an axis, given as numbers or an int64 tensor."""
         if not isinstance(indices, Tensor):
             indices = self._indices(indices)
         return self.op("Gather", indices, axis=axis)
 
     def labels(self, dtype: DTypeLike, **maps: Any) -> "Tensor":
-        """Return the values that stand for these, by the attributes of LabelEncoder."""
+        """Return the values to which the attributes of LabelEncoder map these."""
         return self.op("LabelEncoder", dtype=dtype, domain="ai.onnx.ml", **maps)
 
     def rows_of(self, table: ArrayLike, dtype: DTypeLike | None = None) -> "Tensor":

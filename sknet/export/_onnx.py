@@ -34,7 +34,7 @@ def exported(estimator: Any) -> tuple[Features, Model]:
     Raises
     ------
     TypeError
-        If the object is none of these.
+        If the object is not a supported estimator.
     NotFittedError
         If the estimator is not fitted.
     """
@@ -67,7 +67,7 @@ def write_predictions(
     -------
     dict of str to Port
         "label" and "probabilities" of a classifier, or "variable" of a regressor, and "std".
-        Of several targets, each has an output of its name; the probabilities of "name" are
+        With several targets, each has an output of its name; the probabilities of "name" are
         "name_probabilities".
     """
     x = encode(table, model)
@@ -89,7 +89,7 @@ def _outputs(
 
 
 def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str, Port]:
-    """Return the outputs of each target, whose name is that of the label or the number."""
+    """Return the outputs of each target, whose labels or numbers have the target's name."""
     outputs, places = {}, np.arange(model.n_members * model.n_raw)[np.newaxis]
     for name, (one, own) in zip(model.target.names, model.each(places), strict=True):
         found = _outputs(one, raw.take(own[0], axis=1), dtype)
@@ -121,7 +121,7 @@ def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> d
     else:
         place = proba.op("ArgMax", dtype=np.int64, axis=-1, keepdims=0)
         label = Port(_label(target, place), 0)
-    # predict_proba has the same limits: rounding must not make a certainty of a probability.
+    # predict_proba has the same limits: rounding must not turn a probability into certainty.
     limits = np.finfo(dtype)
     proba = proba.maximum(limits.tiny).minimum(1 - limits.epsneg).cast(dtype)
     return {"label": label, "probabilities": Port(proba, n_columns(model))}
@@ -184,10 +184,10 @@ def _mean(model: Model, members: Tensor) -> Tensor:
     return members.sum(1, keepdims=False) * (1 / model.n_members)
 
 
-#: The oldest version of the operators that have the forms which the graphs use.
+#: The oldest version in which the operators have the forms that the graphs use.
 OLDEST_OPSET = 13
-#: The version that is written by default. It is that of ONNX 1.12, of 2022, so that runtimes
-#: need not be new.
+#: The version that is written by default. It is that of ONNX 1.12 (2022), so that runtimes need
+#: not be new.
 DEFAULT_OPSET = 17
 #: The version of the domain "ai.onnx.ml", whose LabelEncoder turns text into numbers and back.
 ML_OPSET = 2
@@ -202,9 +202,9 @@ def to_onnx(
 ) -> Any:
     """Return a fitted estimator as an ONNX model that predicts without Python.
 
-    The ONNX model takes the raw table: it includes scaling, missing values and categories. It
-    uses only standard ONNX operators, so any runtime can run it. Its predictions agree with
-    ``predict`` and ``predict_proba`` up to rounding.
+    The ONNX model takes the raw table: it scales numbers, and handles missing values and
+    categories. It uses only standard ONNX operators, so any runtime can run it. Its predictions
+    agree with ``predict`` and ``predict_proba`` up to rounding.
 
     For an array, the ONNX model has one input, "X". For a data frame, each column is an input
     of shape (n_rows, 1) with the name of the column, as with skl2onnx. An array with text
@@ -219,11 +219,12 @@ def to_onnx(
     estimator : NNClassifier or NNRegressor
         A fitted estimator. For a pipeline, use :func:`register` and ``skl2onnx.to_onnx``.
     X : {array-like, data frame}, default=None
-        Some rows whose columns and dtypes define the inputs; their values do not matter. By
-        default, the inputs are the columns of training. Pass float64 rows if precision matters:
-        float32 has seven digits, too few for small differences between large numbers.
+        Some rows whose columns and dtypes define the inputs. Values matter only in columns of
+        objects or categories, where they tell text from numbers. By default, the inputs are the
+        columns of training. Pass float64 rows if precision matters: float32 has seven digits,
+        too few for small differences between large numbers.
     initial_types : list of pairs of a name and a type, default=None
-        The inputs, in place of X. A type is either a type of skl2onnx, as in ``("X",
+        The inputs, instead of X. A type is either a type of skl2onnx, as in ``("X",
         FloatTensorType([None, 4]))``, or a ``TypeProto`` of onnx.
     target_opset : int, default=None
         The version of the operators, at least 13; by default 17.
@@ -250,7 +251,7 @@ def to_onnx(
     NotImplementedError
         If an activation, a layer or the loss is a custom one. The message names it.
     TypeError
-        If the estimator is not one of sknet, or if X is not a table.
+        If ``estimator`` is not an sknet estimator, or if X is not a table.
     ValueError
         If X or ``initial_types`` differ from the columns of training, if both are given, if X
         does not have two dimensions, if it has values of a kind that sknet does not read, if

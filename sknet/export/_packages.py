@@ -1,4 +1,4 @@
-"""What skl2onnx and skops need to know of the estimators: a converter, and trusted types."""
+"""What skl2onnx and skops need for the estimators: a converter, and trusted types."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ from sknet.nn.rules import Rule
 from sknet.nn.state import TrainingState
 from sknet.regressor import NNRegressor
 
-#: The values of each option that the classifier has. skl2onnx itself asks for "nocl".
+#: The values of each option that the classifier has. skl2onnx itself requires "nocl".
 CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
     "zipmap": [True, False, "columns"],
     "output_class_labels": [False, True],
@@ -37,7 +37,7 @@ CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
 
 
 def register() -> None:
-    """Register the estimators with skl2onnx, which can then export pipelines with them.
+    """Register the estimators with skl2onnx, which can then export pipelines containing them.
 
     Call this function once in each process, before ``skl2onnx.to_onnx``. Importing
     :mod:`sknet.export` does not call it. The classifier has the options ``zipmap`` and
@@ -137,14 +137,14 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
 
 
 def _rules(cls: type[Rule]) -> set[type[Rule]]:
-    """Return a class of rules and those below it, without a user's own."""
+    """Return a class of rules and its subclasses, without a user's own."""
     below = set().union(*map(_rules, cls.__subclasses__()))
     return below | {cls} if cls.__module__.startswith("sknet.") else below
 
 
 _CLASSES = [
     NNClassifier, NNRegressor, NNMultiTarget,
-    # The model that a fit has learned, its settings, and where it comes from.
+    # The model that a fit has learned, its settings, and the record of its training.
     ClassificationModel, RegressionModel, JointModel, Settings, Provenance,
     RandomRows, LastRows, FirstSplit,
     # The encoders of X and y.
@@ -164,6 +164,6 @@ _CLASSES = [
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the estimators, the encoders of X and y,
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, the
 #: state with which ``partial_fit`` continues, scorers, and two containers of Python. Loading an
-#: object of these types runs no code from the file. A user must decide whether to trust classes
-#: of their own.
+#: object of these types runs no code from the file. You must decide whether to trust your own
+#: classes.
 SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

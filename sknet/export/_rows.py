@@ -1,4 +1,4 @@
-"""Rows of a table in the form that the inputs of an ONNX model have."""
+"""The conversion of the rows of a table to the inputs of an ONNX model."""
 
 import json
 from collections import Counter
@@ -21,7 +21,7 @@ DTYPES: dict[str, np.dtype[Any]] = {"float": np.dtype("float32"), "string": TEXT
 
 
 class ModelInput(NamedTuple):
-    """What an ONNX model tells about one of its inputs.
+    """What an ONNX model says about one of its inputs.
 
     Attributes
     ----------
@@ -29,12 +29,12 @@ class ModelInput(NamedTuple):
     dtype : dtype
         The dtype of the tensor; object stands for text.
     column : str
-        The name of the column of a frame.
+        The name of its column in a frame.
     is_column : bool
         Whether its shape is that of a single column.
     times : dict of str to str or None
-        The columns that held times in training, and what the property ``TIMES`` tells of them;
-        None if the model does not tell.
+        The columns that held times in training, and what the property ``TIMES`` says about
+        them; None if sknet did not write the model.
     missing_text : str
         The text that stands for missing text.
     """
@@ -75,12 +75,12 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     Raises
     ------
     TypeError
-        If X is not a table, but a dict, for example.
+        If X is not a table, but, for example, a dict.
     ValueError
         If X lacks a column, if the number of columns differs from the number of inputs, if an
         integer input would have to hold missing values, if a column cannot be read as its
-        input, if it holds dates where training had other values, or if dates have a time zone
-        and those of training had none, or the reverse.
+        input, if it holds dates where training had other values, or if either the dates or
+        those of training have a time zone and the others have none.
 
     Examples
     --------
@@ -107,10 +107,10 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
 
 
 def model_inputs(session: Any) -> list[ModelInput]:
-    """Return what the ONNX model of a session tells about its inputs."""
+    """Return what the ONNX model of a session says about its inputs."""
     described = session.get_modelmeta() if hasattr(session, "get_modelmeta") else None
     times, renamed, missing_text = None, dict[str, str](), ""
-    # Other models, as of skl2onnx, have no properties of sknet.
+    # Models that sknet did not write, such as those of skl2onnx, lack these properties.
     if described is not None and described.producer_name == PRODUCER:
         properties = described.custom_metadata_map
         times, renamed = (json.loads(properties.get(key, "{}")) for key in (TIMES, RENAMED))
@@ -130,7 +130,7 @@ def _has_column(X: Table, one: ModelInput) -> bool:
 
 
 def _has_names(X: Table) -> bool:
-    """Whether a table has names of columns. Numbers are no names, as in scikit-learn."""
+    """Return whether a table has column names. As in scikit-learn, numbers are not names."""
     return any(isinstance(name, str) for name in X.columns)
 
 
@@ -138,7 +138,7 @@ def _places(X: Table, inputs: Sequence[ModelInput]) -> Sequence[int]:
     """Return the position of each input's column."""
     if _has_names(X):
         places = {name: i for i, name in enumerate(X.columns)}
-        # Types that were declared may have given an input a name that training had not.
+        # Declared types may have given an input a name that no column had in training.
         needed = [one.column if one.column in places else one.name for one in inputs]
         found = zip(inputs, needed, strict=True)
         if missing := [one.column for one, name in found if name not in places]:
@@ -148,7 +148,9 @@ def _places(X: Table, inputs: Sequence[ModelInput]) -> Sequence[int]:
             raise ValueError(f"X has several columns named {repeated}. Rename them.")
         return [places[name] for name in needed]
     if X.shape[1] != len(inputs):
-        raise ValueError(f"The model has {len(inputs)} inputs, X has {X.shape[1]} columns.")
+        raise ValueError(
+            f"The ONNX model has {len(inputs)} inputs, but X has {X.shape[1]} columns."
+        )
     return range(len(inputs))
 
 
@@ -168,7 +170,7 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the column holds times and held other values in training, or cannot be read.
+        If the column holds times and held other values in training, or if it cannot be read.
     """
     kind, told = X.time_columns.get(position), one.times is not None
     if kind is not None and (told or one.dtype != TEXT):
@@ -203,11 +205,11 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the dtype is an integer or a boolean, but the values are of floats or objects, or if
-        they are no numbers. Times may be whole seconds.
+        If the dtype is an integer or boolean type, but the values are floats or objects, or if
+        they are not numbers. Times may be whole seconds.
     """
     needs_integers = one.dtype.kind in "iub" and values.dtype.kind not in "iub"
-    # An input of times may get integers only; none is missing, then.
+    # Times are floats. If all of them are whole seconds, none is missing.
     of_times = one.kind_and_zone[0] is not None and values.dtype.kind == "f"
     if needs_integers and not (of_times and (values == np.rint(values)).all()):
         raise ValueError(
@@ -221,16 +223,16 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
 
 @contextmanager
 def _reading(one: ModelInput) -> Iterator[None]:
-    """Raise a ValueError that names the column where its values cannot be read."""
+    """Raise a ValueError that names the column if its values cannot be read."""
     try:
         yield
     except (TypeError, ValueError, OverflowError) as error:
         kind, _ = one.kind_and_zone
         held = "numbers" if kind is None else f"{kind}s"
-        advice = "" if kind is None else f" by pandas.to_{_CONVERSIONS[kind]}"
+        advice = "" if kind is None else f" with pandas.to_{_CONVERSIONS[kind]}"
         raise ValueError(
-            f"{_where(one)} held {held} in training, but cannot be read as such now: {error}. "
-            f"Convert it{advice}."
+            f"{_where(one)} held {held} in training, but cannot be read as {held} now: "
+            f"{error}. Convert it{advice}."
         ) from error
 
 

@@ -2,8 +2,8 @@
 
 A formula is the counterpart of an activation or a link: it takes the rule and a tensor. The
 function of a layer takes the layer, its parameters, the input and the number of input columns,
-and writes the forward pass of prediction, without dropout. Where runtimes implement an operator
-of ONNX for float32 only, the formula is written out.
+and writes the forward pass of prediction, without dropout. Where runtimes implement an ONNX
+operator only for float32, the formula is written out, except for the error function.
 """
 
 import math
@@ -74,7 +74,7 @@ def _by_unit(rule: ByUnit, z: Tensor) -> Tensor:
 
 
 def activate(activation: activations.Activation, z: Tensor) -> Tensor:
-    """Return the activation of z, whose last axis has the units, maybe of several members."""
+    """Return the activation of z, whose last axis has the units, also of several members."""
     return counterpart("activation", ACTIVATIONS, activation)(activation, z)
 
 
@@ -87,14 +87,14 @@ ACTIVATIONS: dict[type[activations.Activation], Formula] = {
 
 
 def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
-    """Return the first number, and the sums of it and the positive steps."""
+    """Return the first number, followed by its sums with the positive steps."""
     first, steps = raw.columns(0, 1), raw.columns(1, link.n_values)
     terms = raw.graph.concat([first, Softplus().operators(steps)], axis=-1)
     return terms.op("CumSum", raw.graph.constant(-1, np.int64))
 
 
 def _cumulative(link: Cumulative, raw: Tensor) -> Tensor:
-    """Return the probabilities of classes that have an order, also of two."""
+    """Return the probabilities of classes that have an order, even if there are two."""
     even = even_thresholds(link, len(link.order) - 1)
     zero = raw.columns(0, 1) * 0
     z = zero + even[0] - raw.columns(0, 1)
@@ -110,7 +110,7 @@ def _cumulative(link: Cumulative, raw: Tensor) -> Tensor:
 #: The distribution functions of cumulative links.
 DISTRIBUTIONS: dict[type[Cumulative], Callable[[Tensor], Tensor]] = {
     CumulativeLogit: lambda z: z.op("Sigmoid"),
-    # Runtimes implement the error function for float32 only.
+    # Runtimes implement the error function only for float32.
     CumulativeProbit: lambda z: (
         ((z * math.sqrt(0.5)).cast(np.float32).op("Erf").cast(z.dtype) + 1) * 0.5
     ),
@@ -119,7 +119,7 @@ DISTRIBUTIONS: dict[type[Cumulative], Callable[[Tensor], Tensor]] = {
 
 
 def median(link: Cumulative, proba: Tensor) -> Tensor:
-    """Return the positions of the median among the sorted classes."""
+    """Return the position of each row's median among the sorted classes."""
     in_order = proba.take(link.order, axis=1) if link.is_permuted else proba
     below = in_order.op("CumSum", proba.graph.constant(1, np.int64))
     # The last sum is one, up to rounding.
@@ -198,8 +198,8 @@ def _layer_norm(layer: LayerNorm, params: Views, x: Tensor, width: int) -> Tenso
 
 
 def _ensemble_input(layer: EnsembleInput, params: Views, x: Tensor, width: int) -> Tensor:
-    # The graph multiplies the shared weights by the scales of each member: the products would
-    # make the file n_members times as large.
+    # The graph multiplies the shared weights by the scales of each member: stored products
+    # would make the file n_members times as large.
     weight = x.graph.constant(params.weight[:, np.newaxis, :])
     scaled = weight * params.scale.T[:, :, np.newaxis]
     z = x @ scaled.reshape(width, layer.n_outputs(width)) + params.bias.ravel()
@@ -244,7 +244,7 @@ def _pairwise_head(layer: PairwiseHead, params: Views, x: Tensor, width: int) ->
         factors = activate(layer.function, factors + params.offset)
     factors = factors.reshape(0, layer.n_members, layer.n_groups, layer.n_factors)
     if isinstance(layer, MonotonePairwiseHead):
-        # Without a subtraction, as the layer itself, so that rounding keeps the order.
+        # Without a subtraction, as in the layer itself, so that rounding keeps the order.
         before = factors.op("CumSum", x.graph.constant(2, np.int64), exclusive=1)
         products = (factors * before).sum(2, keepdims=False) * layer.pair_scale
     else:

@@ -148,7 +148,7 @@ def test_text_where_numbers_were(fitted, frame):
 
 def test_numbers_where_text_was(fitted, frame):
     message = (
-        r"columns \['color'\] the inputs of the model have numbers where training had text"
+        r"columns \['color'\], the inputs of the model have numbers where training had text"
     )
     with pytest.raises(ValueError, match=message):
         to_onnx(fitted, frame.assign(color=1.0))
@@ -156,7 +156,7 @@ def test_numbers_where_text_was(fitted, frame):
 
 def test_text_where_level_numbers_were(fitted, frame):
     message = (
-        r"columns \['grade'\] the inputs of the model have text where training had numbers"
+        r"columns \['grade'\], the inputs of the model have text where training had numbers"
     )
     with pytest.raises(ValueError, match=message):
         to_onnx(fitted, frame.assign(grade="1"))
@@ -184,7 +184,7 @@ def test_inputs_without_a_column(session, frame):
 
 
 def test_inputs_of_another_number(session, frame):
-    with pytest.raises(ValueError, match="has 8 inputs, X has 3 columns"):
+    with pytest.raises(ValueError, match="has 8 inputs, but X has 3 columns"):
         onnx_inputs(session, frame.to_numpy()[:, :3])
 
 

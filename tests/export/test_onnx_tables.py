@@ -225,7 +225,7 @@ def test_other_things_than_rows(make, wrong, got):
     network = make(NNRegressor).fit(X, X[:, 0])
     message = (
         rf"X must be rows like those of training, .* \(n_rows, 2\), got [A-Za-z]*{got}"
-        r".*\. Pass types.*initial_types.*write_bytes"
+        r".*\. Pass the types.*initial_types.*write_bytes"
     )
     with pytest.raises((TypeError, ValueError), match=message):
         to_onnx(network, wrong)

@@ -273,7 +273,7 @@ def test_every_ending_has_words():
         ({"n_iter_no_change": 1, "tol": 10.0, "learning_rate": "constant", "max_iter": 9},
          Ending.CONVERGED, "the last epoch"),
         ({"early_stopping": True, "n_iter_no_change": 1, "max_iter": 60, "refit": False},
-         Ending.CONVERGED, "epoch {best}, of the best validation score"),
+         Ending.CONVERGED, "epoch {best}, with the best validation score"),
     ],
 )  # fmt: skip
 def test_the_end(options, ended, kept, regression):
