@@ -96,7 +96,7 @@ class AttributionDisplay:
         target, baseline, n_steps, tol
             Passed to :func:`integrated_gradients`.
         max_features : int, default=10
-            The largest number of bars. The columns with the longest bars are shown.
+            The maximum number of bars. The columns with the longest bars are shown.
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
 
@@ -111,7 +111,7 @@ class AttributionDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         ValueError
             If X does not match the table that the estimator was fitted to, or if one of the
             other parameters is not valid.
@@ -149,7 +149,7 @@ class AttributionDisplay:
         values : list, default=None
             The values of the columns. Only for attributions of a single row.
         max_features : int, default=10
-            The largest number of bars. The columns with the longest bars are shown.
+            The maximum number of bars. The columns with the longest bars are shown.
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
 
@@ -188,7 +188,7 @@ class AttributionDisplay:
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
         max_features : int, default=10
-            The largest number of bars. The columns with the longest bars are shown.
+            The maximum number of bars. The columns with the longest bars are shown.
 
         Returns
         -------

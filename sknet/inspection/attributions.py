@@ -68,7 +68,7 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet, but a pipeline, for example.
+        If the estimator is not from sknet, but is a pipeline, for example.
 
     See Also
     --------
@@ -151,7 +151,7 @@ def integrated_gradients(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet, but a pipeline, for example.
+        If the estimator is not from sknet, but is a pipeline, for example.
 
     See Also
     --------

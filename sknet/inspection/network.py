@@ -39,7 +39,7 @@ def summary(estimator: BaseNN) -> Summary:
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet.
+        If the estimator is not from sknet.
     NotFittedError
         If the estimator is not fitted.
 
@@ -156,7 +156,7 @@ class LossCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         """
         fitted(estimator)
         display = cls(estimator.history_, best_iter=estimator.best_iter_)
@@ -302,7 +302,7 @@ class WeightsDisplay:
             A unit is dead if its output is the same for all these rows. Without X, a unit is
             dead if all its incoming or all its outgoing weights are zero.
         ax : matplotlib Axes or two of them, default=None
-            The axes to draw on; one is divided in two. By default, a new figure is made.
+            The axes to draw on; one is divided into two. By default, a new figure is made.
 
         Returns
         -------
@@ -315,7 +315,7 @@ class WeightsDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         ValueError
             If X does not match the table that the estimator was fitted to.
         """
@@ -334,7 +334,7 @@ class WeightsDisplay:
         weights : list of ndarray
             Weight matrices, one for each layer.
         ax : matplotlib Axes or two of them, default=None
-            The axes to draw on; one is divided in two. By default, a new figure is made.
+            The axes to draw on; one is divided into two. By default, a new figure is made.
 
         Returns
         -------
@@ -353,7 +353,7 @@ class WeightsDisplay:
         Parameters
         ----------
         ax : matplotlib Axes or two of them, default=None
-            The axes to draw on; one is divided in two. By default, a new figure is made.
+            The axes to draw on; one is divided into two. By default, a new figure is made.
 
         Returns
         -------

@@ -51,7 +51,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet.
+        If the estimator is not from sknet.
 
     Examples
     --------

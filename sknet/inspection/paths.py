@@ -58,7 +58,7 @@ class NestedRule:
             step = n_steps // n
             weights[::step] = level_weights(n, smooth=smooth)
             points = list(range(0, n_steps + 1, step))
-            # Every second point belongs to the level before, if there is one.
+            # Every second point belongs to the previous level, if there is one.
             self.new_points.append(points[1::2] if self.new_points else points)
 
 

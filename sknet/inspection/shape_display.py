@@ -95,9 +95,9 @@ class ShapeFunctionsDisplay:
         sample_weight, n_points, percentiles
             Passed to :func:`shape_functions`.
         max_features : int, default=12
-            The largest number of curves. The most important columns are shown.
+            The maximum number of curves. The most important columns are shown.
         max_surfaces : int, default=3
-            The largest number of heat maps. The most important pairs are shown.
+            The maximum number of heat maps. The most important pairs are shown.
         n_cols : int, default=3
             The number of panels side by side.
         ax : matplotlib Axes, default=None
@@ -114,7 +114,7 @@ class ShapeFunctionsDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         ValueError
             If the estimator was fitted without ``interaction_cst``, if X does not match the
             table that it was fitted to, if there are no functions of one or two columns, or if
@@ -156,9 +156,9 @@ class ShapeFunctionsDisplay:
         ax : matplotlib Axes, default=None
             Axes that are divided into the panels; by default, a new figure is made.
         max_features : int, default=12
-            The largest number of curves. The most important columns are shown.
+            The maximum number of curves. The most important columns are shown.
         max_surfaces : int, default=3
-            The largest number of heat maps. The most important pairs are shown.
+            The maximum number of heat maps. The most important pairs are shown.
         n_cols : int, default=3
             The number of panels side by side.
 

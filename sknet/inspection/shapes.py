@@ -161,7 +161,7 @@ def shape_functions(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet, but a pipeline, for example.
+        If the estimator is not from sknet, but is a pipeline, for example.
 
     See Also
     --------
