@@ -109,8 +109,8 @@ def integrated_gradients(
 
     The contribution of column i is (x_i - b_i) times the mean of the output's i-th partial
     derivative along the straight line from the baseline b to the row x. The contributions of
-    all columns add up to f(x) - f(b). The line is straight in the embedded table: scaled
-    numbers (with ``numeric_embedding``, their embeddings), indicators of missing values,
+    all columns add up to f(x) - f(b). The line is straight in the embedded table, which has
+    scaled numbers (with ``numeric_embedding``, their embeddings), indicators of missing values,
     one-hot columns, and vectors of embedded categories. The contribution of a column of X is
     the sum over all columns of the embedded table that come from it.
 

@@ -32,8 +32,8 @@ def summary(estimator: BaseNN) -> Summary:
         predictions mean, which constraints hold, which columns and rows the network was trained
         on, how training ended, and which version of sknet fitted the network. The table shows
         each layer's number of outputs, the number, memory and shapes of its parameters, and the
-        share of weights that are exactly zero. ``card.to_dict()`` returns the card as data. The
-        summary is also a sequence of the layers, and ``to_frame`` returns these as a pandas
+        fraction of weights that are exactly zero. ``card.to_dict()`` returns the card as data.
+        The summary is also a sequence of the layers, and ``to_frame`` returns these as a pandas
         data frame.
 
     Raises

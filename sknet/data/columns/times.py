@@ -19,8 +19,8 @@ from sknet.data.columns.column import Column, Feature, Floats, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
 
-#: A cycle is encoded if the training rows span at least this share of its length, and if their
-#: phases cover at least this share of the cycle.
+#: A cycle is encoded if the training dates span at least ``LEAST_SPAN`` of its length, and if
+#: their phases cover at least ``LEAST_VARIATION`` of it.
 LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
 #: The number of seconds of a day.
 DAY = 86_400.0
@@ -108,7 +108,7 @@ CYCLES: dict[str, Cycle] = {
     "month": Cycle(365.2425 / 12 * DAY, unit="M"),
     "year": Cycle(365.2425 * DAY, unit="Y"),
 }
-#: The largest number of phases of a date: the sine and the cosine of each cycle.
+#: The maximum number of phases of a date: the sine and the cosine of each cycle.
 MOST_PHASES = 2 * len(CYCLES)
 
 
@@ -215,7 +215,7 @@ class DateColumn(TimeColumn):
         Raises
         ------
         ValueError
-            If columns are not to be scaled.
+            If ``standardize`` is False.
         """
         if not found.encoder.standardize:
             raise ValueError(
