@@ -96,8 +96,8 @@ def _check_form(form: Form, known: Form, same_columns: bool) -> None:
     """
     if form[0] != known[0]:
         raise ValueError(
-            f"X is {form[0]}, but {known[0]} in the previous chunks. Use one of them for all "
-            "chunks: to_pandas() turns a polars DataFrame into a pandas DataFrame, and "
+            f"X is {form[0]}, but was {known[0]} in the previous chunks. Use one of them for "
+            "all chunks: to_pandas() turns a polars DataFrame into a pandas DataFrame, and "
             "to_numpy() turns either into an array."
         )
     for name, now, before in zip("Xy", form[1:], known[1:], strict=True):

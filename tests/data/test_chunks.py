@@ -134,7 +134,7 @@ def test_tables_of_several_libraries_are_refused(window):
             continue
         chunks = [*make_chunks(one, [4, 3]), *make_chunks(other, [3])]
         empty = tuple(part[:0] for part in chunks[2])
-        match = f"Chunk 3.*X is {kinds[other]}, but {kinds[one]} in the previous chunks.*to_"
+        match = f"Chunk 3.*X is {kinds[other]}, but was {kinds[one]} in the previous chunk.*to_"
         with pytest.raises(ValueError, match=match):
             list(shuffle_chunks([empty, *chunks], window=window))
         shuffled = shuffle_chunks([empty, *chunks[:2]], window=window)
