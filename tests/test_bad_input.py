@@ -866,7 +866,7 @@ def test_classes_that_are_new(multiclass, multilabel, forbid_training, method):
     new = np.where(y == "ash", "yew", y)
     assert_rejected(network, "y has labels that training lacks: .*yew", X, new, method=method)
     assert_rejected(labels, "y must have 3 columns", X, multilabel[1][:, :2], method=method)
-    match = "y must have one class a row, as in training"
+    match = "y must have one class per row, as in training"
     assert_rejected(network, match, X, multilabel[1], method=method)
 
 

@@ -87,8 +87,8 @@ def test_it_gives_the_rows_that_an_array_gives(array, rows, block_rows):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (N_ARRAY_ROWS, "Rows 103 to 103 were asked for, but there are 103"),
-        ([0, -N_ARRAY_ROWS - 1], "Rows -104 to 0 were asked for, but there are 103"),
+        (N_ARRAY_ROWS, "Rows 103 to 103 were requested, but there are 103"),
+        ([0, -N_ARRAY_ROWS - 1], "Rows -104 to 0 were requested, but there are 103"),
         ([True, False], r"mask of 103 truth values, got dtype bool and shape \(2,\)"),
         ([0.5], "dtype float64"),
         ([[0, 1]], r"shape \(1, 2\)"),

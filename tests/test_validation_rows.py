@@ -379,7 +379,7 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
             np.where(np.arange(N), 1.0, np.nan),
             "missing values, 1 of 120",
         ),
-        ({"validation_fraction": "last"}, np.arange(N) % 2, "follow one another if valid"),
+        ({"validation_fraction": "last"}, np.arange(N) % 2, "consecutive rows if valid"),
         (
             {"validation_fraction": "first"},
             None,

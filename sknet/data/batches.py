@@ -14,7 +14,7 @@ from sknet.data.joint import rows_with_targets
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.weights import in_own_units
 
-#: The number of elements of a block where a table is processed in blocks of rows or columns. It
+#: The number of elements of a block when a table is processed in blocks of rows or columns. It
 #: limits the memory that this takes.
 BLOCK_ELEMENTS = 2**19
 
@@ -47,27 +47,27 @@ def evenly_spaced(n_rows: int, n_wanted: int) -> NDArray[np.intp]:
 
 
 def start_of_part(number: int, n_parts: int, n_rows: int) -> int:
-    """Return where a part begins if rows are divided into parts whose sizes differ by one."""
+    """Return where a part begins if the sizes of the parts differ by at most one row."""
     return n_rows * number // n_parts
 
 
 def evenly_divided(n_rows: int, n_parts: int) -> Iterator[slice]:
-    """Yield consecutive parts of rows, whose sizes differ by one at most."""
+    """Yield consecutive parts of rows, whose sizes differ by at most one."""
     limits = (start_of_part(number, n_parts, n_rows) for number in range(n_parts + 1))
     return (slice(start, stop) for start, stop in pairwise(limits))
 
 
 def largest_part(n_rows: int, at_most: int) -> int:
-    """Return the size of the largest of as few equal parts as possible of at most some size."""
+    """Return the size of the largest part if rows are divided evenly into the fewest parts."""
     n_parts = -(-n_rows // at_most)
     return -(-n_rows // n_parts)
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """Return one batch with the rows of several, whose X are of one library.
+    """Return one batch with the rows of several batches, whose X are from one library.
 
-    Rows without weights among rows with weights have weights of one. If one X or y is sparse,
-    so is the result.
+    If only some batches have weights, the rows of the others get weights of one. If one X or y
+    is sparse, so is the result.
     """
     if len(batches) == 1:
         return batches[0]
@@ -100,7 +100,7 @@ class Dataset(NamedTuple):
     y : array of shape (n_chosen,) or (n_chosen, n_outputs), or None
         The targets of the chosen rows.
     sample_weight : ndarray of shape (n_chosen,) or (n_chosen, n_members), or None
-        The weights of the chosen rows, also for each member; None if all are one.
+        The weights of the chosen rows, or of each row for each member; None if all are one.
     rows : ndarray of shape (n_chosen,), or None
         The positions of the chosen rows in the table, increasing for ``RowBlocks``; None if
         all rows are chosen.
@@ -142,7 +142,7 @@ class Dataset(NamedTuple):
         return self.sample_weight is not None and self.sample_weight.ndim == 2
 
     def with_row_weights(self) -> "Dataset":
-        """Return the rows with one weight each, that for the members which have the row."""
+        """Return the rows with one weight each: that for the members that have the row."""
         if self.sample_weight is None or self.sample_weight.ndim == 1:
             return self
         return self._replace(sample_weight=self.sample_weight.max(axis=1))
@@ -160,7 +160,7 @@ class Dataset(NamedTuple):
         Raises
         ------
         ValueError
-            If no weight is positive; ``weight_name`` says what the weights are.
+            If no weight is positive; ``weight_name`` is their name in the message.
         """
         keep = np.asarray(self.sample_weight) > 0
         if not keep.any():
@@ -168,14 +168,14 @@ class Dataset(NamedTuple):
         return self if keep.all() else self.choose(keep)
 
     def with_targets(self, name: str) -> "Dataset":
-        """Return the rows that have at least one target; of one target, those are all rows.
+        """Return the rows that have at least one target; if y has only one, these are all rows.
 
         ``name`` is the name of y in messages.
 
         Raises
         ------
         ValueError
-            If no row has one.
+            If no row has a target.
         """
         if self.y.dtype.names is None:
             return self
@@ -185,19 +185,19 @@ class Dataset(NamedTuple):
         return self if keep.all() else self.choose(keep)
 
     def in_own_units(self, weight_name: str = "Sample weights") -> "Dataset":
-        """Return the rows of positive weight, with their weights in units of their own.
+        """Return the rows of positive weight, with their weights in their own unit.
 
         Raises
         ------
         ValueError
-            If there are weights, and none is positive; ``weight_name`` says what they are.
+            If there are weights, and none is positive; ``weight_name`` is their name.
         """
         if self.sample_weight is None:
             return self
         chosen = self.of_positive_weight(weight_name)
         weights, unit = in_own_units(np.asarray(chosen.sample_weight, np.float64))
         chosen = chosen._replace(sample_weight=weights, weight_unit=unit)
-        # A weight that is negligible beside the largest one may have become zero.
+        # A weight that is negligible compared with the largest one may have become zero.
         return chosen if weights is None else chosen.of_positive_weight(weight_name)
 
     def united(self, other: "Dataset") -> "Dataset":
@@ -218,7 +218,7 @@ class Dataset(NamedTuple):
     def sample(self, n_wanted: int) -> Batch:
         """Return at most ``n_wanted`` of the rows, evenly spaced.
 
-        Of a table that is read in blocks, they are rows that are in memory, if there are at
+        If the table is read in blocks, they are rows in memory, provided that there are at
         least half as many.
         """
         n_wanted = min(n_wanted, self.n_rows)
@@ -229,7 +229,7 @@ class Dataset(NamedTuple):
         return self.batch(evenly_spaced(self.n_rows, n_wanted))
 
     def kept_rows(self) -> Batch:
-        """Return those of the rows that ``RowBlocks`` keep in memory."""
+        """Return the rows that ``RowBlocks`` keeps in memory."""
         which = positions = self.X.kept
         if self.rows is not None:
             which = np.searchsorted(self.rows, positions)
@@ -262,7 +262,7 @@ def _are_indices(rows: Any) -> bool:
 
 
 def _gather(array: Any, rows: Any) -> Any:
-    """Return the given rows of an array, a sparse matrix or RowBlocks; None of None."""
+    """Return the given rows of an array, a sparse matrix or RowBlocks; None for None."""
     if array is None:
         return None
     # ndarray.take is several times faster than indexing, but it copies the whole of an array
@@ -281,14 +281,14 @@ class Batches:
     data : Dataset
         All rows; its y is a float array of shape (n_rows, n_outputs).
     batch_size : int
-        The largest number of rows of a batch. The rows of an epoch are divided evenly, since
-        a step on a rest of few rows would be mostly noise.
+        The maximum number of rows of a batch. The rows of an epoch are divided evenly, since a
+        step on a few remaining rows would be mostly noise.
     encode : callable or None
-        ``encode(X)`` turns rows into the input of the network. It is called for each batch,
-        so that X is never copied whole. None: the rows are encoded already.
+        ``encode(X)`` turns rows into the input of the network. It is called for each batch, so
+        that X is never copied whole. None if the rows are encoded already.
     rng : numpy Generator, optional
-        Shuffles the rows anew for each epoch; without it they keep their order. A table
-        that is read in blocks is shuffled window by window (see ``RowBlocks``).
+        Shuffles the rows anew for each epoch; without it, they keep their order. A table that
+        is read in blocks is shuffled window by window (see ``RowBlocks``).
     augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
     """
@@ -316,7 +316,7 @@ class Batches:
         return rows if self.encode is None else rows._replace(X=self.encode(rows.X))
 
     def without_columns(self) -> "Batches":
-        """Return the batches with y and weights only, for which no row of X is read."""
+        """Return the batches with only y and weights, so that no row of X is read."""
         no_columns = np.empty((self.data.X.shape[0], 0))
         return Batches(self.data._replace(X=no_columns), self.batch_size, None)
 
@@ -329,9 +329,10 @@ class Batches:
         return self._from_memory()
 
     def _by_windows(self, blocks: RowBlocks) -> Iterator[Batch]:
-        """Yield the batches of one window after another, each of which is read into memory."""
+        """Yield the batches window by window; each window is read into memory."""
         for numbers in blocks.windows(self.data.rows, self.batch_size, self.rng):
-            # No variable refers to a window when the next one is read: memory holds one.
+            # No variable refers to a window when the next one is read, so memory holds only
+            # one.
             yield from replace(self, data=Dataset(*self.data.batch(numbers)))
 
     def _from_memory(self) -> Iterator[Batch]:
@@ -349,8 +350,7 @@ def stack_rows(
 ) -> tuple[NDArray[Any], ...]:
     """Return arrays of ``n_rows`` rows, filled from blocks with some rows of each array.
 
-    Floating-point numbers become ``float_dtype``, and those beyond its range become its largest
-    or smallest number.
+    Floating-point numbers become ``float_dtype``, and are cut to its range.
     """
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
@@ -367,7 +367,7 @@ def stack_rows(
 
 
 def in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """Return numbers of which those beyond the range of a smaller dtype are its limits."""
+    """Return numbers, cut to the range of a dtype if that is smaller than their own."""
     dtype = np.dtype(dtype)
     if part.dtype.itemsize <= dtype.itemsize:
         return part

@@ -26,9 +26,9 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
         column.
     """
     if isinstance(wanted, str):
-        # The columns of an array have no dtypes of their own that tell of categories.
+        # The columns of an array have no dtypes of their own that could mark categories.
         return np.array([], np.intp) if X.names is None else X.object_columns
-    # A list of plain values, whatever library the sequence is of.
+    # Plain values, whatever library the sequence comes from.
     wanted = () if wanted is None else wanted
     wanted = np.array(wanted.tolist() if hasattr(wanted, "tolist") else list(wanted))
     n_features = X.shape[1]
@@ -67,7 +67,7 @@ def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np
     return np.array([known[name] for name in wanted], np.intp)
 
 
-#: The largest number of unknown names that a message shows.
+#: The maximum number of unknown names that a message shows.
 MOST_NAMES = 5
 
 
@@ -139,14 +139,15 @@ def _is_sign(value: Any) -> bool:
 def interaction_groups(wanted: Any, n_columns: int) -> tuple[tuple[int, ...], ...] | None:
     """Return the groups of columns that the parameter ``interaction_cst`` allows to interact.
 
-    With "pairwise", of which all pairs are allowed, each column is a group of its own, as with
-    "no_interactions". The columns that a list leaves out form one further group. None stands
-    for no groups.
+    With "no_interactions" and "pairwise", each column is its own group, and "pairwise" allows
+    all pairs of groups. The columns that a list leaves out form one further group. With None,
+    there are no groups.
 
     Raises
     ------
     ValueError
-        If the groups are empty, or if they have entries that are not the position of a column.
+        If there are no groups, or if one is empty or has an entry that is not the position of a
+        column.
     """
     if wanted is None:
         return None

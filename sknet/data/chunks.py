@@ -1,6 +1,6 @@
 """Tables that come in chunks of rows: checks, a random sample, shuffling and mini-batches.
 
-A chunk is a ``Batch`` in the form of the user, whose X may be a frame.
+A chunk is a ``Batch`` as the user passes it, whose X may be a frame.
 """
 
 import math
@@ -17,7 +17,7 @@ from sknet.data.batches import Batch, evenly_divided, evenly_spaced, join, large
 from sknet.data.kinds import LABELS, as_array, as_numbers, naming
 
 Checked = TypeVar("Checked")
-#: Of what kind X of a chunk is, and which columns X and y have, for messages.
+#: What a chunk's X is, and the columns of its X and y, for messages.
 Form = tuple[str, str, str]
 
 
@@ -45,7 +45,7 @@ def as_chunk(parts: Any) -> Batch:
     shapes = [tuple(part.shape) for part in chunk if part is not None]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(
-            "X, y and sample_weight must be arrays with equally many rows, got the "
+            "X, y and sample_weight must be arrays with the same number of rows, got the "
             f"shapes {', '.join(map(str, shapes))}."
         )
     weight = chunk.sample_weight
@@ -62,9 +62,9 @@ def checked(
     Raises
     ------
     TypeError, ValueError
-        If ``as_chunk`` or ``check`` raises it, if X is a frame of another library than before,
-        or an array among frames, or if X or y have other columns than before although
-        ``same_columns`` is True; the message gives the number of the chunk.
+        If ``as_chunk`` or ``check`` raises it, if X changes between arrays and frames or
+        between libraries, or if the columns of X or y change although ``same_columns`` is True.
+        The message gives the number of the chunk.
     """
     known = None
     for i, parts in enumerate(chunks):
@@ -79,30 +79,30 @@ def checked(
 
 
 def _form(chunk: Batch) -> Form:
-    """Return of what kind X is and which columns X and y have."""
+    """Return what X is, and the columns of X and y."""
     table = frames.wrapped(chunk.X)
     of_X, of_y = (f"rows of shape {part.shape[1:]}" for part in (chunk.X, chunk.y))
     return table.kind, of_X if table.names is None else f"the columns {table.names}", of_y
 
 
 def _check_form(form: Form, known: Form, same_columns: bool) -> None:
-    """Check that a chunk has the form of the chunks before.
+    """Check that a chunk has the form of the previous chunks.
 
     Raises
     ------
     ValueError
-        If it is a frame of another library, if only one of them is a frame, or if X or y must
-        have the ``same_columns`` and do not.
+        If X is a frame of another library, if only one X is a frame, or if ``same_columns`` is
+        True and the columns of X or y differ.
     """
     if form[0] != known[0]:
         raise ValueError(
-            f"X is {form[0]}, but X of the chunks before is {known[0]}. Give X of all chunks "
-            "as one of them: to_pandas() turns a polars DataFrame into one of pandas, and "
+            f"X is {form[0]}, but was {known[0]} in the previous chunks. Use one of them for "
+            "all chunks: to_pandas() turns a polars DataFrame into a pandas DataFrame, and "
             "to_numpy() turns either into an array."
         )
     for name, now, before in zip("Xy", form[1:], known[1:], strict=True):
         if same_columns and now != before:
-            raise ValueError(f"{name} has {now}, but {before} in the chunks before.")
+            raise ValueError(f"{name} has {now}, but {before} in the previous chunks.")
 
 
 def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
@@ -122,13 +122,13 @@ def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
     if found != expected:
         raise ValueError(
             f"The chunks had {expected} rows of positive weight in the first pass and "
-            f"{found if found < expected else 'more'} in a later one. Each pass must bring the "
+            f"{found if found < expected else 'more'} in a later one. Each pass must yield the "
             "same rows in the same order."
         )
 
 
 def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Yield as many chunks, with the rows of ``window`` neighbouring chunks shuffled together.
+    """Yield as many chunks, with the rows of ``window`` adjacent chunks shuffled together.
 
     Memory holds ``window`` chunks and a joined copy of them.
     """
@@ -138,20 +138,20 @@ def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> 
 
 
 def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
-    """Yield the shuffled rows of all chunks, in as many chunks; empty the list."""
+    """Yield the shuffled rows of all chunks in as many chunks, and empty the list."""
     together = join(chunks)
     parts = np.array_split(rng.permutation(together.n_rows), len(chunks))
-    # The chunks and the joined copy are in memory together no longer than needed.
+    # Memory holds the chunks together with the joined copy no longer than needed.
     chunks.clear()
     for rows in parts:
         yield take(together, rows)
 
 
 class KeyedSample:
-    """A random sample of the rows of chunks: those with the smallest of random keys.
+    """A random sample of the rows of chunks: those with the smallest random keys.
 
-    Each pass over the chunks draws the same keys, so a later pass tells by the key of a row
-    whether it was sampled, and no positions are kept.
+    Each pass over the chunks draws the same keys. The key of a row tells a later pass whether
+    the row was sampled, so no positions are kept.
 
     Parameters
     ----------
@@ -183,7 +183,7 @@ class KeyedSample:
             self._limit = self._keys[0][-1]
 
     def first(self, count: int) -> tuple[Batch, Batch, float]:
-        """Return the rows of the ``count`` smallest keys, the other kept rows, and a limit.
+        """Return the rows with the ``count`` smallest keys, the other kept rows, and a limit.
 
         The keys of the first rows are at most the limit; all other keys are larger.
         """
@@ -198,30 +198,30 @@ class KeyedSample:
 class ChunkBatches:
     """The rows of chunks, batch by batch; each iteration is one epoch.
 
-    The first iteration may be the rest of an epoch that was interrupted. Its chunks are read
-    from the first one on, but the rows of batches that are done are not encoded again.
+    The first iteration may be the rest of an interrupted epoch. It reads all chunks again, but
+    does not encode the rows of completed batches again.
 
     Parameters
     ----------
     open_chunks : callable
         ``open_chunks()`` returns an iterator over the chunks of an epoch.
     n_rows : int
-        The number of rows of an epoch, which the chunks have together.
+        The number of rows of an epoch, which is that of all chunks together.
     batch_size : int
-        The largest number of rows of a batch. The rows of an epoch are divided evenly, so that
+        The maximum number of rows of a batch. The rows of an epoch are divided evenly, so that
         the sizes of the batches do not depend on those of the chunks.
     encode : callable
-        ``encode(chunk)`` returns a ``Batch`` of the input of the network.
+        ``encode(chunk)`` returns a ``Batch`` with the input of the network.
     drawn : Batch
-        Some of the checked rows, which :meth:`sample` takes from.
+        Some of the checked rows, from which :meth:`sample` takes rows.
     augment : callable, optional
         ``augment(batch)`` changes each encoded batch.
     n_done : int, default=0
-        The number of batches of the first epoch that are done.
+        The number of completed batches of the first epoch.
     tell : callable, optional
-        ``tell(n_rows)`` is called with the number of rows of the epoch that are done or passed
-        over: before a batch is made, when the step on the batch before it is over, and for
-        each chunk whose rows are all done.
+        ``tell(n_rows)`` is called with the number of rows of the epoch that are done or
+        skipped. The calls come before each batch is made, when the step on the previous batch
+        is over, and for each chunk whose rows are all done.
     """
 
     open_chunks: Callable[[], Iterable[Batch]]

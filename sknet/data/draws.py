@@ -1,4 +1,4 @@
-"""What is drawn at random: a sample of rows, rows to validate with, and changes of batches."""
+"""What is drawn at random: samples of rows, validation rows, and changes to batches."""
 
 import math
 import warnings
@@ -14,27 +14,27 @@ from sknet.data.batches import Batch, Dataset
 
 Labels = NDArray[Any] | None
 
-#: Rows from which quantiles are estimated; of larger tables, this many drawn at random.
+#: The number of rows from which quantiles are estimated; larger tables are sampled at random.
 QUANTILE_ROWS = 100_000
-#: Most bytes of the sampled rows where they must be copied: from a table that is read in
-#: blocks, or that lies on a cluster.
+#: The maximum size, in bytes, of a sample that must be copied: from a table that is read in
+#: blocks, or that is on a cluster.
 SAMPLE_BYTES = 2**27
-#: The largest number of rows of a stratified split, which makes a Python object of each row. A
+#: The maximum number of rows of a stratified split, which makes a Python object of each row. A
 #: random split of more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
-#: The number of random ways to deal out groups among which the most even one is chosen.
+#: The number of times that groups are dealt out at random; the most even deal is chosen.
 DEALS = 20
 
 
 def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """Return the increasing numbers of ``n_wanted`` random rows, or of all rows if fewer."""
+    """Return the increasing positions of ``n_wanted`` random rows, or of all if fewer exist."""
     if n_rows <= n_wanted:
         return np.arange(n_rows)
     return np.sort(rng.choice(n_rows, n_wanted, replace=False))
 
 
 def same_rows(data: Dataset, n_wanted: int) -> Dataset:
-    """Return at most so many of the rows, which are the same in each call."""
+    """Return at most ``n_wanted`` of the rows, which are the same in each call."""
     if data.n_rows <= n_wanted:
         return data
     # Evenly spaced rows of an ordered table might lack most of the levels.
@@ -42,7 +42,7 @@ def same_rows(data: Dataset, n_wanted: int) -> Dataset:
 
 
 def most_copied_rows(row_bytes: float) -> int:
-    """Return the most rows of so many bytes that a sample which is a copy may have."""
+    """Return the maximum number of rows of a copied sample, given the bytes of a row."""
     return min(QUANTILE_ROWS, max(1, int(SAMPLE_BYTES / max(1, row_bytes))))
 
 
@@ -59,7 +59,7 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of "
             f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
-            "least one, and rows that are left to train on. Increase validation_fraction, give "
+            "least one, and must leave rows to train on. Increase validation_fraction, give "
             "more rows, or pass X_val and y_val to fit."
         )
     return n_validation
@@ -101,7 +101,7 @@ def split_rows(
         labels = None
     stratified = labels is not None and n_rows <= STRATIFIED_ROWS
     splitter = StratifiedShuffleSplit if stratified else ShuffleSplit
-    # The same split as train_test_split makes, which would copy the rows.
+    # train_test_split would make the same split, but would copy the rows.
     rows = np.broadcast_to(0.0, n_rows)
     return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
@@ -109,10 +109,10 @@ def split_rows(
 def deal_rows(
     n_rows: int, n_parts: int, labels: NDArray[Any] | None, seed: int
 ) -> NDArray[np.intp]:
-    """Return the number of the part of each row, if rows are divided into equal parts.
+    """Divide rows into equal parts, and return the number of the part of each row.
 
     The shuffled rows are dealt out like cards, one class after another, so that the numbers of
-    rows of a class in two parts differ by one at most.
+    rows of a class in any two parts differ by at most one.
     """
     order = np.random.default_rng(seed).permutation(n_rows)
     if labels is not None:
@@ -126,10 +126,10 @@ def deal_rows(
 def deal_groups(
     groups: NDArray[np.intp], shares: NDArray[np.float64], labels: Labels, seed: int
 ) -> NDArray[np.intp]:
-    """Return the number of the part of each row, if whole groups are divided into parts.
+    """Divide whole groups into parts, and return the number of the part of each row.
 
-    The shuffled groups are dealt out ``DEALS`` times. The result is the one in which the parts
-    come nearest to their shares of the rows of each class.
+    The shuffled groups are dealt out ``DEALS`` times. The result is the deal in which the parts
+    come closest to their shares of the rows of each class.
 
     Parameters
     ----------
@@ -161,11 +161,11 @@ def deal_groups(
 def cross_fitted(
     data: Dataset, n_members: int, n_parts: int, labels: NDArray[Any] | None, seed: int
 ) -> tuple[Dataset, Dataset]:
-    """Return all rows, with weights to train with, and rows with weights to validate with.
+    """Return all rows with training weights, and held-out rows with validation weights.
 
-    The rows, or whole groups, are divided into parts, of which each member has one. Each row
-    has a weight for each member: a member is trained on the rows of all other parts, and judged
-    by those of its own. So no row is judged by a prediction that was trained on it.
+    The rows, or whole groups, are divided into parts, and each member has one of them. Each row
+    has a weight for each member: a member is trained on the rows of all other parts, and scored
+    on those of its own part. So no member is scored on a row that it was trained on.
 
     Parameters
     ----------
@@ -178,7 +178,8 @@ def cross_fitted(
     """
     if data.groups is None:
         parts = deal_rows(data.n_rows, n_parts, labels, seed)
-        # The few rows of a class are in consecutive parts, so those of the members are spread.
+        # The rows of a rare class are in consecutive parts, so the members' parts are spread
+        # out.
         of_members = np.arange(n_members) * n_parts // n_members
     else:
         of_members = np.arange(n_members)
@@ -194,7 +195,7 @@ def cross_fitted(
 
 
 def _can_stratify(labels: NDArray[Any], n_validation: int) -> bool:
-    """Whether each class has two rows, and each part of the split has room for all classes."""
+    """Whether each class has two rows, and each side of the split has room for all classes."""
     counts = np.unique(labels, return_counts=True)[1]
     smaller_part = min(n_validation, labels.shape[0] - n_validation)
     return bool(counts.min() >= 2 and counts.size <= smaller_part)
@@ -202,22 +203,22 @@ def _can_stratify(labels: NDArray[Any], n_validation: int) -> bool:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Random changes of encoded mini-batches.
+    """Random changes to encoded mini-batches.
 
-    Mixup replaces each row by lambda row + (1 - lambda) partner, where the partner is a random
-    row of the batch and lambda is drawn from Beta(a, a); targets and weights are mixed
-    likewise. Level numbers cannot be mixed: with probability lambda the row keeps its own, else
-    it takes the level number of the partner. Zhang, Cisse, Dauphin and Lopez-Paz,
+    Mixup replaces each row with lambda row + (1 - lambda) partner, where the partner is a
+    random row of the batch and lambda is drawn from Beta(a, a); targets and weights are mixed
+    likewise. Level numbers cannot be mixed: with probability lambda, a row keeps its own, and
+    otherwise it takes the level number of its partner. Zhang, Cisse, Dauphin and Lopez-Paz,
     "mixup: Beyond Empirical Risk Minimization" (2018). In cross-fitting, both rows are held out
-    of the same member, or both of none.
+    of the same member, or neither is held out.
 
     Parameters
     ----------
     input_noise : float
         The standard deviation of normal noise on the numeric columns; in sparse rows, on the
-        stored numbers. 0: no noise.
+        stored numbers. 0 means no noise.
     mixup : float
-        The parameter a of the Beta distribution. 0: no mixup.
+        The parameter a of the Beta distribution. 0 means no mixup.
     n_numeric : int
         The number of numeric columns, which come first.
     n_plain : int
@@ -267,8 +268,8 @@ class Augmentation:
     ) -> NDArray[np.intp]:
         """Return the position of the random partner of each row.
 
-        In cross-fitting, a row and its partner are held out of the same member. Otherwise a
-        member would learn from the targets that it is judged by.
+        In cross-fitting, a row and its partner are held out of the same member. Otherwise, a
+        member would learn from the targets that it is scored on.
         """
         order = self.rng.permutation(n_rows)
         if sample_weight is None or sample_weight.ndim == 1:
@@ -283,21 +284,21 @@ class Augmentation:
 
 @dataclass(frozen=True)
 class Corruption:
-    """Random cells of encoded mini-batches that become those of other rows of the batch.
+    """Replaces random cells of encoded mini-batches with those of other rows of the batch.
 
     All encoded columns of a cell change together. Only changed cells remain targets: the others
     become NaN, which is not scored. Values of other rows keep the distribution of each column:
-    Bahri, Jiang, Tay and Metzler, "SCARF" (2022), section 3. To predict the original values is
+    Bahri, Jiang, Tay and Metzler, "SCARF" (2022), section 3. Predicting the original values is
     the second pretext task of Yoon, Zhang, Jordon and van der Schaar, "VIME" (2020), section 4.
 
     Parameters
     ----------
     share : float
-        The probability of each cell to be changed.
+        The probability that a cell is changed.
     sources : ndarray of int of shape (n_encoded,)
         The column of the table that each encoded column comes from.
     of_targets : ndarray of int of shape (n_targets,)
-        The column of the table that each target is.
+        The column of the table that each target holds.
     rng : numpy Generator
         Draws everything.
     """

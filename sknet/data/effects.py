@@ -1,6 +1,6 @@
 """How much the levels of a column tell about y: the variances within levels and between them.
 
-Their ratio is the strength of the penalty of the effects of a category's levels.
+Their ratio is the strength of the penalty on the effects of a category's levels.
 """
 
 from typing import Any
@@ -13,23 +13,24 @@ from sknet.data.draws import draw_rows
 
 Floats = NDArray[np.floating]
 
-#: The largest number of rows that a prior is worth: levels that tell nothing about y by
-#: themselves may do so together with other columns.
+#: The maximum number of rows that a prior is worth: levels that tell nothing about y by
+#: themselves may tell something together with other columns.
 MOST_PRIOR_ROWS = 100.0
 
-#: The largest number of numbers of y that the effects are estimated from. It limits the memory
+#: The maximum number of entries of y that the effects are estimated from. It limits the memory
 #: and the time that many outputs take.
 MOST_NUMBERS = 2**23
 
-#: The variance of slopes counts if it is so many of the standard deviations that it has by
-#: chance. There are many columns, and y may vary more within some levels than within others.
+#: The variance of slopes counts only above this many of the standard deviations that it has by
+#: chance. The limit is high, since there are many columns, and y may vary more within some
+#: levels than within others.
 LEAST_SLOPE_DEVIATIONS = 10
 
-#: The largest number of products of y with other numbers that variances are estimated from.
+#: The maximum number of products of y with other numbers that variances are estimated from.
 MOST_PRODUCTS = 2**22
 
-#: A number whose standard deviation within a level is such a part of that of all rows, or less,
-#: does not vary there but for rounding.
+#: If the standard deviation of a number within a level is at most this fraction of that of all
+#: rows, the number varies there only by rounding.
 NEGLIGIBLE = 1e-6
 
 
@@ -55,7 +56,7 @@ class RowsByLevel:
         self.weights = weights
         found, self._of_row = np.unique(levels, return_inverse=True)
         n_rows = levels.size
-        # Its product with columns has their weighted sums within the levels.
+        # Its product with columns is their weighted sums within the levels.
         self._summing_matrix = sparse.csc_array(
             (weights, self._of_row, np.arange(n_rows + 1)), shape=(found.size, n_rows)
         )
@@ -67,7 +68,7 @@ class RowsByLevel:
         return values - self.means(values)[self._of_row]
 
     def standardized(self, values: Floats) -> Floats:
-        """Return these deviations over the standard deviations, 0 for what hardly varies."""
+        """Return the deviations within levels over their standard deviations, or 0 if tiny."""
         of_all = np.square(values - np.average(values, axis=0, weights=self.weights))
         negligible = NEGLIGIBLE**2 * np.average(of_all, axis=0, weights=self.weights)
         values = self.centred(values)
@@ -78,14 +79,14 @@ class RowsByLevel:
     def variances(self, values: Floats) -> tuple[Floats, Floats, Floats]:
         """Return the variances of columns within levels, and of the effects of the levels.
 
-        The third result is the standard deviation of the estimate of the latter if there is no
+        The third result is the standard deviation that the second one has if there is no
         effect.
         """
         values = values - np.average(values, axis=0, weights=self.weights)
         n_others = self.sizes.size - 1
         usual_size = (self.n_rows - np.square(self.sizes).sum() / self.n_rows) / n_others
         of_means = self.sizes @ np.square(self.means(values))
-        # Rounding may make the difference of nearly equal sums less than zero.
+        # Rounding may make the difference of nearly equal sums negative.
         rest = np.maximum(self.weights @ np.square(values) - of_means, 0)
         within = rest / (self.n_rows - self.sizes.size)
         between = (of_means / n_others - within) / usual_size
@@ -107,7 +108,7 @@ class RowsByLevel:
 
 
 def without_gaps(Y: Floats) -> Floats:
-    """Return targets in which the mean of a column stands for those that rows lack."""
+    """Return targets in which the mean of a column replaces missing ones."""
     gaps = np.isnan(Y)
     if not gaps.any():
         return Y
@@ -116,7 +117,7 @@ def without_gaps(Y: Floats) -> Floats:
 
 
 def some_rows(n_rows: int, n_products: int) -> NDArray[np.intp]:
-    """Return rows with at most ``MOST_PRODUCTS`` products, given their number in each."""
+    """Return rows with at most ``MOST_PRODUCTS`` products, given the number in each row."""
     n_wanted = max(1, MOST_PRODUCTS // max(1, n_products))
     # Evenly spaced rows of an ordered table might lack most of the levels.
     return draw_rows(n_rows, n_wanted, np.random.default_rng(0))
@@ -131,28 +132,28 @@ def prior_rows(
     numbers: Floats | None = None,
     rows: NDArray[np.intp] | slice = slice(None),
 ) -> float:
-    """Return how many rows the prior of the effect of a level is worth.
+    """Return how many rows the prior on the effect of a level is worth.
 
     The effects of the levels on y are taken as draws from a normal distribution with variance
     t^2 around zero, and y varies with variance s^2 within a level. The best estimate of an
     effect from c rows is then c / (c + s^2 / t^2) times the mean difference of these rows: the
-    prior is worth s^2 / t^2 rows. Both variances are estimated from an analysis of variance
-    (Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6), as the mean
-    squares within levels, and between levels less within, which are added over the outputs.
+    prior is worth s^2 / t^2 rows. Both variances are estimated by an analysis of variance
+    (Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6), from the mean
+    squares within levels and between levels. Each is summed over the outputs.
 
-    A level can also change how y depends on another column. With ``numbers``, t^2 is the
-    variance of the slopes of y by the number, divided by its standard deviation, for which it
-    is largest, if that is larger than the variance of the effects and no chance.
+    A level can also change how y depends on another column. With ``numbers``, the variance of
+    the slopes of y is also estimated for each number, in units of its standard deviation. The
+    largest of these variances replaces t^2 if it is larger and is not due to chance.
 
-    For labels, a row tells less of an effect on the logit by the factor p (1 - p), which is the
-    second derivative of the log loss, and which is estimated by s^2 as well.
+    For labels, a row tells less about an effect on the logit, by the factor p (1 - p). This is
+    the second derivative of the log loss, and s^2 is also its estimate.
 
     Parameters
     ----------
     levels : ndarray of int of shape (n_rows,)
         The number of the level of each row, from 0 on.
     Y : ndarray of shape (n_rows, n_outputs)
-        The target as the loss gets it: standardised numbers, or indicators of classes.
+        The target as the loss gets it: standardized numbers, or indicators of classes.
     counts : ndarray of shape (n_rows,), optional
         How often each row counts; None stands for once each.
     labels : bool
@@ -160,7 +161,7 @@ def prior_rows(
     numbers : ndarray of shape (n_some_rows, n_numbers), optional
         Other columns of some of the rows, without missing numbers.
     rows : ndarray of int of shape (n_some_rows,) or slice, default=slice(None)
-        Which rows these are.
+        The positions of these rows.
 
     Returns
     -------
@@ -181,7 +182,7 @@ def prior_rows(
 
 
 def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> float:
-    """Return the largest variance of the slopes of y by a number; 0 if it may be chance.
+    """Return the largest variance of the slopes of y for a number; 0 if it may be chance.
 
     Within a level, the slope is the mean product of the deviations of y and of the number from
     their means there, if the number has a variance of one there.

@@ -23,9 +23,9 @@ from sknet.data.weights import repetitions
 
 Kind = TypeVar("Kind", bound=Feature)
 
-#: The smallest distance of the edges of bins.
+#: The smallest distance between the edges of a bin.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
-#: The largest number of rows, and of numbers in them, from which components are found.
+#: The maximum number of rows, and of numbers in them, from which components are found.
 COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 
 
@@ -40,9 +40,9 @@ class TableEncoder:
 
     A numeric column in which training had missing values gets an indicator column as well. With
     ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.single_values`), and
-    the scale is that of the other values, so that a zero that most rows have does not decide
-    about it. A number that is a code (see the same module) becomes a category as well, whose
-    levels are its values.
+    the scale is that of the other values, so that a zero in most rows does not determine it. A
+    number that is a code (see the same module) becomes a category as well, whose levels are its
+    values.
 
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
@@ -52,16 +52,16 @@ class TableEncoder:
     standardize : bool
         Whether to scale numeric columns.
     n_bins : int, default=0
-        The number of bins of equal share to find for each numeric column; 0 for none.
+        The number of bins with equal shares of the rows for each numeric column; 0 for none.
     marks_heavy : bool, default=False
         Whether heavy values get an indicator. Those of sparse columns never do.
     n_components : int, default=0
-        The largest number of principal components to find; 0 for none.
+        The maximum number of principal components; 0 for none.
     ordered : tuple of int, default=()
         The positions of the numeric columns whose order must be kept exactly, because the
-        predictions are monotone in them. Their heavy values have no indicators.
+        predictions are monotonic in them. Their heavy values have no indicators.
     keep_rare : bool, default=False
-        Whether a level that occurs once, or not yet, gets a place of its own.
+        Whether a level that occurs once, or has not occurred yet, gets its own place.
 
     Attributes
     ----------
@@ -96,18 +96,18 @@ class TableEncoder:
         Raises
         ------
         ValueError
-            If the survey has no sample of rows, or if it has dates, but they are not to be
-            scaled.
+            If the survey has no sample of rows, or if it has dates although ``standardize`` is
+            False.
         """
         sample = survey.sample
         if sample is None:
             raise ValueError("The survey has no sample to estimate quantiles from.")
         self.n_columns_: int = survey.n_features
         found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample)]
-        # Within a region they stay in the order in which they were found.
+        # Within a region, they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
         never = {i for i, one in survey.reader.places_.items() if not one.may_be_code}
-        # A prediction that only rises or only falls cannot leap from value to value.
+        # A prediction that only rises or only falls cannot jump from value to value.
         self._may_be_codes = sorted({*range(self.n_read_)} - never - {*self.ordered})
         self.components_: Components | None = None
         if not survey.sparse:
@@ -168,7 +168,7 @@ class TableEncoder:
         Parameters
         ----------
         sample : Dataset
-            Some training rows, with weights in own units.
+            Some training rows, with weights in their own unit.
         Y : ndarray of shape (n_rows, n_outputs)
             Their targets as the loss gets them.
         labels : bool
@@ -179,8 +179,8 @@ class TableEncoder:
         if finds_codes:
             codes = find_codes(sample, self._may_be_codes, Y, self.keep_rare)
             self.features_ = (*self.features_, *codes)
-        # After the codes, whose values are levels, too. A fit without a penalty of levels needs
-        # the effects as well: a later fit that continues it may have one.
+        # After the codes are found, whose values are also levels. A fit without a penalty on
+        # levels needs the effects, too: a later fit that continues it may have one.
         if self.embedded_:
             self._learn_effects(sample, Y, labels)
 
@@ -197,7 +197,7 @@ class TableEncoder:
             feature.prior_rows = counted * rows_per_count
 
     def with_late_scales(self, data: Dataset) -> Self:
-        """Return the encoder with scales for columns whose training rows told none."""
+        """Return the encoder with scales for columns that had none in training."""
         numbers = self.numbers_.with_late_scales(data)
         if numbers is self.numbers_:
             return self
@@ -205,7 +205,7 @@ class TableEncoder:
         after.features_ = (numbers, *self.features_[1:])
         return after
 
-    # The features are walked over.
+    # The features are used.
 
     def of_kind(self, kind: type[Kind]) -> list[Kind]:
         """Return the features of a class and its subclasses."""
@@ -218,7 +218,7 @@ class TableEncoder:
 
     @property
     def n_read_(self) -> int:
-        """The number of numeric columns of rows that were read, which have no phases yet."""
+        """The number of numeric columns that are read, before there are phases."""
         return self.numbers_.width
 
     @property
@@ -243,12 +243,12 @@ class TableEncoder:
 
     @property
     def keeps_sparse(self) -> bool:
-        """Whether encoded sparse rows are sparse, which they are if training rows were."""
+        """Whether encoded sparse rows stay sparse, as they do if training rows were sparse."""
         return self.numbers_.center is None
 
     @property
     def embedded_(self) -> list[Levels]:
-        """The categories that become a column of level numbers, the codes last."""
+        """The categories that become a column of level numbers; codes come last."""
         return [one for one in self.of_kind(Levels) if one.embedded]
 
     @property
@@ -306,10 +306,10 @@ class TableEncoder:
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
     """Return the edges of bins, given increasing quantiles.
 
-    An edge that is closer than a thousandth of the range to the one before it is left out. So
-    is an edge whose distance is denormal in float32, in which the network may divide by it.
-    Quantiles that are one number get bins of equal width around it, for the numbers of a later
-    call: fewer, if the number is so large that its edges would be one number.
+    An edge is left out if its distance from the previous one is at most a thousandth of the
+    range, or is subnormal in float32, in which the network may divide by it. If all quantiles
+    are one number, bins of equal width are placed around it, for the numbers of a later call.
+    There are fewer bins if the number is so large that some edges would be equal.
     """
     nearest = max(1e-3 * (found[-1] - found[0]), SMALLEST_WIDTH)
     kept = [found[0]]
@@ -324,13 +324,13 @@ def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
 class ColumnsTarget:
     """The columns of a table as a target: encoded numbers, then the places of levels.
 
-    Missing values are NaN. No level of a training row is without a place.
+    Missing values are NaN. Each level of a training row has a place.
 
     Parameters
     ----------
     encoder : TableEncoder
     corruption : float
-        The probability of each cell to be changed in training.
+        The probability that a cell is changed in training.
     """
 
     def __init__(self, encoder: TableEncoder, corruption: float) -> None:
@@ -344,7 +344,7 @@ class ColumnsTarget:
         self.corruption = corruption
 
     def transform(self, X: NDArray[np.floating], dtype: DTypeLike) -> NDArray[Any]:
-        """Return the columns of rows as they were read."""
+        """Return the target columns of rows, given the rows as they were read."""
         numbers = [one.encode(X, dtype) for one in self._numbers]
         places = [one.places(X[:, one.column])[:, np.newaxis] for one in self._levels]
         Y = np.hstack([*numbers, *places], dtype=dtype, casting="unsafe")

@@ -14,11 +14,11 @@ from sknet.data import frames
 from sknet.data.columns.categories import warn_of_rare_levels
 from sknet.data.texts import formats_of
 
-#: The largest number of levels of a category. A column with more is an identifier or free text.
+#: The maximum number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
-#: The number of first rows that decide whether a column of a CSV holds numbers or text.
+#: The number of first rows that decide whether a column of a CSV file holds numbers or text.
 HEAD_ROWS = 10_000
-#: Arguments of ``pandas.read_csv`` that ``read_chunks`` sets by itself.
+#: Arguments of ``pandas.read_csv`` that ``read_chunks`` sets itself.
 RESERVED_OPTIONS = {
     "chunksize", "dtype", "filepath_or_buffer", "index_col", "iterator", "nrows", "usecols",
 }  # fmt: skip
@@ -68,8 +68,8 @@ class FileChunks:
         twice = sorted({str(name) for name in wanted if wanted.count(name) > 1})
         if twice or not self.columns:
             raise ValueError(
-                f"columns, target and sample_weight must name different columns, and at least "
-                f"one of features; got columns={self.columns}, and {self._extra}."
+                f"columns, target and sample_weight must name different columns, and columns "
+                f"must not be empty; got columns={self.columns}, and {self._extra}."
             )
         for file in self._files:
             missing = [name for name in wanted if name not in file.columns]
@@ -86,7 +86,7 @@ class FileChunks:
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
         table = frames.wrapped(head)
         times = {known[i] for i in table.time_columns}
-        # Text that is numbers or dates is read by the estimator.
+        # The estimator reads text that is numbers or dates.
         free = {known[i] for i in table.text_columns} - given.keys() - {self.target}
         as_text = {n for n in free if len(formats_of(head[n].dropna().unique().tolist())) == 1}
         self._as_is = times.difference(of_text) | as_text
@@ -101,7 +101,7 @@ class FileChunks:
         found, n_rows = self._find_levels([name for name in features if name not in levels])
         for name, its_levels in found.items():
             kind = head[name].dtype
-            # A Parquet file may have a dtype of categories, which is a choice of the user.
+            # A categorical dtype of a Parquet file is the user's choice.
             if name not in given and getattr(kind, "categories", None) is None:
                 where = f"Column {name!r} of {self._files[0].path}"
                 warn_of_rare_levels(where, kind, its_levels, n_rows)
@@ -125,7 +125,7 @@ class FileChunks:
                 if len(found) > MOST_LEVELS:
                     raise ValueError(
                         f"Column {name!r} of {self._files[0].path} has more than {MOST_LEVELS} "
-                        "levels. Leave it out by columns=, or give the levels that matter by "
+                        "levels. Leave it out of columns, or give the levels that matter with "
                         f"dtype={{{name!r}: pandas.CategoricalDtype([...])}}."
                     )
         try:
@@ -137,7 +137,7 @@ class FileChunks:
     def _raw(
         self, names: list[str], convert: Callable[[Any], Any] = lambda frame: frame
     ) -> Iterator[Any]:
-        """Yield ``convert(frame)`` for frames of some columns, with text as text."""
+        """Yield ``convert(frame)`` for frames of some columns; text is not parsed."""
         text = [name for name in names if name in self._text]
         for file in self._files:
             with naming_file(file.path):
@@ -174,11 +174,11 @@ class FileChunks:
     def _target_values(self, frame: Any) -> NDArray[Any]:
         """Return the target as an array of text, of floats or of integers.
 
-        Numbers are integers if the first rows of the file hold integers, and these rows too.
+        Numbers are integers if both the first rows of the file and these rows hold integers.
         """
         values = frame[self.target]
         if values.isna().any():
-            raise ValueError(f"The target {self.target!r} has missing values: drop their rows.")
+            raise ValueError(f"The target {self.target!r} has missing values: drop these rows.")
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
         values = _numbers(frame, self.target)
@@ -201,12 +201,12 @@ class CSVFile:
         reserved = sorted(RESERVED_OPTIONS.intersection(options))
         if reserved:
             raise ValueError(
-                f"read_options has {reserved}, which read_chunks sets itself: all rows are "
-                "read, and path, columns, dtype and chunk_size of read_chunks say the rest."
+                f"read_options has {reserved}, which read_chunks sets itself. All rows are "
+                "read, and path, columns, dtype and chunk_size of read_chunks set the rest."
             )
         self._options = {"index_col": False, **options}
         try:
-            # One row besides the header tells whether there are any.
+            # One row below the header tells whether there are any rows.
             first = _pandas().read_csv(path, nrows=1, **self._options)
         except _pandas().errors.EmptyDataError as error:
             raise ValueError(f"{path} is empty.") from error
@@ -218,7 +218,8 @@ class CSVFile:
         """Yield frames of at most ``chunk_size`` rows; numbers in ``text`` are not parsed."""
         options = {"low_memory": False, "dtype": dict.fromkeys(text, str), **self._options}
         if set(names) != set(self.columns):
-            # Not for all columns: with usecols, pandas overlooks lines with too many fields.
+            # Only for some of the columns: with usecols, pandas overlooks lines with too many
+            # fields.
             options["usecols"] = names
         if isinstance(options.get("parse_dates"), list):
             # Columns that are not read now are left out; one that does not exist is an error.
@@ -252,7 +253,7 @@ class ParquetFile:
         parquet = require("pyarrow.parquet", extra="files")
         if self.path.stat().st_size == 0:
             raise ValueError(f"{self.path} is empty.")
-        # Files that have checksums of their pages are checked by them.
+        # If a file has checksums of its pages, they are verified.
         return parquet.ParquetFile(self.path, page_checksum_verification=True)
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
@@ -264,7 +265,7 @@ class ParquetFile:
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Raise a ValueError that names the file in the place of an error of reading it.
+    """Replace an error of reading a file with a ValueError that names the file.
 
     The libraries that decompress and parse damaged files raise errors of many kinds.
     """
@@ -294,7 +295,7 @@ def _as_paths(paths: Any) -> list[Path]:
     for path in several:
         if Path(path).is_dir():
             raise FileNotFoundError(
-                f"{path} is a folder, not a file. Give the files in it, for example "
+                f"{path} is a folder, not a file. Pass the files in it, for example "
                 f'sorted(Path({str(path)!r}).glob("*.parquet")).'
             )
         if not Path(path).is_file():
@@ -303,7 +304,7 @@ def _as_paths(paths: Any) -> list[Path]:
 
 
 def _open(path: Path, options: Mapping[str, Any]) -> CSVFile | ParquetFile:
-    """Return a file whose suffixes tell what it holds."""
+    """Return a file in the format that its suffixes name."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     with naming_file(path):
         if ".parquet" in suffixes or ".pq" in suffixes:
@@ -319,7 +320,7 @@ def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
     Raises
     ------
     ValueError
-        If it names an unknown column, or gives a column a dtype of numbers.
+        If it names an unknown column, or gives a column a numeric dtype.
     """
     strange = [name for name in given if name not in known]
     if strange:
@@ -327,9 +328,9 @@ def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
     numeric = {name: dtype for name, dtype in given.items() if not _means_category(dtype)}
     if numeric:
         raise ValueError(
-            f"dtype has {numeric}, but it only tells which columns are categories, by "
+            f"dtype has {numeric}, but it only tells which columns are categories, with "
             "'category' or pandas.CategoricalDtype. Numbers are read as float64: leave them "
-            "out, and choose the network's precision by its own dtype."
+            "out, and set the precision of the network with the dtype of the estimator."
         )
 
 
@@ -353,8 +354,8 @@ def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
         return frame[name].astype(np.float64).to_numpy()
     except (TypeError, ValueError) as error:
         raise ValueError(
-            f"Column {name!r}, which is not of text in the first rows, cannot be read as "
-            f"numbers: {error}. If it is a category, give dtype={{{name!r}: 'category'}}."
+            f"Column {name!r}, which holds no text in the first rows, cannot be read as "
+            f"numbers: {error}. If it is a category, pass dtype={{{name!r}: 'category'}}."
         ) from error
 
 

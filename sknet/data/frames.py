@@ -1,9 +1,9 @@
-"""Tables of the user, such as frames of pandas and polars: columns, dtypes, values and rows.
+"""The user's tables, such as pandas and polars frames: columns, dtypes, values and rows.
 
 This is the only module that tells the two libraries apart, and it imports neither. A table of
-the user passes :func:`wrapped` once, which makes a :class:`Table` of it: a :class:`Frame` if it
-is a frame of either library. Both answer the same questions, so that no other module asks what
-a table is.
+the user passes through :func:`wrapped` once, which makes it a :class:`Table`, or a
+:class:`Frame` if it is a frame of either library. Both answer the same questions, so that no
+other module asks what a table is.
 """
 
 import datetime
@@ -25,9 +25,9 @@ from sknet.data.row_blocks import RowBlocks, as_row_blocks
 
 #: Names of the polars dtypes whose columns are categories.
 POLARS_CATEGORIES = {"Categorical", "Enum", "String", "Object"}
-#: The most rows of a frame whose values are read together.
+#: The maximum number of rows of a frame whose values are all read at once.
 FEW_ROWS = 16
-#: How the names of the dtypes of each kind of times begin, in lower case.
+#: How the dtype names of each kind of times begin, in lower case.
 TIME_DTYPES = {"date": ("date", "timestamp"), "duration": ("duration", "timedelta")}
 #: The types of the values of each kind of times in columns of objects.
 TIME_TYPES: dict[str, tuple[type, ...]] = {
@@ -39,7 +39,7 @@ TIME_TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Table:
-    """A table of the user; of this class if it is an array, a sparse matrix or a list.
+    """A table of the user; this class itself is for arrays, sparse matrices and lists.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ class Table:
         return self.column(position)
 
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
-        """Return several columns as an array if all are NumPy's numbers, else as a given frame.
+        """Return several columns as an array if all have numeric NumPy dtypes, else as a frame.
 
         scikit-learn's checks of a frame take ten times as long as those of an array. By
         default, all columns are returned.
@@ -140,7 +140,8 @@ class Table:
 class Frame(Table, ABC):
     """A data frame of the user, whose dtypes and columns are each looked up once.
 
-    pandas makes both anew each time, which takes most of the time of a prediction for one row.
+    pandas makes both anew on each access, which takes most of the time of a prediction for one
+    row.
     """
 
     blocks: None = None
@@ -179,7 +180,7 @@ class Frame(Table, ABC):
     def object_columns(self) -> NDArray[np.intp]:
         """The positions of the columns of categories, text or objects.
 
-        Columns of objects that are dates or durations are none of them.
+        Columns of objects that are dates or durations are not among them.
         """
         found = [i for i in range(len(self.dtypes)) if self._is_category(i)]
         return np.array([i for i in found if i not in self.time_columns], np.intp)
@@ -199,7 +200,7 @@ class Frame(Table, ABC):
     def time_columns(self) -> dict[int, str]:
         """The positions and the kinds, "date" or "duration", of the columns of times.
 
-        Dates may have a time of day and a time zone. A column of objects of pandas has the kind
+        Dates may have a time of day and a time zone. A column of objects in pandas has the kind
         of its first value that is not missing.
         """
         others = "fiubUS"  # the kinds of dtypes that hold none
@@ -207,7 +208,7 @@ class Frame(Table, ABC):
         return {i: kind for i in may_be if (kind := self._time_kind(i)) is not None}
 
     def _time_kind(self, position: int) -> str | None:
-        """Return the kind of times of a column; None if it holds others."""
+        """Return the kind of times of a column; None if it holds other values."""
         name = str(self.dtypes[position]).lower()
         return next((kind for kind, of in TIME_DTYPES.items() if name.startswith(of)), None)
 
@@ -224,13 +225,13 @@ class Frame(Table, ABC):
         position : int
             The position of one of the ``time_columns``.
         zone : str or None
-            The time zone of whose clocks the dates of a column with a time zone are. None for
-            dates without a time zone, and for durations.
+            The time zone in whose clock time the dates are returned, if the column has a time
+            zone. None for dates without one, and for durations.
 
         Raises
         ------
         ValueError, TypeError
-            If a column of objects holds other values, too, or if the time zone is not known.
+            If a column of objects also holds other values, or if the time zone is unknown.
         """
 
     @abstractmethod
@@ -250,10 +251,10 @@ class PandasFrame(Frame):
         return self.given.iloc[:, position]
 
     def values(self, position: int) -> Any:
-        """Return a column as a series, or that of a short frame as an array.
+        """Return a column as a series, or as an array if the frame is short.
 
         pandas reads all values of a few rows in the time of two columns. Columns of dates or
-        durations are series in any case.
+        durations are always series.
         """
         if self.shape[0] > FEW_ROWS or position in self.time_columns:
             return self.column(position)
@@ -266,7 +267,7 @@ class PandasFrame(Frame):
         return self.given.to_numpy(dtype=object)
 
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
-        """Return several columns as an array if all are NumPy's numbers, else as a frame."""
+        """Return several columns as an array if all have numeric NumPy dtypes, else a frame."""
         chosen = self.given if positions is None else self.given.iloc[:, positions]
         dtypes = self.dtypes if positions is None else [self.dtypes[i] for i in positions]
         of_numpy = all(isinstance(one, np.dtype) and one.kind in "iuf" for one in dtypes)
@@ -318,7 +319,7 @@ class PandasFrame(Frame):
 
 
 def _from_objects(series: Any) -> Any:
-    """Return a series of objects, all of which are dates or all durations, with their dtype."""
+    """Return a series of objects, which are all dates or all durations, with their dtype."""
     pandas = sys.modules["pandas"]
     found = {type(value) for value in series if not is_missing(value)}
     for kind, convert in (("date", pandas.to_datetime), ("duration", pandas.to_timedelta)):
@@ -328,9 +329,9 @@ def _from_objects(series: Any) -> Any:
 
 
 def _from_arrow(series: Any) -> Any:
-    """Return a series of times with a dtype of NumPy or of pandas, which may be one of Arrow.
+    """Return a series of times with a dtype of NumPy or pandas, even if it had one of Arrow.
 
-    Arithmetic of pandas 2.2 with the time zones of Arrow is wrong.
+    pandas 2.2 computes wrong results with the time zones of Arrow.
     """
     if not hasattr(series.dtype, "pyarrow_dtype"):
         return series
@@ -380,14 +381,14 @@ class PolarsFrame(Frame):
 
 
 def wrapped(data: Any, name: str = "X") -> Table:
-    """Return a table of the user as a :class:`Table`, which may be one already.
+    """Return a table of the user, or one that is wrapped already, as a :class:`Table`.
 
     ``name`` is the name of the argument in messages.
 
     Raises
     ------
     TypeError
-        If the data are a lazy table, as a LazyFrame of polars is.
+        If the data are a lazy table, such as a LazyFrame of polars.
     """
     if isinstance(data, Table):
         return data
@@ -400,7 +401,7 @@ def wrapped(data: Any, name: str = "X") -> Table:
 
 
 def _is_lazy(data: Any) -> bool:
-    # The class is asked, since a lazy table may compute something for its attributes.
+    # Look at the class, since a lazy table may compute something for its attributes.
     cls = type(data)
     can_compute = hasattr(cls, "collect") or hasattr(cls, "compute")
     has_no_rows = not hasattr(cls, "__len__") or hasattr(cls, "__dask_graph__")
@@ -408,7 +409,7 @@ def _is_lazy(data: Any) -> bool:
 
 
 def _is_frame(data: Any) -> bool:
-    # The class is asked, since pandas makes the dtypes of a frame anew each time.
+    # Look at the class, since pandas makes the dtypes of a frame anew on each access.
     return hasattr(type(data), "columns") and hasattr(type(data), "dtypes")
 
 
@@ -423,7 +424,7 @@ def library(data: Any) -> str | None:
 
 
 def name_of(column: int, names: Sequence[str] | None) -> str:
-    """Return the name of a column, or else its position, as a message shows it."""
+    """Return a column's name, or its position if names are missing, as messages show it."""
     return repr(column if names is None else names[column])
 
 
@@ -441,8 +442,8 @@ def with_nan(column: Any) -> NDArray[Any]:
 def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the distinct values of a column, and the position of each row's value among them.
 
-    The position of a missing value is -1. Values that are neither numbers nor truth values come
-    as an array of objects.
+    The position of a missing value is -1. Values that are neither numbers nor truth values are
+    returned as an array of objects.
 
     Raises
     ------
@@ -464,7 +465,7 @@ def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 
 def _distinct_categories(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return what ``distinct_values`` does of a series of pandas that holds categories."""
+    """Return the result of ``distinct_values`` for a pandas series of categories."""
     positions, categories = column.array.codes.astype(np.intp), column.dtype.categories
     used = np.bincount(positions + 1, minlength=len(categories) + 1)[1:] > 0
     distinct = np.asarray(categories.take(np.flatnonzero(used)))
@@ -486,7 +487,8 @@ def is_missing(value: Any) -> bool:
     # A value can be pandas.NA only if pandas has been imported.
     if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
         return True
-    # NaN and NaT are the values that differ from themselves. Decimal is a Number, but no Real.
+    # NaN and NaT are the values that differ from themselves. Decimal is a Number, but not a
+    # Real.
     return isinstance(value, Number | datetime.date | np.generic) and value != value
 
 
@@ -502,8 +504,8 @@ def declared_levels(column: Any) -> NDArray[Any] | None:
 def declared_order(column: Any) -> tuple[Any, ...]:
     """Return the levels in the order that an ordered category dtype declares, or nothing.
 
-    The levels are numbers or text. A frame of one column, as y may be, stands for its column.
-    The dtype Enum of polars is ordered.
+    The levels are numbers or text. A frame of one column, which y may be, stands for its
+    column. The dtype Enum of polars is ordered.
     """
     if _is_frame(column) and len(column.columns) == 1:
         column = column[column.columns[0]]
@@ -531,10 +533,10 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
 
 
 def without_nullable(column: Any) -> Any:
-    """Return a series of pandas, in which no value is missing, with a dtype of NumPy.
+    """Return a pandas series without missing values with a dtype of NumPy.
 
-    scikit-learn makes floats of nullable integers and booleans. Other data are left as they
-    are.
+    scikit-learn would make floats of nullable integers and booleans. Other data are returned
+    unchanged.
     """
     dtype = np.dtype(getattr(getattr(column, "dtype", None), "numpy_dtype", object))
     return column.astype(dtype) if dtype.kind in "biuf" else column
@@ -549,27 +551,27 @@ def take_rows(data: Any, rows: Any) -> Any:
         data = data.tocsr()
     if isinstance(data, np.ndarray) or sparse.issparse(data) or library(data) == "polars":
         return data[rows]
-    # Other tables, such as those of pyarrow, choose rows in ways of their own.
+    # Other tables, such as those of pyarrow, select rows in other ways.
     return np.asarray(data)[rows] if hasattr(data, "__array__") else [data[i] for i in rows]
 
 
 def concatenate(parts: Sequence[Any]) -> Any:
     """Return one frame, or one pandas series, with the rows of several.
 
-    Columns of several types of numbers get one that holds all of them.
+    If parts of a column have different types of numbers, it gets one that holds all of them.
     """
     # The library that made the parts has been imported by then.
     concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat
     if library(parts[0]) == "pandas":
         return concat(parts, ignore_index=True)
     of_columns = zip(*(part.dtypes for part in parts), strict=False)
-    # A relaxed concatenation would make text of what other parts have as text.
+    # A relaxed concatenation would turn other values into text where one part has text.
     relaxed = all(len(set(map(_polars_kind, dtypes)) - {"Null"}) < 2 for dtypes in of_columns)
     return concat(parts, how="vertical_relaxed" if relaxed else "vertical")
 
 
 def _polars_kind(dtype: Any) -> str:
-    """Return what kind a dtype of polars is of: numbers, categories, or a type by its name."""
+    """Return the kind of a polars dtype: numbers, categories, or else its name."""
     if dtype.is_numeric():
         return "numbers"
     name = _polars_type(dtype)

@@ -1,8 +1,8 @@
 """Several targets in one y: their columns, what is known of each, and their encoding.
 
-A y with several targets is an array of two dimensions, whose columns are all labels, or a
+A y with several targets is a two-dimensional array, whose columns are all labels, or a
 structured array with a field for each target: float64 for numbers, and another dtype for
-labels. A row may lack a target, as NaN or None.
+labels. NaN or None stands for a target that a row lacks.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ from sklearn.utils.multiclass import type_of_target
 from sknet.data.targets import ClassTarget, Target
 from sknet.data.weights import Floats
 
-#: The key of the dtype's metadata that says of which library the user's y was.
+#: The key, in the dtype's metadata, of the library that the user's y was from.
 LIBRARY = "library"
-#: The key of the user's names of the columns, which the fields of the dtype have as text.
+#: The key of the user's names of the columns; the fields of the dtype have them as text.
 NAMES = "names"
 
 
 class Column(NamedTuple):
-    """One target: its name, whether it is numbers, which rows have it, and their values."""
+    """One target: its name, whether it is numeric, which rows have it, and their values."""
 
     name: Any
     numeric: bool
@@ -32,7 +32,7 @@ class Column(NamedTuple):
 
 
 def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values of a column of a checked y are not missing: NaN, NaT or None."""
+    """Return which values of a column of a checked y are known: not NaN, NaT or None."""
     if values.dtype == object:
         return np.not_equal(values, np.array(None, object)).astype(bool)
     return values == values
@@ -67,7 +67,7 @@ def columns_of(y: NDArray[Any]) -> Iterator[Column]:
     for name, values in enumerate(y.T) if y.ndim == 2 else fields_of(y):
         known = known_rows(values)
         own = values[known]
-        # Objects are labels with gaps between them, and become text or numbers without any.
+        # Objects are labels with gaps. Without the gaps, they become text or numbers.
         own = np.array(own.tolist()) if own.dtype == object else own
         yield Column(name, y.ndim == 1 and values.dtype == np.float64, known, own)
 
@@ -95,7 +95,7 @@ class JointTarget(Target):
         The encoder of each target by its name or position, or the counts of its labels. None
         if no row has had the target.
     weights : ndarray of shape (n_targets + 1,)
-        The sum of the weights of the rows that have each target, and of all rows.
+        The sum of the weights of the rows that have each target, and that of all rows.
     unit : float
         The unit of the weights.
     form : str
@@ -192,7 +192,7 @@ class JointTarget(Target):
         Raises
         ------
         ValueError
-            If it has others.
+            If it has other targets.
         """
         found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
         if found != self.names:
@@ -218,7 +218,7 @@ class JointTarget(Target):
     def by_target(self, columns: NDArray[Any]) -> list[NDArray[Any]]:
         """Return probabilities or logits of labels as an array for each target that has them.
 
-        ``columns`` has those of all targets side by side.
+        ``columns`` holds those of all targets side by side.
         """
         targets = self.of_labels.values()
         sizes = [one.classes_.size for one in targets]

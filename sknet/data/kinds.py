@@ -2,7 +2,7 @@
 
 Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
 may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
-would change unnoticed. Three constants state the largest magnitudes of numbers.
+would change silently. Three constants limit the magnitudes of numbers.
 """
 
 import datetime
@@ -16,17 +16,16 @@ from numpy.typing import NDArray
 
 from sknet.data.frames import TIME_DTYPES, TIME_TYPES, Table, wrapped
 
-#: The largest magnitude of a number to predict, and of a prediction. The squares of larger
+#: The maximum magnitude of a number to predict, and of a prediction. The squares of larger
 #: numbers overflow.
 LARGEST = 1e150
-#: The limits of the magnitude of numbers to predict in float32. Predictions may be some times
-#: as large.
+#: The limits of the magnitude of numbers to predict in float32. Predictions may be several
+#: times as large.
 SINGLE_LIMITS = 1e-36, 1e36
-#: The largest magnitude of a number that a network is given: X and y are cut here.
-#: Its square does not overflow in float32, and the smooth clip maps all larger numbers to the
-#: same number to the last bit. A standardised y is farther from the mean only if its share of
-#: the weights is below the square of the inverse, or if y has changed since the scale was
-#: learned.
+#: The maximum magnitude of a number that a network is given: X and y are cut here. Its square
+#: does not overflow in float32, and the smooth clip maps all larger numbers to the same number
+#: to the last bit. A standardized y is farther from the mean only if its share of the weights
+#: is below the inverse square of this, or if y has changed since the scale was learned.
 FARTHEST = 1e15
 
 
@@ -38,9 +37,9 @@ class Unread(NamedTuple):
     what : str
         The kind, for messages.
     remedy : str
-        The way to make numbers or categories of it.
+        How to turn it into numbers or categories.
     kinds : str
-        The kinds of its dtypes, as ``dtype.kind`` has them.
+        The kinds of its dtypes, as in ``dtype.kind``.
     names : tuple of str
         How the names of its dtypes begin, in lower case.
     types : tuple of type
@@ -54,20 +53,20 @@ class Unread(NamedTuple):
     types: tuple[type, ...] = ()
 
 
-#: Columns of frames that hold these are read nevertheless: see ``Frame.time_columns``.
+#: Columns of frames may hold these nevertheless: see ``Frame.time_columns``.
 DATES = Unread(
     "dates or durations",
-    "They are read as columns of a data frame X that have such a dtype, which "
-    "pandas.to_datetime and pandas.to_timedelta make. Elsewhere, turn them into numbers first, "
-    "such as days since a fixed date, or into text if they are categories.",
+    "A data frame X may hold them in columns of such a dtype, which pandas.to_datetime and "
+    "pandas.to_timedelta make. Elsewhere, turn them into numbers, such as days since a fixed "
+    "date, or into text if they are categories.",
     "mM",
     (*TIME_DTYPES["date"], *TIME_DTYPES["duration"]),
     (*TIME_TYPES["date"], *TIME_TYPES["duration"]),
 )
 CLOCK_TIMES = Unread(
     "times of day or periods",
-    "Turn times of day into numbers first, such as hours since midnight, and periods into "
-    "dates, such as by dt.to_timestamp().",
+    "Turn times of day into numbers, such as hours since midnight, and periods into dates, "
+    "for example with dt.to_timestamp().",
     "",
     ("time", "period"),
     (datetime.time,),
@@ -86,7 +85,7 @@ UNREAD = (
     CLOCK_TIMES,
     Unread(
         "complex numbers",
-        "Complex data not supported: give the real and the imaginary part their own columns.",
+        "Complex data not supported: give the real and imaginary parts their own columns.",
         "c",
         ("complex",),
         (complex, np.complexfloating),
@@ -107,9 +106,9 @@ UNREAD = (
 def check_kinds(
     data: Any, name: str, allowed: Sequence[Unread] = (), *, with_times: bool = False
 ) -> Table:
-    """Return a table or a vector as a ``Table``, but refuse other kinds than ``UNREAD`` lacks.
+    """Return a table or a vector as a ``Table``, and refuse the kinds that ``UNREAD`` lists.
 
-    Values of columns of objects are not looked at: see :func:`check_values`.
+    The values in columns of objects are not checked: see :func:`check_values`.
 
     Parameters
     ----------
@@ -126,14 +125,14 @@ def check_kinds(
     TypeError
         If the data are a lazy table, such as a LazyFrame of polars.
     ValueError
-        If a column of a frame, or the array or series, is of such a kind, or if it is a masked
-        array with masked values.
+        If a column of a frame, or the array or series, is of such a kind, or if the data are a
+        masked array with masked values.
     """
     table = wrapped(data, name)
     if isinstance(table.given, np.ma.MaskedArray) and np.ma.is_masked(table.given):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave "
-            f"these rows out, or fill the values in, such as {name}.filled(numpy.nan)."
+            f"out these rows, or fill in the values, for example with {name}.filled(numpy.nan)."
         )
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
@@ -146,7 +145,7 @@ def check_kinds(
 
 
 def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
-    """Return the unread kind of a dtype of NumPy, pandas or polars; None for the others."""
+    """Return the unread kind of a dtype of NumPy, pandas or polars; None if it is read."""
     if dtype is None or getattr(dtype, "kind", "O") in ("f", "i", "b", "u"):
         return None
     # The values of a category are those of its levels.
@@ -225,10 +224,10 @@ def _check_list(table: Table) -> None:
 
 @contextmanager
 def naming(prefix: str, *, unless: str | None = None) -> Iterator[None]:
-    """Put a text before the message of an error, such as the number of a chunk.
+    """Put text, such as the number of a chunk, before the message of an error.
 
-    A TypeError stays one, and other errors of values become a ValueError. With ``unless``, an
-    error whose message has this word stays as it is.
+    A TypeError stays a TypeError, and the other errors become a ValueError. With ``unless``, an
+    error whose message contains this word stays as it is.
     """
     try:
         yield
@@ -244,8 +243,8 @@ def naming(prefix: str, *, unless: str | None = None) -> Iterator[None]:
 def checking(name: str) -> Iterator[None]:
     """Put the name of an argument before the message of an error that lacks it.
 
-    The checks of scikit-learn sum and cast numbers, and NumPy's warnings of large ones are
-    silenced: what is not finite is refused by an error.
+    The checks of scikit-learn sum and cast numbers. NumPy's warnings about large numbers are
+    silenced, since an error refuses those that are not finite.
     """
     with naming(f"{name} is not valid", unless=name):
         with np.errstate(over="ignore", invalid="ignore"):

@@ -13,21 +13,21 @@ from scipy import sparse
 
 from sknet._requirements import check_count, main_memory
 
-#: The approximate size of a block in bytes. It is large compared with the cost of a seek.
+#: The approximate size of a block in bytes. Reading a block takes long compared with a seek.
 BLOCK_BYTES = 2**20
 #: The size in bytes of the rows that are held in memory and shuffled together.
 WINDOW_BYTES = 2**26
-#: The largest number of rows that stay in memory from the first pass over a table, and their
-#: bytes, unless fewer than ``FEWEST_KEPT`` rows have so many.
+#: The maximum number of rows that stay in memory after the first pass over a table, and their
+#: maximum size in bytes, which may be exceeded to keep ``FEWEST_KEPT`` rows.
 MOST_KEPT, KEPT_BYTES, FEWEST_KEPT = 1000, 2**23, 128
 
 
 class RowBlocks:
     """A table that stays where it is and is read in blocks of rows.
 
-    Estimators read some tables in blocks by themselves: objects such as the datasets of h5py
-    and the arrays of zarr, and memory maps larger than half of the main memory. Wrap X
-    yourself to choose the sizes, or to have a smaller memory map read in blocks too.
+    Estimators read some tables in blocks without being told: objects such as h5py datasets and
+    zarr arrays, and memory maps larger than half of the main memory. Wrap X yourself to choose
+    the sizes, or to have a smaller memory map read in blocks.
 
     An epoch visits the blocks in random order. As many blocks as fill a window are held in
     memory, and their rows are shuffled together.
@@ -40,9 +40,10 @@ class RowBlocks:
         ``numpy.asarray`` turns into one. If it has ``chunks``, as in h5py and zarr, blocks
         are made of whole chunks.
     block_rows : int, default=None
-        Rows that are read together. None: about 1 MiB, in whole chunks.
+        The number of rows that are read together. None means about 1 MiB, in whole chunks.
     window_rows : int, default=None
-        Rows that are held in memory and shuffled together. None: 64 MiB, at least a block.
+        The number of rows that are held in memory and shuffled together. None means 64 MiB, but
+        at least one block.
 
     Attributes
     ----------
@@ -92,25 +93,25 @@ class RowBlocks:
         self._kept: dict[int, NDArray[np.floating]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        # A copy reads in another way, and a pickle is no place for rows.
+        # A copy may turn rows into other numbers, and a pickle should not hold rows.
         return {**vars(self), "_kept": {}}
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def read_by(self, read: Callable[[Any], NDArray[Any]]) -> "RowBlocks":
-        """Return the same table, each block of which the given function turns into numbers."""
+        """Return the same table, whose blocks the given function turns into numbers."""
         blocks = copy.copy(self)
         blocks._to_numbers = read
         return blocks
 
     @property
     def kept(self) -> NDArray[np.intp]:
-        """The positions of the rows, evenly spaced, that are in memory since they were read."""
+        """The positions of the evenly spaced rows that stay in memory once they are read."""
         return np.array(sorted(self._kept), np.intp)
 
     def kept_rows(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Return rows at positions that :attr:`kept` has."""
+        """Return the rows at some of the :attr:`kept` positions."""
         rows = [self._kept[i] for i in positions.tolist()]
         return np.array(rows, self.dtype).reshape(-1, self.shape[1])
 
@@ -125,11 +126,11 @@ class RowBlocks:
     ) -> NDArray[Any]:
         """Return all rows, read into memory."""
         if copy is False:
-            raise ValueError("RowBlocks are read into a new array: copy=False is impossible.")
+            raise ValueError("RowBlocks is read into a new array: copy=False is impossible.")
         return np.asarray(self[:], dtype)
 
     def __getitem__(self, rows: Any) -> NDArray[np.floating]:
-        """Return the rows that a slice, a mask, indices or one index choose of an array."""
+        """Return the rows at a slice, a mask, indices or one index, as an array does."""
         positions = self._positions(rows)
         if positions.ndim and (positions[1:] > positions[:-1]).all():
             return self._take(positions)
@@ -139,8 +140,7 @@ class RowBlocks:
     def _positions(self, rows: Any) -> NDArray[np.intp]:
         """Return the positions, counted from 0, that a slice, a mask or indices choose.
 
-        The index may be one of rows and of all columns, such as ``X[rows, ...]`` of
-        scikit-learn.
+        The index may also choose all columns, as scikit-learn's ``X[rows, ...]`` does.
 
         Raises
         ------
@@ -151,7 +151,7 @@ class RowBlocks:
         if isinstance(rows, tuple):
             rows, *others = rows or (slice(None),)
             if any(other is not Ellipsis and other != slice(None) for other in others):
-                raise IndexError("RowBlocks are indexed by rows only: use X[rows][:, columns].")
+                raise IndexError("RowBlocks is indexed by rows only: use X[rows][:, columns].")
         if isinstance(rows, slice):
             return np.arange(*rows.indices(n_rows))
         rows = np.asarray(rows)
@@ -166,18 +166,18 @@ class RowBlocks:
             )
         if ((rows < -n_rows) | (rows >= n_rows)).any():
             raise IndexError(
-                f"Rows {rows.min()} to {rows.max()} were asked for, but there are {n_rows}."
+                f"Rows {rows.min()} to {rows.max()} were requested, but there are {n_rows}."
             )
         return rows.astype(np.intp) % n_rows
 
     def _take(self, positions: NDArray[np.intp]) -> NDArray[np.floating]:
-        """Return the rows at positions of which each is larger than the one before.
+        """Return the rows at strictly increasing positions.
 
         Each block is read once.
         """
         out = np.empty((positions.size, self.shape[1]), self.dtype)
         blocks = positions // self.block_rows
-        # The places where another block begins, from the first one to the end of the last one.
+        # Where each block begins among the positions, and where the last one ends.
         limits = np.flatnonzero(np.diff(blocks, prepend=-1, append=-1))
         for start, stop in pairwise(limits):
             here = positions[start:stop]
@@ -187,14 +187,14 @@ class RowBlocks:
         return out
 
     def _read(self, start: int, stop: int) -> NDArray[np.floating]:
-        """Return neighbouring rows as numbers, which may be NaN.
+        """Return consecutive rows as numbers, which may be NaN.
 
         Raises
         ------
         TypeError
             If the source cannot be sliced by rows.
         ValueError
-            If the rows have another shape than the source promises, or hold infinity.
+            If the shape of the rows is not that of the source, or if they hold infinity.
         """
         try:
             block = np.asarray(self._source[start:stop])
@@ -236,7 +236,7 @@ class RowBlocks:
     def windows(
         self, rows: NDArray[np.intp] | None, batch_size: int, rng: np.random.Generator | None
     ) -> Iterator[NDArray[np.intp]]:
-        """Return an iterator over the numbers of the rows of each window, in increasing order.
+        """Return an iterator over the increasing numbers of the rows of each window.
 
         Parameters
         ----------
@@ -244,16 +244,16 @@ class RowBlocks:
             Increasing positions of the chosen rows, which are numbered from 0; None if all
             rows are chosen.
         batch_size : int
-            The largest number of rows of a batch. Each window has whole batches of an epoch
+            The maximum number of rows of a batch. Each window has whole batches of an epoch
             whose rows are divided evenly.
         rng : numpy Generator or None
-            Draws the order of the blocks; without it they keep their order.
+            Draws the order of the blocks; without it, they keep their order.
         """
         edges = np.append(np.arange(0, self.shape[0], self.block_rows), self.shape[0])
         begins = edges if rows is None else np.searchsorted(rows, edges)
         order = np.arange(edges.size - 1) if rng is None else rng.permutation(edges.size - 1)
         sizes = np.diff(begins)[order]
-        # In the epoch, the rows of block order[k] come at the places before ends[k].
+        # In the epoch, the rows of block order[k] are at the places just before ends[k].
         ends = np.cumsum(sizes)
         shifts = begins[order] - (ends - sizes)
         n_rows = int(begins[-1])
@@ -268,7 +268,7 @@ class RowBlocks:
 
 
 def as_row_blocks(X: Any) -> RowBlocks | None:
-    """Return X as ``RowBlocks`` if it has to be read in blocks, else None.
+    """Return X as ``RowBlocks`` if it must be read in blocks, else None.
 
     Raises
     ------
@@ -282,7 +282,7 @@ def as_row_blocks(X: Any) -> RowBlocks | None:
         return RowBlocks(X) if too_large else None
     if isinstance(X, np.ndarray | np.generic) or sparse.issparse(X):
         return None
-    # A tensor of another library has no NumPy dtype: it is not read in blocks, but converted.
+    # A tensor of another library has no NumPy dtype, and is converted as a whole.
     described = isinstance(getattr(X, "dtype", None), np.dtype) and hasattr(X, "shape")
     sliceable = described and len(X.shape) > 1 and hasattr(X, "__getitem__")
     return RowBlocks(X) if sliceable or (described and not hasattr(X, "__array__")) else None
@@ -301,7 +301,7 @@ def _checked_shape(source: Any) -> tuple[int, int]:
     if lacking:
         raise TypeError(
             f"X is of type {_type_name(source)} without {', '.join(lacking)}. Blocks of rows "
-            "need shape, dtype and slicing by rows, X[start:stop]; else pass a NumPy array."
+            "need shape, dtype and slicing by rows, X[start:stop]. Or pass a NumPy array."
         )
     shape = tuple(source.shape)
     if len(shape) != 2:
@@ -319,7 +319,7 @@ def _checked_shape(source: Any) -> tuple[int, int]:
 
 
 def _whole_chunks(source: Any, row_bytes: int) -> int:
-    """Return the rows of the largest block of whole chunks of the source, at least of one."""
+    """Return the number of rows of the largest block of whole chunks; at least one chunk."""
     chunks = getattr(source, "chunks", None)
     # Dask has a tuple of sizes for each axis.
     chunk_rows = int(np.max(chunks[0])) if chunks else 1

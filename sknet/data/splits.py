@@ -1,4 +1,4 @@
-"""Splits of a table into training rows and the rows that early stopping validates with."""
+"""Splits of a table into training rows and the validation rows of early stopping."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -23,12 +23,12 @@ MOSTLY_USED = 0.9
 
 @dataclass(frozen=True)
 class Split(ABC):
-    """Divides rows into training rows and validation rows, but no group of rows.
+    """Divides rows into training rows and validation rows, without dividing a group of rows.
 
     Parameters
     ----------
     fraction : float
-        The share of the validation rows. A splitter of the user ignores it.
+        The share of the validation rows. A user's splitter ignores it.
     """
 
     fraction: float
@@ -47,7 +47,7 @@ class Split(ABC):
             Classes, whose shares are the same on both sides if the rows are drawn at random.
         seed : int
         given : tuple
-            X, y and groups of the user, for a splitter of scikit-learn.
+            The user's X, y and groups, for a scikit-learn splitter.
 
         Raises
         ------
@@ -72,8 +72,8 @@ def _checked(data: Dataset, labels: Labels, sides: NDArray[Any]) -> Sides:
         raise ValueError(
             f"Early stopping would train on {training.size} and validate with "
             f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 "
-            "training row and 2 validation rows. Give more groups, which must follow one "
-            "another if validation_fraction='last', pass X_val and y_val to fit, or set "
+            "training row and 2 validation rows. Give more groups (of consecutive rows if "
+            "validation_fraction='last'), pass X_val and y_val to fit, or set "
             "early_stopping=False."
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
@@ -105,7 +105,7 @@ class RandomRows(Split):
 class LastRows(Split):
     """The last rows of the table, which may be sorted by time.
 
-    With groups, they begin at the nearest row that divides no group.
+    With groups, they begin at the nearest row that does not divide a group.
     """
 
     def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
@@ -123,7 +123,7 @@ class LastRows(Split):
 
 @dataclass(frozen=True)
 class FirstSplit(Split):
-    """The first split of a splitter of scikit-learn, which gets all rows of the user's table.
+    """The first split of a scikit-learn splitter, which gets all rows of the user's table.
 
     Rows on neither side are not used. If there are many, a warning says so. Rows on both sides
     are validation rows.

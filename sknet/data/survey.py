@@ -1,8 +1,8 @@
-"""One look at a table: all that a model has to know of X before its training starts.
+"""One look at a table: all that a model has to know about X before its training starts.
 
-Parts of one table, such as the partitions of a cluster, are looked at one by one, and their
-surveys merged. Missing values and the statistics of columns, such as the counts of levels, are
-then exact. Quantiles and the effects of levels are estimated from a sample of rows.
+Parts of one table, such as the partitions of a cluster, are surveyed one by one, and their
+surveys are merged. Missing values and the statistics of columns, such as the counts of levels,
+are then exact. Quantiles and the effects of levels are estimated from a sample of rows.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,19 +38,19 @@ class Survey:
     dtype : dtype
         The precision of the numbers.
     row_bytes : float
-        Bytes of a row as numbers, on average.
+        The average number of bytes of a row, as numbers.
     missing : ndarray of bool of shape (n_features,)
         Which columns have missing values.
     statistics : list of ndarray
-        What was gathered of each of the columns that are not plain numbers.
+        What was gathered from each column that is not plain numbers.
     reader : TableReader
-        Which columns these are, and the levels of the categories.
+        The reader of these columns, which also has the levels of the categories.
     names : list of str or None
-        The names of the columns in the order of the user.
+        The names of the columns, in the user's order.
     sample : Dataset or None
-        Rows from which quantiles and effects are estimated, with their y and their weights.
+        Rows from which quantiles and effects are estimated, with their y and weights.
     part : str
-        The name of the part that was looked at, for messages.
+        The name of the part that was surveyed, for messages.
     """
 
     n_rows: int
@@ -81,13 +81,13 @@ def survey_rows(
     data : Dataset
         The rows, as ``reader`` reads them.
     reader : TableReader
-        The reader that the rows were read by.
+        The reader that has read the rows.
     names : iterable of str or None
         The names of the columns.
     rng : numpy Generator, optional
-        Draws the sample. Without it the survey has none.
+        Draws the sample. Without it, the survey has no sample.
     part : str
-        The name of the part of a table that the rows are.
+        The name of the part of the table that these rows form.
     """
     X = data.X
     missing = np.zeros(X.shape[1], dtype=bool)
@@ -129,13 +129,13 @@ def survey_rows(
 
 
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:
-    """Return the chosen rows, from copies of them if there are any."""
+    """Return the chosen rows, from copies if there are any."""
     sample = data if chosen.size == data.n_rows else data.choose(chosen)
     return sample._replace(X=np.concatenate(copies), rows=None) if copies else sample
 
 
 def _row_bytes(X: Any) -> float:
-    """Return the bytes of a row, on average."""
+    """Return the average number of bytes of a row."""
     if sparse.issparse(X):
         return (X.data.nbytes + X.indices.nbytes) / X.shape[0]
     return X.shape[1] * X.dtype.itemsize
@@ -187,8 +187,8 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
     remedies = [
         "",
         "",
-        "Convert these columns, for example by astype(float) or pandas.to_datetime.",
-        "A column that is empty in a part looks numeric; name the categories: "
+        "Convert these columns, for example with astype(float) or pandas.to_datetime.",
+        "A column that is empty in one part looks numeric there; name the categories: "
         f"categorical_features={sorted({*categories[0], *categories[1]}, key=str)}.",
         "Give each of these columns one dtype in all parts, such as datetime64[us].",
     ]
@@ -202,7 +202,7 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
 
 
 def _form(survey: Survey) -> dict[str, Any]:
-    """Return what parts of one table have in common, by the words for it in messages."""
+    """Return what parts of one table must have in common, with the words for it in messages."""
     times = survey.reader.times_
     kinds = [kind if zone is None else f"{kind} of {zone}" for kind, zone in times.values()]
     formats = survey.reader.formats
@@ -217,5 +217,5 @@ def _form(survey: Survey) -> dict[str, Any]:
 
 
 def _named(survey: Survey, positions: Iterable[int]) -> list[Any]:
-    """Return the names of columns, or else their positions."""
+    """Return the names of columns, or their positions if names are missing."""
     return [survey.names[i] if survey.names else i for i in positions]

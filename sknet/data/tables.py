@@ -14,8 +14,8 @@ from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, che
 from sknet.data.frames import Table, name_of, wrapped
 from sknet.data.texts import Format, find_formats, read_texts, warn_of_several
 
-#: The kinds of columns that are not plain numbers, in the order in which they are read. Those
-#: of numbers come before the others.
+#: The kinds of columns that are not plain numbers, in the order in which they are read. The
+#: numeric ones come before the others.
 KINDS: tuple[type[Column], ...] = (DurationColumn, DateColumn, CategoryColumn)
 
 Kind = TypeVar("Kind", bound=Column)
@@ -23,18 +23,18 @@ Kind = TypeVar("Kind", bound=Column)
 
 @dataclass(frozen=True, eq=False)
 class TableReader:
-    """Turns frames and arrays with categories into plain float arrays.
+    """Turns the user's frames and arrays into plain float arrays.
 
     The columns of plain numbers come first and keep their values. The others follow in the
     order of :data:`KINDS`: the durations and the dates of a frame as seconds (see
-    :mod:`sknet.data.columns.times`), and the categories as the numbers of their levels. A
-    date is what the clocks of its column's time zone show, in the zone that training had. A
-    value that is missing, or that is none of the levels, becomes NaN.
+    :mod:`sknet.data.columns.times`), and the categories as the numbers of their levels. A date
+    is its clock time in the time zone that its column had in training. A value that is missing,
+    or is not one of the levels, becomes NaN.
 
     Attributes
     ----------
     numbers_ : ndarray of int
-        The positions, among the columns of X, of those of plain numbers.
+        The positions in X of the columns of plain numbers.
     columns_ : tuple of Column
         The other columns.
     names : list of str or None
@@ -98,13 +98,13 @@ class TableReader:
         ------
         ValueError
             If the levels of a category cannot be compared, such as text and numbers, or if X
-            is no such part, as in :meth:`read`.
+            does not match the table, as in :meth:`read`.
         """
         self._check(X)
         return replace(self, columns_=tuple(column.of_part(X) for column in self.columns_))
 
     def prepared(self, X: Table) -> Table:
-        """Return a table in which text that is numbers or dates is such."""
+        """Return a table in which text that is numbers or dates is converted to them."""
         return read_texts(X, self.formats) if self.formats else X
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
@@ -147,12 +147,12 @@ class TableReader:
 
     @property
     def times_(self) -> dict[int, tuple[str, str | None]]:
-        """The kind and the time zone of each column of durations or dates, by its position."""
+        """The kind and the time zone of each column of durations or dates, by position."""
         return {one.position: (one.kind, one.zone) for one in self.of_kind(TimeColumn)}
 
     @property
     def order_(self) -> NDArray[np.intp]:
-        """Positions in X of the columns that ``read`` returns."""
+        """The positions in X of the columns that ``read`` returns."""
         return np.array([*self.numbers_, *(one.position for one in self.columns_)], np.intp)
 
     @property
@@ -163,17 +163,17 @@ class TableReader:
     def read(self, X: Any) -> NDArray[np.floating]:
         """Return a float array with the columns in the order of ``order_``.
 
-        X is a ``Table``, or a block of rows of one that is read in blocks.
-        With dates or durations it is float64, in which they are exact enough. A table of
-        numbers alone is returned as it is: whoever has it checks it in a way of their own.
+        X is a ``Table``, or a block of rows of one that is read in blocks. With dates or
+        durations, the array is float64, which is exact enough for them. A table of only plain
+        numbers is returned as it is, and the caller checks it.
 
         Raises
         ------
         ValueError
-            If X has no rows; if the levels of a category were text in training and are
-            numbers now, or the reverse, or cannot be compared with its values; if a column
-            holds dates that held none in training, or the reverse, or if they have a time
-            zone only now or only then; or if a numeric column holds infinity or text.
+            If X has no rows; if the levels of a category were text in training and are numbers
+            now, or the reverse, or cannot be compared with its values; if a column holds dates
+            or durations now but not in training, or the reverse; if dates have a time zone only
+            now or only in training; or if a numeric column holds infinity or text.
         """
         if self.only_numbers:
             return X
@@ -196,7 +196,7 @@ class TableReader:
 def _find_kinds(X: Table, wanted: Any) -> dict[int, type[Column]]:
     """Return the kind of each column that does not hold plain numbers, by its position.
 
-    They are in the order in which they are read. A column of two kinds is of the first.
+    They are in the order in which they are read. A column that suits two kinds has the first.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
 from sknet.data.weights import Floats, LabelCounts, dense, label_weights, power_of_two
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
-#: predictions near the constant, in whatever units y is.
+#: predictions near the constant, whatever the units of y.
 CONSTANT_SHARE = 2.0**-10
 
 
@@ -47,7 +47,7 @@ class Target:
 class ClassTarget(Target):
     """Class labels as columns of zeros and ones.
 
-    Two classes become one column, more classes one column each. A multi-label y has one
+    Two classes become one column; more classes become one column each. A multi-label y has one
     column for each label.
 
     Attributes
@@ -108,13 +108,13 @@ class ClassTarget(Target):
         classes = self.classes_.tolist()
         multilabel = self.kind == "multilabel"
         if y.shape[1:] != ((len(classes),) if multilabel else ()):
-            wanted = f"{len(classes)} columns of labels" if multilabel else "one class a row"
+            wanted = f"{len(classes)} columns of labels" if multilabel else "one class per row"
             raise ValueError(f"{name} must have {wanted}, as in training, got shape {y.shape}.")
         if multilabel:
             return
         known = set(classes)
-        # Labels of another type, such as text in the place of numbers, cannot be sorted with
-        # the classes.
+        # Labels of another type, such as text instead of numbers, cannot be sorted with the
+        # classes.
         unknown = [label for label in unique_labels(y).tolist() if label not in known]
         if unknown:
             raise ValueError(
@@ -129,7 +129,7 @@ class ClassTarget(Target):
         if missing.size:
             raise ValueError(
                 f"y lacks classes of the last fit, {missing.tolist()}, but warm_start=True "
-                "continues with the same classes. Add rows of these classes, continue by "
+                "continues with the same classes. Add rows of these classes, continue with "
                 "partial_fit, which takes any of the classes, or set warm_start=False."
             )
 
@@ -147,13 +147,14 @@ class ClassTarget(Target):
     def class_weights(self, class_weight: Any, y: Any) -> NDArray[np.float64]:
         """Return the weight that ``class_weight`` gives to each row of y.
 
-        It is relative to a power of two that depends on the weights of the classes only. With
-        one label for each row it is less than one, so that its product with a weight is finite.
+        It is relative to a power of two that depends only on the weights of the classes. With
+        one label for each row, it is less than one, so that its product with a weight is
+        finite.
 
         Parameters
         ----------
         class_weight : dict or list of dict
-            The parameter of the estimators; in the place of "balanced", the numbers that
+            The parameter of the estimators; instead of "balanced", the numbers that
             ``LabelCounts.balanced_weights`` returns.
         y : array or CSR
             The labels of the rows to weight.
@@ -161,14 +162,14 @@ class ClassTarget(Target):
         Raises
         ------
         ValueError
-            If y is multi-label, and ``class_weight`` is not a list of one dict for each label;
-            or if it is a list for another y.
+            If y is multi-label and ``class_weight`` is not a list with one dict for each label,
+            or if it is a list and y is not multi-label.
         """
         if self.kind == "multilabel":
             return label_weights(class_weight, y)
         if isinstance(class_weight, list):
             raise ValueError(
-                f"class_weight={class_weight} is a list, which is for a multi-label y. Give "
+                f"class_weight={class_weight} is a list, which is for a multi-label y. Pass "
                 f"one dict with the weights of the classes {self.classes_.tolist()}."
             )
         by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
@@ -178,7 +179,7 @@ class ClassTarget(Target):
 
     def _places_of(self, y: Any) -> NDArray[np.intp]:
         """Return the places of known labels among the classes."""
-        # Integers of 64 bits with and without a sign would be compared as float64.
+        # NumPy would compare signed and unsigned 64-bit integers as float64.
         return np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
@@ -208,18 +209,18 @@ class ClassTarget(Target):
         return values if self.kind == "multilabel" else self.classes_[values]
 
     def by_target(self, columns: NDArray[Any]) -> Any:
-        """Return columns of predictions in the form of the user; the logit of two is flat."""
+        """Return columns of predictions in the user's form; the logit of two classes is 1D."""
         return columns[:, 0] if columns.shape[1] == 1 and self.kind == "binary" else columns
 
     def probabilities(self, raw: Floats, link: Any) -> Floats:
-        """Return the inverse link of raw predictions, a column for each class or label.
+        """Return the inverse link of raw predictions, with a column for each class or label.
 
         ``raw`` may have further axes before its columns.
         """
         return link.both(raw) if self.kind == "binary" else link.inverse(raw)
 
     def standardized_moments(self) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of each column of the encoded target."""
+        """Return the mean and standard deviation of each column of the encoded target."""
         return self.shares_, np.sqrt(self.shares_ * (1 - self.shares_))
 
 
@@ -238,7 +239,7 @@ class RegressionTarget(Target):
     n_outputs : int
         The number of columns of y.
     mean_, scale_ : ndarray of shape (n_outputs,)
-        The numbers that are subtracted from y, and that the difference is divided by.
+        The numbers that are subtracted from y, and those that divide the difference.
     """
 
     n_outputs: int
@@ -276,7 +277,7 @@ class RegressionTarget(Target):
         """Add the rows that another target has learned from.
 
         Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
-        variance of all is the mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
+        variance of all is the weighted mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
         """
         unit = max(self._unit, other._unit)
         before, added = (one._weight * (one._unit / unit) for one in (self, other))
@@ -297,8 +298,8 @@ class RegressionTarget(Target):
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
             self.mean_ = self._mean
-            # The scale of a constant is small, so that it is predicted, and in the units of y,
-            # which a column of zeros has not.
+            # The scale of a constant is small, so that the constant is predicted. It is in the
+            # units of y, which a column of zeros does not reveal.
             share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
             constant = np.where(self._mean == 0, 1.0, share)
             self.scale_ = np.where(self._deviation > 0, self._deviation, constant)
@@ -311,7 +312,7 @@ class RegressionTarget(Target):
         Raises
         ------
         ValueError
-            If it has not.
+            If it has another number of columns.
         """
         found = 1 if y.ndim == 1 else y.shape[1]
         if found != self.n_outputs:
@@ -334,23 +335,24 @@ class RegressionTarget(Target):
         return prediction * self.scale_ + self.mean_
 
     def scaled(self, deviation: Floats) -> Floats:
-        """Return differences of standardised numbers in the units of y."""
+        """Return differences of standardized numbers in the units of y."""
         return deviation * self.scale_
 
     def standardized_moments(self) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of each column of the y that is trained on."""
+        """Return the mean and standard deviation of each column of the y that is trained on."""
         return (self._mean - self.mean_) / self.scale_, self._deviation / self.scale_
 
 
 def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
-    """Return what is known of the whole y, given the names of its parts and what each tells.
+    """Return what is known of the whole y, given the name of each part and what it tells.
 
-    That is a LabelCounts, a RegressionTarget, or JointTarget.
+    The result is a LabelCounts, a RegressionTarget or a JointTarget.
 
     Raises
     ------
     ValueError
-        If two parts differ in their columns, or have labels of text and of numbers.
+        If two parts differ in their columns, or if one has labels of text and another of
+        numbers.
     """
     (first, known), *others = targets
     merged: Any = copy.deepcopy(known)
@@ -370,9 +372,11 @@ def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Fl
     The deviation of a column that is constant up to rounding is zero.
     """
     weight = float(len(Y) if sample_weight is None else sample_weight.sum())
-    # Relative to the first row, so that the mean of a constant is exactly that constant.
+    # The mean is relative to the first row, so that the mean of a constant is exactly that
+    # constant.
     mean: Floats = Y[0] + np.average(Y - Y[0], axis=0, weights=sample_weight)
-    # Relative to the largest difference, whose square might overflow, or vanish.
+    # The deviation is relative to the largest difference, whose square might overflow or
+    # vanish.
     difference = Y - mean
     largest = np.maximum(difference.max(axis=0), -difference.min(axis=0))
     constant = largest <= 8 * np.finfo(np.float64).eps * np.abs(mean)

@@ -2,7 +2,7 @@
 
 A column of text has a format if each of its values that has a digit fits it, and if no other
 format fits all of them as well. "1,500" and "2,750" may be thousands or have a decimal comma,
-and "03/04/2020" may be in March or in April: such a column stays a category, with a warning.
+and "03/04/2020" may be in March or in April. Such a column stays a category, with a warning.
 Values without a digit, such as "unknown", are missing if they are few.
 """
 
@@ -22,13 +22,14 @@ import numpy as np
 from sknet.data.choices import categorical_columns
 from sknet.data.frames import Table, distinct_values, name_of
 
-#: The largest share of distinct values without a digit, and a number that is allowed anyhow.
+#: The largest share of distinct values without a digit, and a number of them that is allowed if
+#: at least twice as many values have a digit.
 MOST_WORDS, FEW_WORDS = 0.05, 3
-#: The number of rows, evenly spaced, that show whether a column of text may have a format.
+#: The number of evenly spaced rows that show whether a column of text may have a format.
 FIRST_ROWS = 1000
 
-#: Decimal separators, each with the separators of thousands that suit it; blanks may be narrow
-#: ones, or such that no line breaks there.
+#: Decimal separators, each with the thousands separators that suit it; spaces may be narrow or
+#: non-breaking ones.
 SEPARATORS = {".": ",' \u00a0\u202f", ",": ".' \u00a0\u202f"}
 CURRENCIES = "[$\u20ac\u00a3\u00a5\u20b9]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD)"
 #: Units of length, area, weight, volume, speed, time, temperature, energy and data.
@@ -42,7 +43,7 @@ DAYS = [
     "%d-%b-%Y", "%b %d, %Y", "%b %Y",
 ]  # fmt: skip
 DIGIT = re.compile(r"\d")
-#: The name of a month, of which three letters are enough.
+#: The name of a month, whose first three letters are enough.
 MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
 #: The forms of dates, by what stands between their parts.
@@ -64,7 +65,7 @@ def _number_pattern(decimal: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class NumberFormat:
-    """Numbers with a decimal separator, all of them with the same currency or unit."""
+    """Numbers with a decimal separator, all with the same currency or unit."""
 
     dtype: ClassVar[str] = "float64"
 
@@ -88,10 +89,10 @@ class NumberFormat:
         return size if sign in ("", "+") else -size
 
     def suits(self, values: Mapping[str, Any]) -> bool:
-        """Whether text and the numbers read from it are quantities, and not identifiers.
+        """Whether text and the numbers read from it are quantities, not identifiers.
 
-        Without a unit, identifiers have digits or groups of digits alone, or they differ
-        although their numbers are equal, as the versions 1.1 and 1.10 do.
+        Without a unit, identifiers are only digits or groups of digits, or they differ although
+        their numbers are equal, like the versions 1.1 and 1.10.
         """
         if self.before or self.after:
             return True
@@ -104,13 +105,13 @@ class NumberFormat:
 
 
 def _parts(value: str, decimal: str) -> tuple[str, str, str, str, str, str] | None:
-    """Return sign, text before, whole, rest, power and unit of a number, or None."""
+    """Return a number's sign, text before it, whole part, decimals, power and unit, or None."""
     found = _number_pattern(decimal).fullmatch(value)
     if found is None:
         return None
     sign, before, whole, _, rest, power, after = found.groups("")
     whole = re.sub(r"\D", "", whole)
-    # One hour, two hours.
+    # The plural of a unit is the same unit, as in 1 hour and 2 hours.
     after = after.removesuffix("s") if len(after) > 2 else after
     # float64 holds 15 digits of any number.
     fits = 0 < len(whole + rest) <= 15
@@ -119,7 +120,7 @@ def _parts(value: str, decimal: str) -> tuple[str, str, str, str, str, str] | No
 
 @dataclass(frozen=True)
 class DateFormat:
-    """Dates that ``strptime`` reads by this form, or without one those of ISO 8601."""
+    """Dates that ``strptime`` reads with this form or, without one, those of ISO 8601."""
 
     dtype: ClassVar[str] = "datetime64[us]"
 
@@ -129,7 +130,7 @@ class DateFormat:
     @classmethod
     def of(cls, value: str) -> "list[DateFormat]":
         """Return the formats that a value has."""
-        # Eight digits alone may be a number.
+        # Eight digits without hyphens may be a number.
         forms = [cls(), cls(zoned=True)] if value[4:5] == "-" else []
         forms += map(cls, FORMS.get(re.sub("[a-zA-Z0-9]", "", value), []))
         return [one for one in forms if one.read(value) is not None]
@@ -147,7 +148,7 @@ class DateFormat:
             return None
 
     def __str__(self) -> str:
-        return f"dates of the form {self.form or 'of ISO 8601'}"
+        return f"dates of the form {self.form or 'ISO 8601'}"
 
 
 Format = NumberFormat | DateFormat
@@ -156,8 +157,8 @@ Format = NumberFormat | DateFormat
 def formats_of(values: list[Any]) -> list[Format]:
     """Return the formats that suit distinct values, none of which is missing.
 
-    There may be numbers among them. Text has no format if one of its values with a digit does
-    not fit it, or if more than a few have no digit.
+    There may be numbers among the values. A format suits text only if each value with a digit
+    fits it, and if only a few values have no digit.
     """
     texts = [one.strip() for one in values if isinstance(one, str)]
     figures = [one for one in texts if DIGIT.search(one)]
@@ -176,7 +177,7 @@ def formats_of(values: list[Any]) -> list[Format]:
         if isinstance(form, DateFormat):
             found[form] = form
         elif form.suits(read):
-            # Without decimals and thousands, both separators read the same.
+            # Without decimals and thousands, both separators give the same numbers.
             found.setdefault(tuple(read.values()), form)
     return list(found.values())
 
@@ -188,14 +189,14 @@ def _is_number(value: Any) -> bool:
 def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
     """Return the formats of the columns of text that may be numbers or dates, by position.
 
-    A column with several of them is unclear. Columns that ``wanted``, the parameter
+    A column with several formats is ambiguous. Columns that ``wanted``, the parameter
     ``categorical_features``, names are categories.
     """
     named: Any = [] if isinstance(wanted, str) else categorical_columns(X, wanted)
     found = {}
     for i in np.setdiff1d(X.text_columns, named).tolist():
         column = X.column(i)
-        # Some rows show that most columns have none.
+        # For most columns, a few rows show that they have none.
         if formats_of(_distinct(column[:: max(1, len(column) // FIRST_ROWS)])):
             found[i] = formats_of(_distinct(column))
     return found
@@ -213,8 +214,8 @@ def warn_of_several(name: str, found: list[Format]) -> None:
     """Warn of a column of text that has several formats, and stays a category."""
     remedy = "to_datetime" if isinstance(found[0], DateFormat) else "to_numeric"
     warnings.warn(
-        f"Column {name} of X is text that may be {' or '.join(map(str, found))}, and is a "
-        f"category so far. Convert it by pandas.{remedy}, or name it in categorical_features.",
+        f"Column {name} of X is text that may be {' or '.join(map(str, found))}, so it is read "
+        f"as a category. Convert it with pandas.{remedy}, or name it in categorical_features.",
         stacklevel=2,
     )
 
@@ -222,12 +223,12 @@ def warn_of_several(name: str, found: list[Format]) -> None:
 def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
     """Return a ``Table`` in which the columns of text with formats are numbers and dates.
 
-    Those that are numbers or dates already stay as they are.
+    Columns that are already numbers or dates stay as they are.
 
     Warns
     -----
     UserWarning
-        If a column has values with a digit that do not fit, which are missing values then.
+        If a column has values with a digit that do not fit, which then count as missing.
     """
     arrays = {}
     for i in sorted(formats.keys() & {*X.text_columns}):
@@ -241,13 +242,13 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
                 f"as missing: in training it had {form}.",
                 stacklevel=2,
             )
-        # Position -1, of a missing value, is the last.
+        # Position -1, which stands for a missing value, is the last.
         arrays[i] = np.array([*read, None], dtype=form.dtype)[positions]
     return X.with_columns(arrays) if arrays else X
 
 
 def _read(form: Format, value: Any) -> Any:
-    """Return what a value of a column is, which may be a number already."""
+    """Return the number or date that a value is; it may be a number already."""
     if isinstance(value, str):
         return form.read(value.strip())
     return float(value) if _is_number(value) and isinstance(form, NumberFormat) else None

@@ -1,7 +1,7 @@
-"""Sample weights in units of their own, and the weights of classes: only ratios matter.
+"""Sample weights in their own unit, and the weights of classes: only ratios matter.
 
-Weights enter a fit by :func:`in_own_units`, once. Everything behind it sees numbers of moderate
-size, and the same ones (up to rounding) whatever the unit of the user's weights is.
+Weights enter a fit once, through :func:`in_own_units`. All later steps see numbers of moderate
+size, which are the same (up to rounding) whatever the unit of the user's weights.
 """
 
 import math
@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 Weights = NDArray[np.float64]
 Floats = NDArray[np.floating]
 
-#: Whole multiples of the smallest weight count rows up to this number.
+#: Whole multiples of the smallest weight count as repeated rows up to this number.
 MOST_REPETITIONS = 2**31
-#: Relative rounding error of the ratio of two weights that were multiplied by one number.
+#: The relative rounding error of the ratio of two weights that were multiplied by one number.
 ROUNDING = 4 * np.finfo(np.float64).eps
-#: Products of many weights are cut to the powers of two between minus this and this.
+#: Products of many weights are cut so that their exponents of two are between minus this and
+#: this.
 LARGEST_EXPONENT = 900
 
 
@@ -27,8 +28,8 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     """Return weights divided by their unit, and the unit.
 
     If all weights are whole multiples of the smallest one, it is the unit: the weights count
-    repeated rows, exactly. Otherwise the unit is a power of two, so that the division is
-    exact, and the largest of the weights is then between 1 and 2.
+    repeated rows, exactly. Otherwise the unit is a power of two, so that the division is exact,
+    and the largest result is between 1 and 2.
 
     Parameters
     ----------
@@ -50,7 +51,7 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
 
 
 def smallest_and_largest(weights: Weights) -> tuple[float, float]:
-    """Return the smallest positive weight, infinity if there is none, and the largest one."""
+    """Return the smallest positive weight (infinity if there is none) and the largest one."""
     smallest = np.min(weights, initial=math.inf, where=weights > 0)
     return float(smallest), float(np.max(weights, initial=0.0))
 
@@ -75,13 +76,13 @@ def power_of_two(weight: float) -> float:
 
 
 def repetitions(weights: Floats | None) -> Floats | None:
-    """Return how often each row counts where rows are counted, or None for once each.
+    """Return how often each row counts, or None if each counts once.
 
-    ``weights`` are in own units. Weights that are no counts do not say how often a row was
-    seen, and each row counts once.
+    ``weights`` are in their own unit. Weights that are not counts do not say how often a row
+    was seen, so each row counts once.
     """
-    # Weights that are no counts are less than two, so that those of a part of the rows are
-    # whole numbers only if they are one.
+    # Weights that are not counts are less than two, so that those of some of the rows are whole
+    # numbers only if they are one.
     return None if weights is None or (weights != np.rint(weights)).any() else weights
 
 
@@ -92,8 +93,9 @@ def mean(weights: Weights) -> float:
 
 
 def product(factors: Iterable[Weights]) -> Weights:
-    """Return the product of weights of at least zero, cut where it would overflow."""
-    # Mantissas are multiplied, and exponents added, so that no product in between overflows.
+    """Return the product of non-negative weights, cut where it would overflow."""
+    # Mantissas are multiplied and exponents are added, so that no intermediate product
+    # overflows.
     first, *others = factors
     value, exponent = np.frexp(first)
     for factor in others:
@@ -109,7 +111,7 @@ def dense(Y: Any) -> NDArray[Any]:
 
 
 def label_weights(class_weight: Any, y: Any) -> NDArray[np.float64]:
-    """Return for each row the product of the weights of its labels, as scikit-learn does."""
+    """Return, for each row, the product of the weights of its labels, as scikit-learn does."""
     if isinstance(class_weight, dict):
         raise ValueError("class_weight for a multi-label y must be 'balanced' or a list.")
     if len(class_weight) != y.shape[1]:
@@ -121,7 +123,7 @@ def label_weights(class_weight: Any, y: Any) -> NDArray[np.float64]:
 
 
 def _label_columns(y: Any) -> Iterator[NDArray[np.intp]]:
-    """Yield for each label of a multi-label y whether the rows have it, as 0 and 1."""
+    """Yield, for each label of a multi-label y, whether the rows have it, as 0 and 1."""
     y = y.tocsc() if hasattr(y, "tocsc") else y
     for label in range(y.shape[1]):
         yield (dense(y[:, [label]]) == 1).ravel().astype(np.intp)
@@ -161,7 +163,7 @@ class LabelCounts:
         weight_unit: float = 1.0,
         order: tuple[Any, ...] = (),
     ) -> Self:
-        """Return the counts of a y of one dimension, or of a multi-label y.
+        """Return the counts of a one-dimensional y, or of a multi-label y.
 
         ``weight_unit`` is the unit of the weights, or all weights if these are None.
         """
@@ -192,7 +194,7 @@ class LabelCounts:
         self.labels, self.counts, self.unit = labels, counts, unit
 
     def shares_of(self, classes: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the shares of the classes, of the second of two, or of each of many labels."""
+        """Return the share of each class, of the second of two classes, or of each label."""
         if self.multilabel:
             return self.counts[:, 1] / self.counts.sum(axis=1)
         counts = dict(zip(self.labels.tolist(), self.counts[0].tolist(), strict=True))
@@ -204,17 +206,17 @@ class LabelCounts:
         return np.zeros((1, len(self.counts)), int) if self.multilabel else self.labels
 
     def balanced_weights(self) -> dict[Any, float] | list[dict[Any, float]]:
-        """Return ``class_weight="balanced"`` as numbers, with one dict for each label of many.
+        """Return ``class_weight="balanced"`` as numbers; if y is multi-label, a dict per label.
 
-        As scikit-learn has them, they are the sum of all weights over the number of the classes
-        times the sum of the weights of the class.
+        As in scikit-learn, the weight of a class is the sum of all weights, divided by the
+        number of classes and by the sum of the weights of the class.
         """
         by_column = [self._balance(counts.tolist()) for counts in self.counts]
         return by_column if self.multilabel else by_column[0]
 
     def _balance(self, counts: list[float]) -> dict[Any, float]:
         """Return the weights of the labels that occur; a ratio that overflows is cut."""
-        # Numbers of Python, whose ratio may overflow without a warning.
+        # These are Python floats, whose ratio may overflow without a warning.
         total, n_classes = sum(counts), len(counts) - counts.count(0)
         largest = 2.0**LARGEST_EXPONENT
         return {

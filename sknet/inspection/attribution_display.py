@@ -94,9 +94,9 @@ class AttributionDisplay:
         X : {array-like, sparse matrix, RowBlocks} of shape (n_samples, n_features)
             The row to explain, or several rows.
         target, baseline, n_steps, tol
-            The parameters of :func:`integrated_gradients` of these names.
+            Passed to :func:`integrated_gradients`.
         max_features : int, default=10
-            The largest number of bars. The columns with the longest bars are shown.
+            The maximum number of bars. The columns with the longest bars are shown.
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
 
@@ -111,9 +111,9 @@ class AttributionDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         ValueError
-            If X does not suit the table that the estimator was fitted to, or if one of the
+            If X does not match the table that the estimator was fitted to, or if one of the
             other parameters is not valid.
         """
         import_pyplot()
@@ -138,7 +138,7 @@ class AttributionDisplay:
         max_features: int = 10,
         ax: "Axes | None" = None,
     ) -> Self:
-        """Draw attributions that any method has computed.
+        """Draw attributions that were computed by any method.
 
         Parameters
         ----------
@@ -149,7 +149,7 @@ class AttributionDisplay:
         values : list, default=None
             The values of the columns. Only for attributions of a single row.
         max_features : int, default=10
-            The largest number of bars. The columns with the longest bars are shown.
+            The maximum number of bars. The columns with the longest bars are shown.
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
 
@@ -162,7 +162,7 @@ class AttributionDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the attributions have a different shape, if the number of names or values differs
+            If the attributions have another shape, if the number of names or values differs
             from the number of columns, or if ``values`` is given for several rows.
         """
         rows = np.atleast_2d(attributions)
@@ -176,7 +176,7 @@ class AttributionDisplay:
             if given is not None and len(given) != n_features:
                 raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
         if values is not None and n_rows > 1:
-            raise ValueError(f"values must be of a single row, but attributions has {n_rows}.")
+            raise ValueError(f"values are for a single row, but attributions has {n_rows}.")
         names = shown_names(feature_names, n_features)
         return cls(rows, feature_names=names, values=values).plot(ax, max_features=max_features)
 
@@ -188,7 +188,7 @@ class AttributionDisplay:
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
         max_features : int, default=10
-            The largest number of bars. The columns with the longest bars are shown.
+            The maximum number of bars. The columns with the longest bars are shown.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""The dependence of an output on the columns of X: gradients, and their integrals on a path."""
+"""How an output depends on the columns of X: gradients, and their integrals along a path."""
 
 from collections.abc import Callable
 from numbers import Real
@@ -20,9 +20,9 @@ from sknet.inspection.paths import NestedRule, Paths
 from sknet.nn.kernels import Array
 
 #: The number of points of each path that are computed at once for a block of rows. When some
-#: rows are done, the room that they leave is used for further points of the others.
+#: rows are done, the others use the room for more points.
 AT_ONCE = 4
-#: A function of a table, an output and rows that returns an array with a row for each of them.
+#: A function of a table, an output and rows, which returns an array with as many rows.
 Explain: TypeAlias = Callable[[EmbeddedTable, OutputFunction, Any], Array]
 
 
@@ -30,8 +30,9 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     """Return the gradient of an output with respect to the columns of X.
 
     The output is a classifier's ``decision_function`` (for an ensemble, the logit of the
-    members' mean probability) or a regressor's ``predict``. The gradient comes from the
-    backward pass of training, continued through the encoding to the units of X.
+    members' mean probability) or a regressor's ``predict``. The backward pass of training
+    computes the gradient, which the chain rule carries on through the encoding to the units of
+    X.
 
     Parameters
     ----------
@@ -41,31 +42,33 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
         Rows at which to differentiate.
     target : label or int, default=None
         The class whose logit is differentiated, the label of a multi-label y, or the index of
-        an output or quantile. The default is the only output; with two classes, the second
+        an output or quantile. By default, it is the only output; with two classes, the second
         class; with more classes, the predicted class of each row.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        The change of the output per unit of a numeric column, and per second of a date or a
-        duration. It is the derivative with respect to the number itself. Indicators of missing
-        numbers and of heavy values, and the levels of codes, change in jumps and are held
-        constant. The entry is zero for a missing number, and for a number that is clipped (1e15
-        times the scale of its column from the median; without scaling, beyond 1e15). A category
-        has no unit. Its entry is the derivative in the direction from no level (zeros in the
-        one-hot columns, or the mean vector of the embedding) to the level of the row, not
-        divided by the length of this direction. float32 for float32 X, else float64; always
-        dense.
+        The derivative of the output: per unit of a numeric column, and per second of a date or
+        a duration. Some encoded columns change in jumps, and are held constant: indicators of
+        missing numbers and of heavy values (which far more rows have than the values around
+        them), and the levels of codes (numbers that serve as labels). The entry is zero for a
+        missing number, and for a number that is clipped because it is farther from the median
+        than 1e15 times the scale of its column (without scaling, because it is beyond 1e15). A
+        category has no unit. Its entry is the derivative along the line from no level (zeros in
+        the one-hot columns, or the mean vector of the embedding) to the level of the row, not
+        divided by the length of this line. The array is always dense, and float32 for float32
+        X, else float64.
 
     Raises
     ------
     ValueError
-        If X does not suit the table that the estimator was fitted to, if ``target`` is no class
-        or output of the estimator, or if it is None although there are several outputs.
+        If X does not match the table that the estimator was fitted to, if ``target`` is not a
+        class or an output of the estimator, or if it is None although there are several
+        outputs.
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet, but a pipeline, for example.
+        If the estimator is not from sknet, but is a pipeline, for example.
 
     See Also
     --------
@@ -106,8 +109,8 @@ def integrated_gradients(
 
     The contribution of column i is (x_i - b_i) times the mean of the output's i-th partial
     derivative along the straight line from the baseline b to the row x. The contributions of
-    all columns add up to f(x) - f(b). The line is straight in the embedded table: scaled
-    numbers (with ``numeric_embedding``, their embeddings), indicators of missing values,
+    all columns add up to f(x) - f(b). The line is straight in the embedded table, which has
+    scaled numbers (with ``numeric_embedding``, their embeddings), indicators of missing values,
     one-hot columns, and vectors of embedded categories. The contribution of a column of X is
     the sum over all columns of the embedded table that come from it.
 
@@ -121,38 +124,39 @@ def integrated_gradients(
         The output to explain, as for :func:`input_gradients`.
     baseline : array-like of shape (n_features,) or (n_baselines, n_features), default=None
         The row to compare with, in the units of X. With several rows, the contributions and
-        f(b) are means over the baselines. By default it is the typical row: the median of each
-        number in training (zero if X is sparse), and missing categories.
+        f(b) are means over the baselines. By default, it is the typical row: the training
+        median of each number (zero if X is sparse), with all categories missing.
     n_steps : int, default=32
-        The maximum number of steps of the path. Each costs a forward and a backward pass.
+        The maximum number of steps of a path. Each step costs a forward and a backward pass.
     tol : float, default=0.05
-        Each row starts with few steps, such as n_steps / 4 or n_steps / 2, but at least four.
-        It is done as soon as the sum of its contributions differs from f(x) - f(b) by at most
-        ``tol`` times the range of the output along the path. The default follows section 5 of
-        the paper. With 0, all rows take all steps.
+        Each row starts with few steps, and doubles them until the sum of its contributions
+        differs from f(x) - f(b) by at most ``tol`` times the range of the output along the
+        path. With ``n_steps=32``, the numbers of steps are 4, 8, 16 and 32. In general, the
+        first one is ``n_steps``, halved as long as it remains an integer of at least 4. The
+        default follows section 5 of the paper. With 0, all rows take all steps.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
-        Contributions in the units of the output. float32 for float32 X, else float64; always
-        dense.
+        Contributions in the units of the output. The array is always dense, and float32 for
+        float32 X, else float64.
 
     Raises
     ------
     ValueError
-        If X does not suit the table that the estimator was fitted to, if ``target`` is no class
-        or output of the estimator, if it is None although there are several outputs, if the
-        baseline has a different number of columns, or if ``n_steps`` or ``tol`` is out of
-        range.
+        If X does not match the table that the estimator was fitted to, if ``target`` is not a
+        class or an output of the estimator, if it is None although there are several outputs,
+        if the baseline has a different number of columns, or if ``n_steps`` or ``tol`` is out
+        of range.
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet, but a pipeline, for example.
+        If the estimator is not from sknet, but is a pipeline, for example.
 
     See Also
     --------
     input_gradients : The derivatives at the rows themselves.
-    AttributionDisplay : A picture of the contributions.
+    AttributionDisplay : A display of the contributions.
 
     Notes
     -----
@@ -160,8 +164,8 @@ def integrated_gradients(
     Clenshaw-Curtis rule computes the integral, and eight steps give about six digits. If the
     derivative has jumps, the trapezoidal rule is used, and the error falls as 1 / n_steps. A
     remaining difference from f(x) - f(b) is distributed over the contributions in proportion to
-    their sizes, so that they always add up. To see how exact the contributions are, compare
-    them with a result for more steps and ``tol=0``.
+    their sizes, so that they always add up. To check the contributions, compare them with those
+    of more steps and ``tol=0``.
 
     References
     ----------
@@ -209,9 +213,10 @@ def integrated_gradients(
 def _by_blocks(
     estimator: BaseNN, X: Any, target: Any, explain: Explain, at_once: int = 1
 ) -> Array:
-    """Return ``explain(table, function, X)`` for all rows, made block by block.
+    """Return ``explain(table, function, X)`` for all rows, computed block by block.
 
-    Within ``explain``, a call of the function may have ``at_once`` times the rows of a block.
+    Within ``explain``, a call of the function may have ``at_once`` times as many rows as a
+    block.
     """
     features, model = fitted(estimator)
     chosen = choose_by_row(model, target)
@@ -225,7 +230,7 @@ def _by_blocks(
 
 
 def shared(gap: Array, parts: Array) -> Array:
-    """Return the parts, to which the gap is added in proportion to their sizes.
+    """Return the parts of each row, with its gap added in proportion to their sizes.
 
     ``gap`` has an entry for each row of ``parts``.
     """

@@ -1,4 +1,4 @@
-"""The axes that displays draw on, the user's or new ones, and the scales of columns on them."""
+"""The axes that displays draw on, given or new, and the scales of columns on these axes."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
-#: The largest number of levels of a category that are named.
+#: The maximum number of levels of a category whose names are shown.
 MOST_LEVELS = 12
-#: The largest number of letters of a level's name.
+#: The maximum number of characters of a level's name.
 LONGEST_NAME = 12
-#: The units in which durations are drawn, from the longest, with their seconds.
+#: The units in which durations are drawn, from the longest, with their lengths in seconds.
 DURATION_UNITS = [("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1)]
 
 
@@ -41,17 +41,17 @@ def one_axes(ax: "Axes | None", **options: Any) -> "Axes":
 def panels(
     ax: Any, n_panels: int, n_columns: int, size: tuple[float, float] = (3.4, 2.6)
 ) -> "np.ndarray[Any, Any]":
-    """Return an array of axes, row by row of a figure or of the given axes.
+    """Return an array of new axes, row by row, in a figure or in the place of the given axes.
 
     Parameters
     ----------
     ax : matplotlib Axes or None
-        Axes that are divided. None makes a figure.
+        Axes to divide. None makes a new figure.
     n_panels : int
     n_columns : int
-        The largest number of panels side by side.
+        The maximum number of panels side by side.
     size : tuple of two float, default=(3.4, 2.6)
-        The width and the height of a panel of a new figure in inches.
+        The width and the height, in inches, of a panel in a new figure.
     """
     n_columns = min(n_columns, n_panels)
     n_rows = -(-n_panels // n_columns)
@@ -68,12 +68,12 @@ def panels(
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the values of a column are on an axis, and what the axis says: of numbers.
+    """Where an axis shows the values of a column, and its labels. This class is for numbers.
 
     Parameters
     ----------
     unit : str, default=""
-        The unit of the numbers, or what else is to be known of them.
+        The unit of the numbers, or another note, such as a time zone.
     """
 
     unit: str = ""
@@ -83,7 +83,7 @@ class Scale:
         return values.astype(np.float64)
 
     def write_ticks(self, axis: "Axis") -> None:
-        """Choose the ticks of an axis; those of numbers are matplotlib's own."""
+        """Set the ticks of an axis; numbers keep those of matplotlib."""
 
     def title(self, name: str) -> str:
         """Return the name of the column with the unit."""
@@ -92,7 +92,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class DateScale(Scale):
-    """Dates at their numbers of days, with the ticks of matplotlib's axes of dates."""
+    """Dates as numbers of days, with matplotlib's ticks for dates."""
 
     def places(self, values: NDArray[Any]) -> Floats:
         """Return matplotlib's number of each date."""
@@ -101,14 +101,14 @@ class DateScale(Scale):
     def write_ticks(self, axis: "Axis") -> None:
         """Let the axis show dates."""
         dates = require("matplotlib.dates", extra="plot")
-        # The dates are what clocks show. Another time zone of matplotlib would move them. With
-        # fewer ticks, no interval of the locator suits a range of 31 to 35 months, for example.
+        # The dates are clock times, which a time zone set in matplotlib would shift. With fewer
+        # ticks, no interval of the locator suits a range of 31 to 35 months, for example.
         locator = dates.AutoDateLocator("UTC", minticks=3, maxticks=7)
         locator.maxticks[dates.YEARLY] = 6
-        # The places are numbers: axis.axis_date would forget the limits of a heat map.
+        # The places are plain numbers. axis.axis_date would discard the limits of a heat map.
         axis.set_major_locator(locator)
         axis.set_major_formatter(dates.ConciseDateFormatter(locator, "UTC"))
-        # The locator knows these years alone. A margin of the axis may go beyond them.
+        # The locator accepts only these years. A margin of the axis may go beyond them.
         calendar = dates.date2num(np.array(["0001-01-01", "9999-12-31"], "datetime64[D]"))
         low, high = np.clip(axis.get_view_interval(), *calendar)
         axis.set_view_interval(low, high, ignore=True)
@@ -122,7 +122,7 @@ class DurationScale(Scale):
 
     @classmethod
     def of(cls, values: NDArray[np.timedelta64]) -> "DurationScale":
-        """Return the scale of the longest unit of which the longest duration has two."""
+        """Return the scale of the longest unit that fits twice into the longest duration."""
         longest = np.abs(values).max() / np.timedelta64(1, "s")
         fitting = (one for one in DURATION_UNITS if longest >= 2 * one[1])
         return cls(*next(fitting, DURATION_UNITS[-1]))
@@ -143,7 +143,7 @@ class LevelScale(Scale):
         return np.arange(len(values), dtype=np.float64)
 
     def write_ticks(self, axis: "Axis") -> None:
-        """Write the names of the levels, or nothing: their places are no numbers of X."""
+        """Write the names of the levels, or nothing: their places are not numbers of X."""
         axis.set_ticks(np.arange(len(self.names)), self.names)
 
 
@@ -161,5 +161,5 @@ def scale_of(values: ColumnValues) -> Scale:
 
 
 def short(level: Any) -> str:
-    """Return the name of a level, cut if it is long."""
+    """Return the name of a level, shortened if it is long."""
     return shortened(str(level), LONGEST_NAME)

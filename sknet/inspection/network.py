@@ -28,18 +28,18 @@ def summary(estimator: BaseNN) -> Summary:
     Returns
     -------
     Summary
-        Prints as the card above the table, at most 100 characters wide. The card says what
+        Its text is the card above the table, at most 100 characters wide. The card says what
         predictions mean, which constraints hold, which columns and rows the network was trained
         on, how training ended, and which version of sknet fitted the network. The table shows
         each layer's number of outputs, the number, memory and shapes of its parameters, and the
-        share of weights that are exactly zero. ``card.to_dict()`` returns the card as data. The
-        summary is also a sequence of its layers, and ``to_frame`` returns them as a pandas data
-        frame.
+        fraction of weights that are exactly zero. ``card.to_dict()`` returns the card as data.
+        The summary is also a sequence of the layers, and ``to_frame`` returns these as a pandas
+        data frame.
 
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet.
+        If the estimator is not from sknet.
     NotFittedError
         If the estimator is not fitted.
 
@@ -97,7 +97,7 @@ class LossCurveDisplay:
     Parameters
     ----------
     history : dict of str to list of float
-        A record of a training, such as the ``history_`` of an estimator. The curves "loss",
+        A training record, such as the ``history_`` of an estimator. The curves "loss",
         "validation_loss" and "learning_rate" are drawn; the last two may be missing.
     best_iter : int, default=None
         The epoch that is marked, counted from 1.
@@ -156,7 +156,7 @@ class LossCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         """
         fitted(estimator)
         display = cls(estimator.history_, best_iter=estimator.best_iter_)
@@ -237,7 +237,7 @@ class LossCurveDisplay:
         return self
 
     def _plot_learning_rate(self, epochs: np.ndarray) -> "Line2D":
-        """Draw the learning rate on axes of its own, and return its curve."""
+        """Draw the learning rate on its own axes, and return its curve."""
         ax, rates = self.ax_.twinx(), self.history["learning_rate"]
         (line,) = ax.plot(epochs, rates, "--", color="0.7", label="learning rate")
         ax.set(ylabel="learning rate", ylim=(0, None))
@@ -247,7 +247,7 @@ class LossCurveDisplay:
 
 @dataclass(eq=False, repr=False)
 class WeightsDisplay:
-    """The distribution of the weights of each layer, and the shares of zeros and dead units.
+    """The distribution of each layer's weights, and the fractions of zeros and dead units.
 
     Create a display with :meth:`from_estimator` or :meth:`from_weights`.
 
@@ -256,17 +256,17 @@ class WeightsDisplay:
     weights : list of ndarray
         Weight matrices, one for each layer.
     dead_units : list of float, default=None
-        Share of dead units of each hidden layer.
+        Fraction of dead units in each hidden layer, as :meth:`from_estimator` defines them.
 
     Attributes
     ----------
     sparsity : list of float
-        Share of weights of each layer that are exactly zero.
+        Fraction of weights in each layer that are exactly zero.
     ax_ : matplotlib Axes
-        Axes of the distributions: a box from the first to the third quartile with a line at the
-        median, and whiskers from the lowest to the highest weight that is not zero.
+        Axes of the distributions of nonzero weights: a box from the first to the third
+        quartile, a line at the median, and whiskers from the lowest to the highest weight.
     axes_ : ndarray of two matplotlib Axes
-        The axes of the distributions, and the axes of the shares.
+        The axes of the distributions, and the axes of the fractions.
     figure_ : matplotlib Figure
 
     Examples
@@ -287,7 +287,7 @@ class WeightsDisplay:
 
     @property
     def sparsity(self) -> list[float]:
-        """Share of weights of each layer that are exactly zero."""
+        """Fraction of weights in each layer that are exactly zero."""
         return [float(np.mean(weight == 0)) for weight in self.weights]
 
     @classmethod
@@ -302,7 +302,7 @@ class WeightsDisplay:
             A unit is dead if its output is the same for all these rows. Without X, a unit is
             dead if all its incoming or all its outgoing weights are zero.
         ax : matplotlib Axes or two of them, default=None
-            The axes to draw on; one is divided in two. By default, a new figure is made.
+            The axes to draw on; one is divided into two. By default, a new figure is made.
 
         Returns
         -------
@@ -315,9 +315,9 @@ class WeightsDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         ValueError
-            If X does not suit the table that the estimator was fitted to.
+            If X does not match the table that the estimator was fitted to.
         """
         import_pyplot()
         fitted(estimator)
@@ -334,7 +334,7 @@ class WeightsDisplay:
         weights : list of ndarray
             Weight matrices, one for each layer.
         ax : matplotlib Axes or two of them, default=None
-            The axes to draw on; one is divided in two. By default, a new figure is made.
+            The axes to draw on; one is divided into two. By default, a new figure is made.
 
         Returns
         -------
@@ -348,12 +348,12 @@ class WeightsDisplay:
         return cls([np.asarray(weight) for weight in weights]).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
-        """Draw the distributions and the shares.
+        """Draw the distributions and the fractions.
 
         Parameters
         ----------
         ax : matplotlib Axes or two of them, default=None
-            The axes to draw on; one is divided in two. By default, a new figure is made.
+            The axes to draw on; one is divided into two. By default, a new figure is made.
 
         Returns
         -------
@@ -384,10 +384,10 @@ class WeightsDisplay:
 
 
 def disconnected_units(weights: list[NDArray[Any]]) -> list[float]:
-    """Return for each hidden layer the share of units without a weight in or out.
+    """Return, for each hidden layer, the fraction of units that lack weights in or weights out.
 
-    The last matrix of an ensemble has an axis of members in front, which share the units. The
-    matrices of groups of columns have an axis of groups in front, each with units of its own.
+    The last matrix of an ensemble has a leading axis of members, which share the units. The
+    matrices of groups of columns have a leading axis of groups, each with its own units.
     """
     shares = []
     for entering, leaving in zip(weights[:-1], weights[1:], strict=True):

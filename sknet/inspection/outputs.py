@@ -1,7 +1,7 @@
-"""What a fitted model computes: outputs of hidden layers, and of the whole, with gradients.
+"""What a fitted model computes: the outputs of hidden layers, and its own, with gradients.
 
-To differentiate, one of the outputs is chosen. A table is embedded first, so that its rows are
-numbers.
+Before an output is differentiated, it is chosen, and the table is embedded, so that its rows
+are numbers.
 """
 
 from collections.abc import Callable
@@ -25,8 +25,8 @@ from sknet.nn.network import Network, Workspace
 def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     """Return the outputs of the units of a hidden layer.
 
-    The output layer is a linear model of the last hidden layer's outputs. They can serve as
-    features for another model, for a nearest-neighbour search or for a plot.
+    The network predicts from the outputs of its last hidden layer. They can serve as features
+    for another model, for a nearest-neighbor search or for a plot.
 
     Parameters
     ----------
@@ -40,8 +40,8 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     Returns
     -------
     ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
-        The activations, after normalisation and without dropout. The units of each member
-        follow those of the member before. float32 for float32 X, else float64.
+        The activations, after normalization and without dropout. The units of each member
+        follow those of the member before. The array is float32 for float32 X, else float64.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet.
+        If the estimator is not from sknet.
 
     Examples
     --------
@@ -68,20 +68,23 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not valid or not -len(ends) <= layer < len(ends):
         there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
-        raise ValueError(f"layer must be a hidden one; the network has {there}, got {layer!r}.")
+        raise ValueError(
+            f"layer must be the number of a hidden layer; the network has {there}, got "
+            f"{layer!r}."
+        )
     end = ends[layer]
     return model.predictor.map_rows(features.read(X), lambda outputs: (outputs[end],))[0]
 
 
 def constant_units(estimator: BaseNN, X: Any) -> list[float]:
-    """Return for each hidden layer the share of units whose output is the same for all rows."""
+    """Return the fraction of units in each hidden layer with the same output for all rows."""
     n_hidden = len(estimator.coefs_) - 1
     outputs = [hidden_features(estimator, X, layer) for layer in range(n_hidden)]
     return [float(np.mean(np.ptp(units, axis=0) == 0)) for units in outputs]
 
 
 def check_one_target(model: Model) -> None:
-    """Refuse a model of several targets, since an explanation is about one.
+    """Refuse a model of several targets, since an explanation is about one target.
 
     Raises
     ------
@@ -90,8 +93,8 @@ def check_one_target(model: Model) -> None:
     """
     if isinstance(model, JointModel):
         raise ValueError(
-            "An explanation is about one target. Pass an estimator of a single one, from "
-            f"estimators_ of an NNMultiTarget for {list(model.target.names)}."
+            "An explanation is about one target, but the model has several: "
+            f"{list(model.target.names)}. Pass one of the estimators_ of an NNMultiTarget."
         )
 
 
@@ -105,21 +108,21 @@ def output_names(model: Model) -> tuple[list[Any], str]:
 
 
 def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
-    """Return the factors with which the columns of the outputs are summed.
+    """Return the factors for summing the columns of the outputs.
 
-    Only the factor of the chosen output is not zero.
+    Only the factor of the chosen output is nonzero.
 
     Raises
     ------
     ValueError
-        If ``target`` is no class or output of the model, or if it is None although there are
-        several.
+        If ``target`` is not a class or an output of the model, or if it is None although there
+        are several.
     """
     names, kind = output_names(model)
     if target is None and model.n_predicted == 1:
         return np.ones(1)
     if target is None:
-        raise ValueError(f"There are {len(names)} {kind}: choose one as target, from {names}.")
+        raise ValueError(f"There are {len(names)} {kind}. Set target to one of {names}.")
     is_truth_value = model.numeric_y and isinstance(target, bool)
     if np.ndim(target) > 0 or is_truth_value or target not in names:
         raise ValueError(f"target must be one of the {kind} {names}, got {target!r}.")
@@ -131,9 +134,9 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
 
 
 def choose_by_row(model: Model, target: Any) -> NDArray[np.float64] | None:
-    """Return the factors of :func:`choose_output`, or None without a target of several classes.
+    """Return the factors of :func:`choose_output`; None for several classes without a target.
 
-    None says that each row is to be explained for its predicted class.
+    With None, each row is explained for its predicted class.
     """
     several_classes = model.n_predicted > 1 and output_names(model)[1] == "classes"
     return None if target is None and several_classes else choose_output(model, target)
@@ -158,11 +161,11 @@ def read_baseline(features: Features, model: Model, baseline: Any) -> NDArray[An
     shape, expected = np.shape(baseline), features.n_features
     if len(shape) != 2 or shape[1] != expected:
         raise ValueError(
-            f"baseline must be one row of {expected} features in X's units, or several rows, "
-            f"got shape {shape}."
+            f"baseline must be one row of {expected} features in the units of X, or several "
+            f"such rows, got shape {shape}."
         )
     if not hasattr(baseline, "columns"):
-        # The columns of a plain row are known by their position, without names.
+        # The columns of a plain row are identified by their positions, without names.
         features = features.without_names()
     return features.read(baseline)
 
@@ -173,7 +176,7 @@ def is_smooth(network: Network) -> bool:
 
 
 class EmbeddedTable:
-    """The rows of a table as numbers with respect to which a network can be differentiated.
+    """The rows of a table as numbers by which a network can be differentiated.
 
     An encoded row holds scaled numbers, indicators of missing numbers, one-hot columns, and the
     level numbers of categories. An embedded row is the output of the layer that embeds numbers
@@ -192,26 +195,26 @@ class EmbeddedTable:
         self._numeric = sources[: encoder.n_numeric_]
 
     def embed(self, X: Any) -> Array:
-        """Return the embedded rows, dense, of rows as ``Features.read`` returns them."""
+        """Return the dense embedded rows of rows as ``Features.read`` returns them."""
         return self._embed(self._encode(X))[0]
 
     def gradients(self, X: Any, gradient: Callable[[Array], Array]) -> Array:
-        """Return the gradients of a function of the embedded rows by the columns of X.
+        """Return the gradients of a function of the embedded rows with respect to X.
 
         Parameters
         ----------
         X : ndarray or CSR matrix of shape (n_rows, n_features)
             Rows as ``Features.read`` returns them.
         gradient : callable
-            ``gradient(rows)`` returns the gradients by the embedded rows.
+            ``gradient(rows)`` returns the gradients with respect to the embedded rows.
 
         Returns
         -------
         ndarray of shape (n_rows, n_features)
-            The gradient by a number goes back through the embedding and the encoding. The
-            indicators and levels that come from a number jump where they change, and are held.
-            The derivative of a category is taken along the straight line from the
-            embedded row of no level to the embedded row of the category's level.
+            The gradient with respect to a number is carried back through the embedding and the
+            encoding. Indicators and levels that come from a number change in jumps, and are
+            held constant. The derivative of a category is taken along the straight line from
+            the embedded row of no level to the embedded row of the category's level.
         """
         encoded = self._encode(X)
         rows, workspace = self._embed(encoded)
@@ -221,13 +224,13 @@ class EmbeddedTable:
         gradients = self.sum_by_feature(along_line)
         back = cast(Array, self._embedding.backward(self._params, None, encoded, workspace))
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
-        # A date is the source of its phases, too, so sources may be repeated.
+        # A date is also the source of its phases, so sources may be repeated.
         products = back[:, : self._encoder.n_numeric_] * slopes
         np.add.at(gradients.T, self._numeric, products.T)
         return gradients
 
     def _encode(self, X: Any) -> Array:
-        """Return the encoded rows, dense."""
+        """Return the dense encoded rows."""
         encoded = self._encoder.transform(X, self._params.dtype)
         return encoded.toarray() if sparse.issparse(encoded) else encoded
 
@@ -244,7 +247,7 @@ class EmbeddedTable:
         return self._embed(encoded)[0]
 
     def sum_by_feature(self, values: Array) -> Array:
-        """Return the sums over the embedded columns of each column of X, in the order of X."""
+        """Return, for each column of X in order, the sum over its embedded columns."""
         n_features = self._encoder.n_columns_
         if np.array_equal(self._sources, np.arange(n_features)):
             return values
@@ -253,7 +256,7 @@ class EmbeddedTable:
 
 
 def affine_part(network: Network, params: Array) -> tuple[Affine, int]:
-    """Return the affine map with which a network begins behind its front, and where it ends.
+    """Return the affine map that follows the front of a network, and where it ends.
 
     The second result is the position of the first layer that is not part of the map.
     """
@@ -274,21 +277,20 @@ def affine_part(network: Network, params: Array) -> tuple[Affine, int]:
 
 
 class OutputFunction:
-    """The outputs of a model as a function of embedded rows, with the gradient.
+    """The outputs of a model as a function of embedded rows, with their gradient.
 
     The outputs are a classifier's ``decision_function`` or a regressor's ``predict``. The
-    function begins with :meth:`enter`, the affine part of the first layer. It keeps a straight
-    line straight, so that along a line only the rest need be computed for each point. Work
-    arrays belong to the instance, which serves one thread at a time.
+    function begins with :meth:`enter`, the affine part of the first layer. This part keeps a
+    straight line straight, so that only the rest has to be computed for each point of a line.
+    Work arrays belong to the instance, which serves one thread at a time.
 
     Parameters
     ----------
     model : Model
     n_rows : int
-        The largest number of rows of a call.
+        The maximum number of rows per call.
     chosen : ndarray of shape (n_outputs,) or None
-        The factors with which the outputs are summed. None chooses the largest output of each
-        row.
+        The factors for summing the outputs. None chooses the largest output of each row.
 
     Attributes
     ----------
@@ -312,27 +314,27 @@ class OutputFunction:
         return rows @ self._first.matrix + self._first.bias
 
     def leave(self, gradients: Array) -> Array:
-        """Return the gradients by embedded rows, given the gradients by entered rows."""
+        """Return the gradients with respect to embedded rows, given those for entered rows."""
         return gradients @ self._first.matrix.T
 
     def factors(self, entered: Array) -> NDArray[np.float64]:
-        """Return for each row the factors with which its outputs are summed."""
+        """Return, for each row, the factors for summing its outputs."""
         if self._chosen is None:
             outputs = self._outputs(self._raw(entered.copy()))
             return np.eye(outputs.shape[1])[outputs.argmax(axis=1)]
         return np.broadcast_to(self._chosen, (entered.shape[0], self._chosen.size))
 
     def gradient(self, rows: Array) -> Array:
-        """Return the gradients of the chosen outputs by embedded rows."""
+        """Return the gradients of the chosen outputs with respect to embedded rows."""
         entered = self.enter(rows)
         return self.leave(self.value_and_gradient(entered, self.factors(entered))[1])
 
     def value_and_gradient(
         self, entered: Array, factors: NDArray[np.float64]
     ) -> tuple[Array, Array]:
-        """Return for each row the sum of the outputs times ``factors``, and its gradient.
+        """Return, for each row, the sum of the outputs times ``factors``, and its gradient.
 
-        The gradient is by ``entered``, which is overwritten. It is a work array.
+        The gradient is with respect to ``entered``, which is overwritten. It is a work array.
         """
         raw = self._raw(entered)
         values = np.einsum("ij,ij->i", self._outputs(raw), factors)
@@ -349,7 +351,7 @@ class OutputFunction:
         return self._model.target.inverse_transform(prediction)
 
     def _outputs_backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given the gradient of the outputs."""
+        """Return the gradient with respect to ``raw``, given the gradient of the outputs."""
         if self._model.numeric_y:
             return self._model.members.backward(raw, delta * self._model.target.scale_)
         return self._model.members.decision_backward(raw, delta)

@@ -1,6 +1,6 @@
 """Integrals of the gradient of an output along paths from a baseline to rows.
 
-The rules of integration are nested: a coarse rule comes first, and finer ones where needed.
+The integration rules are nested: a coarse rule comes first, and finer ones follow if needed.
 """
 
 from dataclasses import InitVar, dataclass
@@ -16,13 +16,13 @@ FEWEST_STEPS = 4
 
 
 class NestedRule:
-    """A rule of integration on [0, 1] with ``n_steps`` steps, with half as many, and so on.
+    """An integration rule on [0, 1] with ``n_steps`` steps, with half as many, and so on.
 
     The points of a level are among the points of the next finer level, and all levels have both
-    ends of the interval. For smooth functions the rule is that of Clenshaw and Curtis (1960)
+    ends of the interval. For smooth functions, the rule is that of Clenshaw and Curtis (1960)
     with the points t_k = (1 - cos(pi k / n)) / 2, k = 0..n, which in practice converges as fast
-    as a Gauss rule. It gains nothing if the function has jumps. Then the rule is the
-    trapezoidal rule, whose longest step is shorter: all its steps are equal.
+    as a Gauss rule. It gains nothing if the function has jumps. The trapezoidal rule is then
+    used instead: its steps are equal, so its longest step is shorter.
 
     Parameters
     ----------
@@ -58,15 +58,16 @@ class NestedRule:
             step = n_steps // n
             weights[::step] = level_weights(n, smooth=smooth)
             points = list(range(0, n_steps + 1, step))
-            # Every second point belongs to the level before, if there is one.
+            # Every second point belongs to the previous level, if there is one.
             self.new_points.append(points[1::2] if self.new_points else points)
 
 
 def level_weights(n: int, *, smooth: bool) -> NDArray[np.float64]:
-    """Return the weights of the n + 1 points of a level, whose sum is one.
+    """Return the weights of the n + 1 points of a level; they sum to one.
 
-    For smooth functions: Waldvogel, "Fast construction of the Fejer and Clenshaw-Curtis
-    quadrature rules" (2006), equation 2.5. Otherwise they are those of the trapezoidal rule.
+    For smooth functions, they follow Waldvogel, "Fast construction of the Fejer and
+    Clenshaw-Curtis quadrature rules" (2006), equation 2.5. Otherwise they are those of the
+    trapezoidal rule.
     """
     weights = np.full(n + 1, 1 / n)
     if smooth:
@@ -91,7 +92,7 @@ class Paths:
     ends : ndarray of shape (n_rows, n_inputs)
         The rows, as :meth:`OutputFunction.enter` returns them.
     factors : ndarray of shape (n_rows, n_outputs)
-        The factors with which the outputs of each row are summed.
+        The factors for summing the outputs of each row.
     """
 
     function: OutputFunction
@@ -106,11 +107,11 @@ class Paths:
         self._rows = np.arange(ends.shape[0])
         # At each point of the rule: the output, and its derivative along the path.
         self._outputs, self._slopes = np.zeros((2, self.rule.points.size, ends.shape[0]))
-        # The mean gradients by each level that is still to come, whose weights differ.
+        # The mean gradients for each level that is still to come, since their weights differ.
         self._means = self._contributions_of_start()
 
     def integrate(self, tol: float) -> tuple[Array, Array]:
-        """Return the mean gradient on each path, and the rise of the output along it."""
+        """Return the mean gradient along each path, and the rise of the output."""
         means, rises = np.empty_like(self._directions), np.empty(self._rows.size)
         for level, points in enumerate(self.rule.new_points):
             for some in self._portions(points):
@@ -125,9 +126,10 @@ class Paths:
         return means, rises
 
     def _contributions_of_start(self) -> Array:
-        """Return the terms of the start in the means of all levels.
+        """Return what the start adds to the means of all levels.
 
-        All rows have the same start, so the gradient of each output is computed once there.
+        All rows have the same start, so the gradient of each output is computed there only
+        once.
         """
         each = np.eye(self.factors.shape[1])
         starts = np.tile(self.start, (len(each), 1))
@@ -144,7 +146,7 @@ class Paths:
         return [points[i : i + size] for i in range(0, len(points), size)]
 
     def _contributions(self, points: list[int], weights: NDArray[np.float64]) -> Array:
-        """Return the terms of some points in the means of the levels with these weights."""
+        """Return what some points add to the means of the levels with these weights."""
         inputs = self._at(points)
         factors = np.tile(self.factors, (len(points), 1))
         outputs, gradients = self.function.value_and_gradient(inputs, factors)
@@ -166,7 +168,7 @@ class Paths:
         return inputs
 
     def _is_done(self, level: int, rises: Array, tol: float) -> NDArray[np.bool_]:
-        """Return for each row whether its contributions add up well enough.
+        """Return, for each row, whether its contributions add up well enough.
 
         At the last level, all rows are done.
         """

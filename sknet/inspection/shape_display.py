@@ -17,26 +17,27 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, SubFigure
 
-#: The share of the height of a panel that the distribution of the rows takes at most.
+#: The largest fraction of a panel's height that the distribution of the rows takes.
 DISTRIBUTION_HEIGHT = 0.16
 
 
 @dataclass(eq=False, repr=False)
 class ShapeFunctionsDisplay:
-    """The contribution of each column of an additive network, in a panel for each column.
+    """The contribution of each column of an additive network, with a panel for each column.
 
-    A curve shows the contribution of a number, a date or a duration. Bars show that of the
-    levels of a category. The grey bars below are the distribution of the rows. A red diamond or
-    bar is the contribution of a missing value, if there are any. All these panels have the same
-    limits, so that you can compare heights. Heat maps show the most important pairs of columns.
-    Create a display with :meth:`from_estimator`.
+    A curve shows the contribution of a number, a date or a duration. Bars show the
+    contributions of the levels of a category. The gray bars below show the distribution of the
+    rows. If values are missing, a red diamond or bar shows their contribution. All these panels
+    have the same limits, so that you can compare heights. Heat maps show the most important
+    pairs of columns. Create a display with :meth:`from_estimator`.
 
     Parameters
     ----------
     shapes : ShapeFunctions
         The curves and surfaces, as :func:`shape_functions` returns them.
     factors : ndarray of shape (n_outputs,)
-        The factors for summing the contributions to each output. Exactly one is not zero.
+        The factors for summing the contributions to each output. Exactly one of them is
+        nonzero.
 
     Attributes
     ----------
@@ -89,13 +90,14 @@ class ShapeFunctionsDisplay:
             Rows that represent the distribution of each column, ideally the training rows.
         target : label or int, default=None
             The class, label or output to explain. Required if there are several, except that
-            for two classes the second one is the default. Ordered classes share one score.
+            the second of two classes is the default. Ignored for ordered classes, which share
+            one score.
         sample_weight, n_points, percentiles
-            The parameters of :func:`shape_functions` of these names.
+            Passed to :func:`shape_functions`.
         max_features : int, default=12
-            The largest number of curves. The most important columns are shown.
+            The maximum number of curves. The most important columns are shown.
         max_surfaces : int, default=3
-            The largest number of heat maps. The most important pairs are shown.
+            The maximum number of heat maps. The most important pairs are shown.
         n_cols : int, default=3
             The number of panels side by side.
         ax : matplotlib Axes, default=None
@@ -112,9 +114,9 @@ class ShapeFunctionsDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not one of sknet.
+            If the estimator is not from sknet.
         ValueError
-            If the estimator was fitted without ``interaction_cst``, if X does not suit the
+            If the estimator was fitted without ``interaction_cst``, if X does not match the
             table that it was fitted to, if there are no functions of one or two columns, or if
             one of the other parameters is not valid.
         """
@@ -154,9 +156,9 @@ class ShapeFunctionsDisplay:
         ax : matplotlib Axes, default=None
             Axes that are divided into the panels; by default, a new figure is made.
         max_features : int, default=12
-            The largest number of curves. The most important columns are shown.
+            The maximum number of curves. The most important columns are shown.
         max_surfaces : int, default=3
-            The largest number of heat maps. The most important pairs are shown.
+            The maximum number of heat maps. The most important pairs are shown.
         n_cols : int, default=3
             The number of panels side by side.
 
@@ -189,7 +191,7 @@ class ShapeFunctionsDisplay:
         return self
 
     def _ranked(self, functions: list[Any]) -> list[Any]:
-        """Return curves or surfaces, those of the largest contributions to the output first.
+        """Return curves or surfaces, those with the largest contributions to the output first.
 
         A category that was always missing has no levels to draw.
         """
@@ -207,7 +209,7 @@ class ShapeFunctionsDisplay:
         assert values.bin_edges is not None
         scale = scale_of(values)
         places, edges = scale.places(values.grid), scale.places(values.bin_edges)
-        # A line through a single point would not be seen.
+        # A line through a single point would be invisible.
         marker = "o" if len(places) == 1 else ""
         ax.plot(places, curve.contributions @ self.factors, marker, color="C0", zorder=3)
         _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges))
@@ -268,7 +270,7 @@ class ShapeFunctionsDisplay:
 
 
 def _draw_distribution(ax: "Axes", left: NDArray[Any], shares: Floats, widths: Any) -> None:
-    """Draw the shares of rows as grey bars from the lower edge of the panel."""
+    """Draw the shares of rows as gray bars at the lower edge of the panel."""
     highest = shares.max()
     if highest > 0:
         heights = shares * (0.9 * DISTRIBUTION_HEIGHT / highest)

@@ -59,7 +59,7 @@ class ShapeSurface(NamedTuple):
 class ShapeFunctions:
     """An additive network as a constant, curves of single columns and surfaces of pairs.
 
-    :func:`shape_functions` makes it.
+    Returned by :func:`shape_functions`.
 
     Attributes
     ----------
@@ -94,12 +94,13 @@ class ShapeFunctions:
         Returns
         -------
         ndarray of float64 of shape (n_samples, n_terms, n_outputs)
-            Their sum over the terms plus ``intercept`` is the prediction before the link.
+            Their sum over the terms, plus ``intercept``, is the prediction before the inverse
+            link.
 
         Raises
         ------
         ValueError
-            If X does not suit the table that the estimator was fitted to.
+            If X does not match the table that the estimator was fitted to.
         """
         return self._computed.of_all(in_memory(self._features.read(X)))
 
@@ -115,14 +116,14 @@ def shape_functions(
 ) -> ShapeFunctions:
     """Return the functions of columns and pairs of columns that an additive network adds up.
 
-    The network must have been fitted with ``interaction_cst``. Its prediction before the link
-    is ``intercept`` plus the contributions of all terms. For a classifier this is
-    ``decision_function``, and with ``loss="ordinal"`` the score, which all classes share. For a
-    regressor it is ``predict``, or the logarithm of it for the losses "poisson", "gamma" and
-    "tweedie". For several quantiles it is the raw predictions of the network, in standard
-    deviations of y: the lowest quantile, and the increments before their softplus. For the loss
-    "normal" each output has two adjacent columns: the mean, and the logarithm of the standard
-    deviation.
+    The network must have been fitted with ``interaction_cst``. Its prediction before the
+    inverse link is ``intercept`` plus the contributions of all terms. For a classifier, this
+    sum is ``decision_function``, or with ``loss="ordinal"`` the score that all classes share.
+    For a regressor, it is ``predict``, or the logarithm of ``predict`` for the losses
+    "poisson", "gamma" and "tweedie". For several quantiles, it is the raw predictions of the
+    network, in standard deviations of y: the lowest quantile, and the increments before their
+    softplus. For the loss "normal", each output has two adjacent columns: the mean, and the
+    logarithm of the standard deviation.
 
     Each contribution averages to zero over the rows of X. With ``interaction_cst="pairwise"``,
     the term of a pair is the interaction alone: for each value of one column, it averages to
@@ -141,11 +142,11 @@ def shape_functions(
         The weights of these rows. None gives each row a weight of one.
     n_points : int, default=100
         The number of points on the curve of a column of numbers, dates or durations. Half of
-        them are evenly spaced, and half are quantiles. If the column has no more values than
-        this, all of them are used. A category has a point for each level.
+        them are evenly spaced, and half are quantiles. If the column has no more distinct
+        values than this, all of them are used. A category has a point for each level.
     percentiles : tuple of two float, default=(0.005, 0.995)
-        The quantiles of a column at which its curve begins and ends, between 0 and 1, so that
-        outliers do not squeeze the curve. (0, 1) includes all rows.
+        The quantiles of a column, between 0 and 1, at which its curve begins and ends. They
+        keep outliers from squeezing the curve. (0, 1) includes all rows.
     max_surfaces : int, default=10
         The maximum number of surfaces, which are computed for the most important pairs.
 
@@ -156,23 +157,23 @@ def shape_functions(
     Raises
     ------
     ValueError
-        If the estimator was fitted without ``interaction_cst``, if X does not suit the table
+        If the estimator was fitted without ``interaction_cst``, if X does not match the table
         that it was fitted to, or if weights or numbers are out of range.
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not one of sknet, but a pipeline, for example.
+        If the estimator is not from sknet, but is a pipeline, for example.
 
     See Also
     --------
-    ShapeFunctionsDisplay : A picture of the curves and surfaces.
+    ShapeFunctionsDisplay : A display of the curves and surfaces.
 
     References
     ----------
     Hastie and Tibshirani, "Generalized Additive Models" (1986). Lou, Caruana, Gehrke and
     Hooker, "Accurate Intelligible Models with Pairwise Interactions" (2013). Agarwal et al.,
     "Neural Additive Models: Interpretable Machine Learning with Neural Nets" (2021), section 3
-    for the centring. Lengerich, Tan, Chang, Hooker and Caruana, "Purifying Interaction Effects
+    for the centering. Lengerich, Tan, Chang, Hooker and Caruana, "Purifying Interaction Effects
     with the Functional ANOVA" (2020), for terms of pairs without effects of single columns.
 
     Examples
@@ -200,7 +201,7 @@ def shape_functions(
     weights = np.ones(rows.shape[0])
     if sample_weight is not None:
         weights = check_weight(sample_weight, rows, "sample_weight")
-        # The grids take all rows alike, and a weight of zero stands for no row.
+        # The grids ignore the weights, so rows of zero weight are left out.
         rows, weights = rows[weights > 0], weights[weights > 0]
     weights = weights / weights.sum()
     terms = Terms(model, rows, weights)
@@ -247,15 +248,15 @@ def _check_percentiles(percentiles: Any) -> None:
 
 
 def in_memory(X: Any) -> Any:
-    """Return rows as an array or a CSR matrix, also those that are read in blocks."""
+    """Return rows as an array or a CSR matrix, even if they are read in blocks."""
     return X[: X.shape[0]] if isinstance(X, RowBlocks) else X
 
 
 def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]:
     """Return the terms of a single column."""
     single = [i for i, group in enumerate(terms.groups) if len(group) == 1]
-    # All columns walk through their grids at a time, and then are missing: those of different
-    # groups do not depend on each other's values.
+    # All columns step through their grids at once, and are missing in the last row: terms of
+    # different groups do not depend on each other's values.
     grids = {column: table.encoded_grid(column) for i in single for column in terms.groups[i]}
     added = terms.of_groups(table.rows(grids, n_missing=1))
     return [

@@ -1,6 +1,6 @@
-"""The terms of a model of groups of columns, and the values of columns to compute them at.
+"""The terms of a model of groups of columns, and the values at which they are computed.
 
-The terms add up to the prediction before the link.
+The terms add up to the prediction before the inverse link.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ from sknet.nn.groups import PairwiseHead
 
 Floats = NDArray[np.float64]
 #: The values of a column for which a curve is computed, the shares of its levels or bins, and
-#: the edges of the bins, None for a category.
+#: the edges of the bins (None for a category).
 Distribution: TypeAlias = tuple[NDArray[Any], Floats, Any]
 
-#: The largest number of bins of the histogram of a numeric column.
+#: The maximum number of bins in the histogram of a numeric column.
 HISTOGRAM_BINS = 30
 
 
@@ -34,16 +34,16 @@ class Terms:
     The last layer of a model of groups of columns is linear in the outputs h_g of each group,
     or also in products of two groups' factors, which are functions of h_g. So the terms follow
     from h_g and the factors minus their means over the rows, without any approximation. With
-    products, the term of a column contains what the products of its factors with the mean
-    factors of the other columns add. The term of a pair is the rest: the product of the centred
-    factors, whose mean is zero over each of both columns, whatever the value of the other one.
+    products, the term of a column includes the products of its factors with the mean factors of
+    the other columns. The term of a pair is the rest: the product of the centered factors,
+    whose mean over either column is zero, whatever the value of the other.
 
     Parameters
     ----------
     model : Model
         A model that was fitted with ``interaction_cst``.
     X : ndarray or CSR matrix
-        The rows, as ``Features.read`` returns them, over which terms are centred.
+        The rows, as ``Features.read`` returns them, over which terms are centered.
     sample_weight : ndarray of float64 of shape (n_rows,)
         The weights of the rows.
 
@@ -72,8 +72,8 @@ class Terms:
         if self.has_pairs:
             self.columns += [(*a, *b) for a, b in combinations(groups, 2)]
         self._mean, self._mean_factors = self._means(X, sample_weight)
-        # A factor adds its products with the mean factors of all other columns. These are sums
-        # without a subtraction, so that they keep their signs.
+        # A factor adds its products with the mean factors of all other columns. They are summed
+        # without a subtraction, so that the sums keep their signs.
         others = np.einsum("gh,mhk->mgk", 1 - np.eye(len(groups)), self._mean_factors)
         self._of_factors = np.einsum("mgk,mko->mgko", others, self._strength)
         of_groups = np.einsum("mgw,mgwo->o", self._mean, self._weight)
@@ -94,8 +94,8 @@ class Terms:
     def _last_layer(self, X: Any) -> Iterator[tuple[Floats, Floats]]:
         """Yield blocks of inputs of the last layer, and of its factors.
 
-        Inputs have the shape (rows, members, groups, width), factors (rows, members, groups,
-        factors), with no factors where there are no pairs.
+        The inputs have shape (rows, members, groups, width), and the factors have shape (rows,
+        members, groups, factors). Without pairs, there are no factors.
         """
         layer, shape = self._model.network.head, self._weight.shape[:3]
         for workspace, n_rows in self._model.predictor.forward_blocks(X):
@@ -106,11 +106,11 @@ class Terms:
             yield hidden.astype(np.float64), factors.astype(np.float64)
 
     def of_groups(self, X: Any) -> Floats:
-        """Return the terms of the groups, an array (rows, groups, outputs)."""
+        """Return the terms of the groups: an array (rows, groups, outputs)."""
         return np.concatenate([self._of_groups(*arrays) for arrays in self._last_layer(X)])
 
     def _of_groups(self, hidden: Floats, factors: Floats) -> Floats:
-        """Return the terms of the groups, given inputs and factors of the last layer."""
+        """Return the terms of the groups, given the last layer's inputs and factors."""
         centred = hidden - self._mean
         terms = np.einsum("nmgw,mgwo->ngo", centred, self._weight, optimize=True)
         if self.has_pairs:
@@ -119,11 +119,11 @@ class Terms:
         return self._model.predictor.settled(terms)
 
     def factors(self, X: Any) -> Floats:
-        """Return the centred factors, an array (rows, members, groups, factors)."""
+        """Return the centered factors: an array (rows, members, groups, factors)."""
         return np.concatenate([one for _, one in self._last_layer(X)]) - self._mean_factors
 
     def of_pair(self, first: Floats, second: Floats) -> Floats:
-        """Return the term of a pair for all rows of factors of one group and of another.
+        """Return the term of a pair for all rows of factors of both groups.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class Terms:
         return np.einsum("imk,jmk,mko->ijo", first, second, self._strength, optimize=True)
 
     def of_all(self, X: Any) -> Floats:
-        """Return all terms, an array (rows, terms, outputs), in the order of ``columns``."""
+        """Return all terms in the order of ``columns``: an array (rows, terms, outputs)."""
         if not self.has_pairs:
             return self.of_groups(X)
         return np.concatenate([self.of_groups(X), self._of_pairs(self.factors(X))], axis=1)
@@ -154,9 +154,9 @@ class Terms:
         return pairs
 
     def importances(self, X: Any, sample_weight: Floats) -> Floats:
-        """Return the mean size of each term, an array (terms, outputs).
+        """Return the mean absolute value of each term: an array (terms, outputs).
 
-        The weights must have a sum of one.
+        The weights must sum to one.
         """
         step = max(1, BLOCK_ELEMENTS // (len(self.columns) * self.intercept.size))
         total = np.zeros((len(self.columns), self.intercept.size))
@@ -180,7 +180,7 @@ def _last_parameters(model: Model, n_groups: int) -> tuple[Floats, Floats, Float
         Without hidden layers, the members share the inputs, and count as one.
     bias : ndarray of shape (n_raw,)
     strength : ndarray of shape (n_members, n_factors, n_raw)
-        The weights of the products of two groups' factors; no factors without pairs.
+        The weights of the products of two groups' factors; without pairs, there are none.
     """
     network, n_raw = model.network, n_varying(model)
     views, layer, n_members = network.views(model.params)[-1], network.head, 1
@@ -198,9 +198,9 @@ def _last_parameters(model: Model, n_groups: int) -> tuple[Floats, Floats, Float
 
 
 def _units(model: Model) -> tuple[Floats, Floats]:
-    """Return factor and shift that bring raw predictions to the units of y before the link.
+    """Return the factor and the shift from raw predictions to y before the inverse link.
 
-    Of the raw predictions of a classifier, and of several quantiles, nothing is changed.
+    The raw predictions of a classifier, and those of several quantiles, stay as they are.
     """
     target, changed = model.target, None
     if model.numeric_y:
@@ -221,13 +221,13 @@ class ColumnValues(NamedTuple):
         The name of the column, or "x0" for the first column of an array, and so on.
     is_category : bool
     grid : ndarray of shape (n_points,)
-        Increasing numbers in the units of X, dates as datetime64 (what the clocks of the
-        column's time zone show), durations as timedelta64, or the levels of a category: in the
-        order of an ordered category dtype, otherwise sorted.
+        Increasing numbers in the units of X, dates as datetime64 (clock times in the time zone
+        of the column), durations as timedelta64, or the levels of a category: in the order of an
+        ordered category dtype, otherwise sorted.
     shares : ndarray of shape (n_points,) or (n_bins,)
         The share of the rows in each level of a category, or in each bin of a histogram.
     bin_edges : ndarray of shape (n_bins + 1,) or None
-        The edges of the histogram of a column of numbers, dates or durations, of the type of
+        The edges of the histogram of a column of numbers, dates or durations, in the dtype of
         the grid; None for a category.
     missing_share : float
         The share of the rows with a missing value, or with a level that training did not see.
@@ -279,7 +279,7 @@ class Table:
             kind, zone = self.model.reader.times_.get(column, (None, None))
             if kind is not None:
                 grid, edges = times(grid, kind), times(edges, kind)
-            # Rounding may take the sum of all weights above one.
+            # Rounding may push the sum of all weights above one.
             missing_share = min(1.0, float(self.weights[missing].sum()))
             name = str(self.names[column])
             self.known[column] = ColumnValues(
@@ -288,7 +288,7 @@ class Table:
         return self.known[column]
 
     def _numbers(self, place: int, x: Floats, weights: Floats) -> Distribution:
-        """Return grid, shares and bin edges of a numeric column without missing values."""
+        """Return the grid, shares and bin edges of a numeric column without missing values."""
         if not x.size:
             typical_row = self.model.encoder.typical_row()
             x, weights = typical_row[0, [place]].astype(np.float64), np.zeros(1)
@@ -310,7 +310,7 @@ class Table:
         return grid, *np.histogram(x, bins, weights=weights)
 
     def _category(self, place: int, x: Floats, weights: Floats) -> Distribution:
-        """Return levels and shares of a category without missing values."""
+        """Return the levels and shares of a category without missing values."""
         levels = self._levels(place)
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))
         declared = self.orders.get(int(self.model.reader.order_[place]), ())
@@ -335,7 +335,7 @@ class Table:
         return values.grid.astype(np.float64)
 
     def rows(self, values_of: dict[int, Floats], n_missing: int = 0) -> Floats:
-        """Return rows with the given values of some columns, and typical ones of the others.
+        """Return rows with the given values in some columns, and typical values in the others.
 
         Columns with fewer values than others have missing values in the last rows. In the last
         ``n_missing`` rows, the values of all these columns are missing.

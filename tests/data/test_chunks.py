@@ -134,7 +134,7 @@ def test_tables_of_several_libraries_are_refused(window):
             continue
         chunks = [*make_chunks(one, [4, 3]), *make_chunks(other, [3])]
         empty = tuple(part[:0] for part in chunks[2])
-        match = f"Chunk 3.*X is {kinds[other]}, but X of the chunks before is {kinds[one]}.*to_"
+        match = f"Chunk 3.*X is {kinds[other]}, but was {kinds[one]} in the previous chunk.*to_"
         with pytest.raises(ValueError, match=match):
             list(shuffle_chunks([empty, *chunks], window=window))
         shuffled = shuffle_chunks([empty, *chunks[:2]], window=window)
@@ -310,7 +310,11 @@ def test_a_sample_is_taken_from_the_drawn_rows(n_wanted, expected):
         ((np.zeros((3, 2)), np.zeros(4)), ValueError, r"rows, got .* \(3, 2\), \(4,\)"),
         ((np.zeros((3, 2)), np.zeros(3), np.zeros(2)), ValueError, r"\(3, 2\), \(3,\), \(2,\)"),
         ((np.zeros((3, 2)), np.zeros(0)), ValueError, r"rows, got .* \(3, 2\), \(0,\)"),
-        (("text", np.zeros(3)), ValueError, r"arrays with equally many rows, .* \(\), \(3,\)"),
+        (
+            ("text", np.zeros(3)),
+            ValueError,
+            r"arrays with the same number of rows, .* \(\), \(3,\)",
+        ),
         (([[1], [1, 2]], np.zeros(2)), ValueError, "X is not valid"),
         ((pl.DataFrame({"x": [1]}).lazy(), np.zeros(1)), TypeError, "X is a lazy LazyFrame"),
         ((np.zeros((3, 2)), [1, "a", 2]), ValueError, "y is not valid.*all text or all num"),

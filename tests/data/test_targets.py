@@ -94,7 +94,7 @@ def test_unknown_labels(name):
 
 def test_columns_of_labels_where_training_had_classes():
     target = ClassTarget().fit(np.array([0, 1, 1]))
-    with pytest.raises(ValueError, match=r"y_val must have one class a row, .* \(.*, 3\)"):
+    with pytest.raises(ValueError, match=r"y_val must have one class per row, .* \(.*, 3\)"):
         target.check_labels(MULTILABEL, "y_val")
 
 

@@ -569,7 +569,7 @@ class TestBadInput:
         [("outputs", "2 outputs"), ("quantiles", "3 outputs"), ("multilabel", "2 labels")],
     )
     def test_an_output_must_be_chosen(self, explain, task, what, numbers, fit):
-        with pytest.raises(ValueError, match=f"There are {what}: choose one as target, from "):
+        with pytest.raises(ValueError, match=f"There are {what}. Set target to one of "):
             explain(fit(task).estimator, numbers)
 
     def test_a_link_without_the_derivative_that_an_ensemble_needs(self, explain, numbers):

@@ -388,9 +388,7 @@ def test_shape_functions_of_pairs_in_given_axes(fit, numbers):
 
 def test_shape_functions_that_cannot_be_drawn(fit, numbers):
     network = fit("multiclass", "plain", interaction_cst="pairwise").estimator
-    with pytest.raises(
-        ValueError, match="choose one as target, from .'ash', 'beech', 'cedar'."
-    ):
+    with pytest.raises(ValueError, match="Set target to one of .'ash', 'beech', 'cedar'."):
         ShapeFunctionsDisplay.from_estimator(network, numbers)
     network = fit(interaction_cst=[{0, 1, 2, 3, 4}]).estimator
     with pytest.raises(ValueError, match="Nothing to draw"):

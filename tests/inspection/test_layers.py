@@ -71,7 +71,8 @@ def test_no_such_layer(layer, fit, numbers):
 
 
 def test_no_hidden_layers(fit, numbers):
-    with pytest.raises(ValueError, match="layer must be a hidden one; the network has none"):
+    match = "layer must be the number of a hidden layer; the network has none"
+    with pytest.raises(ValueError, match=match):
         hidden_features(fit(kind="linear").estimator, numbers)
 
 

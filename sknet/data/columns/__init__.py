@@ -1,1 +1,1 @@
-"""The kinds of columns: how each is read, what a survey gathers of it, and its encoding."""
+"""The kinds of columns: how each is read, what a survey gathers from it, and its encoding."""

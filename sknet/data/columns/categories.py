@@ -15,13 +15,14 @@ from sknet.data.choices import categorical_columns
 from sknet.data.columns.column import Column, Feature, Floats, Region, Surveyed
 from sknet.data.kinds import check_values
 
-#: Most levels of a category that get a column each. With more, nearly all entries of the
-#: columns are zero, and each level is too rare to learn a weight for every hidden unit; an
-#: embedding learns a few numbers for each level instead.
+#: The maximum number of levels of a category that get a column each. With more, nearly all
+#: entries of the columns are zero, and each level is too rare to learn a weight for every
+#: hidden unit; an embedding learns a few numbers for each level instead.
 MOST_ONE_HOT_LEVELS = 16
-#: Fewer rows than this tell nothing about whether a column of numbers holds categories.
+#: Fewer levels than this tell nothing about whether a column of text holds numbers.
 FEWEST_ROWS_OF_NUMBERS = 20
-#: With this share of the rows or more, and at least so many rows, levels name the rows.
+#: If more than this share of the rows have different levels, and there are at least so many
+#: rows, the levels are names of the rows.
 NEARLY_ALL, FEWEST_ROWS_OF_NAMES = 0.95, 100
 
 # Columns.
@@ -65,9 +66,9 @@ class CategoryColumn(Column):
         return sorted(set(categorical_columns(X, wanted).tolist()))
 
     def warn_of_rare_levels(self, X: Any) -> None:
-        """Warn if the column is a category by its dtype, but looks like numbers."""
+        """Warn if the column is a category by its dtype, but most of its levels occur once."""
         values = X.column(self.position)
-        # A dtype of categories is the choice of the user.
+        # A categorical dtype is the user's choice.
         if frames.declared_levels(values) is None:
             warn_of_rare_levels(
                 f"Column {self.label} of X", values.dtype, self.levels, len(values)
@@ -76,7 +77,7 @@ class CategoryColumn(Column):
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
 
-        A dtype of categories brings all levels that it declares.
+        A categorical dtype brings all levels that it declares.
 
         Raises
         ------
@@ -103,7 +104,7 @@ class CategoryColumn(Column):
         return merged
 
     def read(self, X: Any) -> NDArray[np.float64]:
-        """Return the numbers of the levels; NaN for what is missing or none of the levels.
+        """Return the numbers of the levels; NaN for values that are missing or not levels.
 
         Raises
         ------
@@ -114,7 +115,7 @@ class CategoryColumn(Column):
         with self._comparing_levels():
             values, positions = self._distinct_values(X.column(self.position))
             numbers = self._numbers_of(values)
-        # Position -1, of a missing value, is the last.
+        # Position -1, which stands for a missing value, is the last.
         return np.append(numbers, np.nan)[positions]
 
     def _distinct_values(self, column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
@@ -127,7 +128,7 @@ class CategoryColumn(Column):
         ValueError
             If the column has infinity, or values of a kind that is neither number nor text.
         TypeError
-            If it has an object that cannot be hashed and is of another kind than these.
+            If it has an object of another kind that cannot be hashed.
         """
         where = f"Column {self.label} of X"
         try:
@@ -143,7 +144,7 @@ class CategoryColumn(Column):
         return values, positions
 
     def _numbers_of(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Return the number of the level that each value is; NaN for a value that is none."""
+        """Return the number of the level that each value is; NaN if it is not a level."""
         self._check_kind(values)
         if not self.levels.size:
             return np.full(values.size, np.nan)
@@ -164,10 +165,10 @@ class CategoryColumn(Column):
 
     @contextmanager
     def _comparing_levels(self) -> Iterator[None]:
-        """Name the column whose levels cannot be hashed, or not be compared with each other."""
+        """Name the column whose levels cannot be hashed or compared with each other."""
         try:
             yield
-        # Comparing a signalling NaN of Decimal is an ArithmeticError.
+        # Comparing a signaling NaN of Decimal raises an ArithmeticError.
         except (TypeError, ArithmeticError) as error:
             raise ValueError(
                 f"The levels of column {self.label} cannot be compared: they must be all text "
@@ -183,11 +184,11 @@ class CategoryColumn(Column):
         return np.bincount(x[known].astype(int), repeated[known], minlength=self.levels.size)
 
     def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-        """Return the sums of two counts."""
+        """Return the sum of two counts."""
         return one + other
 
     def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
-        """Return counts of the levels here, given those of the levels of a part."""
+        """Return the counts of this column's levels, given those of a part's levels."""
         counts = np.zeros(self.levels.size)
         counts[np.searchsorted(self.levels, part.levels)] = statistic
         return counts
@@ -208,8 +209,8 @@ class CategoryColumn(Column):
 class Levels(Feature):
     """The levels of a column that the network tells apart.
 
-    Each of a few levels has an encoded column. With more, their numbers are one encoded column,
-    and the network learns an embedding for them.
+    If there are few levels, each has an encoded column. Otherwise, their numbers are one
+    encoded column, and the network learns an embedding for them.
 
     Parameters
     ----------
@@ -220,7 +221,7 @@ class Levels(Feature):
     has_missing : bool
         Whether training had missing values.
     keep_rare : bool
-        Whether a level that occurs once, or not yet, gets a place of its own.
+        Whether a level that occurs once, or has not occurred yet, gets its own place.
 
     Attributes
     ----------
@@ -232,8 +233,8 @@ class Levels(Feature):
     embedded : bool
         Whether there are too many levels for a column each.
     prior_rows : float
-        If so, how many rows the prior of the effect of a level on y is worth; 0 until
-        :meth:`TableEncoder.learn_from_target` was called.
+        If ``embedded``, how many rows the prior on the effect of a level on y is worth; 0 until
+        :meth:`TableEncoder.learn_from_target` is called.
     """
 
     def __init__(self, column: int, counts: Floats, has_missing: bool, keep_rare: bool) -> None:
@@ -244,14 +245,14 @@ class Levels(Feature):
         self.embedded: bool = self.n_levels > MOST_ONE_HOT_LEVELS
         self.region: Region = Region.LEVELS if self.embedded else Region.FLAGS
         self.sources: NDArray[np.intp] = np.full(1 if self.embedded else self.n_levels, column)
-        # A level without a place of its own gets the shared one, or else one past the last.
+        # A level without its own place gets the shared one, or else one past the last.
         self._position = np.full(counts.size + 1, self._kept.size)
         self._position[self._kept] = np.arange(self._kept.size)
         self.prior_rows: float = 0.0
 
     def places(self, x: Floats) -> NDArray[np.intp]:
         """Return the place of each level number; ``n_levels`` stands for none of the levels."""
-        # Position -1, of a missing value, is the last.
+        # Position -1, which stands for a missing value, is the last.
         return self._position[np.where(np.isnan(x), -1, x).astype(int)]
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
@@ -264,7 +265,7 @@ class Levels(Feature):
         return places if self.embedded else places == np.arange(self.n_levels)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each level, or the name of the column if there is only one."""
+        """Return a name with each level, or the name of the column if it is embedded."""
         if self.embedded:
             return [names[self.column]]
         kept = [levels[self.column][i] for i in self._kept.tolist()]
@@ -277,11 +278,12 @@ class Levels(Feature):
 def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
     """Warn if most levels of a column of text or objects occur once.
 
-    Such levels are as good as missing: numbers, among which there may be text such as "?", and
-    names of rows. Text of digits alone is no number, but often an identifier. ``where`` names
-    the column, in whose ``n_rows`` rows the levels were found.
+    Such levels tell as little as missing values. They are numbers, perhaps with text such as
+    "?" among them, or names of rows. Text that is only digits does not count as a number, since
+    it is often an identifier. ``where`` names the column, in whose ``n_rows`` rows the levels
+    were found.
     """
-    # With so many levels, more than half of the rows may have one of their own.
+    # With fewer levels, at least half of the rows share one with other rows.
     if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
         return
     n_numbers = sum(map(_is_number, levels.tolist()))
@@ -305,11 +307,11 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: in
 
 
 def _is_number(level: Any) -> bool:
-    """Whether a level is a number, or text of one that has more than digits, such as 0.5."""
+    """Whether a level is a number, or text of a number that is not only digits, such as 0.5."""
     if not isinstance(level, str):
         return isinstance(level, Number)
     if "_" in level:
-        return False  # Python reads 2024_0001 as a number, but people as an identifier.
+        return False  # Python reads 2024_0001 as a number, but people read it as an identifier.
     try:
         float(level)
     except ValueError:

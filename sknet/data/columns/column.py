@@ -1,8 +1,7 @@
-"""What a kind of column has to say: how it is read, surveyed and encoded.
+"""What a kind of column has to define: how it is read, surveyed and encoded.
 
-A :class:`Column` is one column of a table that is read in a way of its own. Its statistic is
-what a survey gathers of it, and a :class:`Feature` is some neighbouring columns of the encoded
-table.
+A :class:`Column` is a column of a table that is read in its own way. Its statistic is what a
+survey gathers from it, and a :class:`Feature` is some adjacent columns of the encoded table.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +30,7 @@ class Region(IntEnum):
 
 
 class Feature(ABC):
-    """Some neighbouring columns of an encoded table.
+    """Some adjacent columns of an encoded table.
 
     Tables are as ``TableReader.read`` returns them.
 
@@ -39,7 +38,7 @@ class Feature(ABC):
     ----------
     region : Region
     sources : ndarray of int of shape (width,)
-        For each of the encoded columns, the position of the column that it comes from.
+        For each encoded column, the position of the column that it comes from.
     """
 
     region: Region
@@ -54,7 +53,7 @@ class Feature(ABC):
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
         """Return the encoded columns of rows of an array.
 
-        ``dtype`` is that of the encoded rows. The columns may have another one, whose values
+        ``dtype`` is that of the encoded rows. The columns may have another dtype whose values
         it can hold.
         """
 
@@ -67,7 +66,7 @@ class Feature(ABC):
         names : sequence of str
             The names of the columns of the table.
         levels : sequence of sequence
-            The levels of each of these columns, of which a numeric column has none.
+            The levels of each of these columns; a numeric column has none.
         """
 
 
@@ -77,7 +76,7 @@ class Surveyed(NamedTuple):
     Attributes
     ----------
     place : int
-        The position of the column among those that were read.
+        The position of the column among those that are read.
     statistic : ndarray
         What :meth:`Column.statistic` returns for all rows.
     has_missing : bool
@@ -85,8 +84,9 @@ class Surveyed(NamedTuple):
     sample : Dataset
         Some rows of the table.
     encoder : TableEncoder
-        The encoder that they are made for: its options tell whether numbers are scaled, which
-        columns the predictions only rise or only fall with, and whether rare levels are kept.
+        The encoder for which the features are made. Its options tell whether numbers are
+        scaled, with which columns predictions only rise or only fall, and whether rare levels
+        are kept.
     """
 
     place: int
@@ -97,7 +97,7 @@ class Surveyed(NamedTuple):
 
 
 class Column(ABC):
-    """A column of a table that is read in a way of its own.
+    """A column of a table that is read in its own way.
 
     Plain numbers have no such object, since they are read together.
 
@@ -111,11 +111,11 @@ class Column(ABC):
         Whether its levels are those that its dtype declares, even if X lacks some of them.
     """
 
-    #: How cards name columns of the kind.
+    #: How cards and messages name columns of the kind.
     plural: ClassVar[str]
     #: Whether the values are numbers that can be ordered; otherwise they are level numbers.
     numeric: ClassVar[bool]
-    #: Whether single values may have a meaning of their own (see ``single_values.py``).
+    #: Whether single values may have their own meaning (see ``single_values.py``).
     may_be_code: ClassVar[bool] = False
 
     def __init__(self, X: Any, position: int, declared: bool = False) -> None:
@@ -148,7 +148,7 @@ class Column(ABC):
         """Return the column of a table as numbers, NaN for missing values."""
 
     def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:
-        """Return what a survey gathers of rows, besides missing values and a sample of rows.
+        """Return what a survey gathers from rows, besides missing values and a sample of rows.
 
         Parameters
         ----------
@@ -164,15 +164,15 @@ class Column(ABC):
         return one
 
     def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
-        """Return the statistic that the column of a part of the table returned."""
+        """Return the statistic of a part of the table in terms of this column."""
         return statistic
 
     def features(self, found: Surveyed) -> list[Feature]:
-        """Return what becomes of the column besides its number and a flag for missing ones."""
+        """Return the features of the column besides its number and its missing-value flag."""
         return []
 
     def shown(self, x: np.floating) -> str:
-        """Return a value as text, as short as tells it apart."""
+        """Return a value as the shortest text that tells it apart."""
         return number_text(x)
 
     @abstractmethod

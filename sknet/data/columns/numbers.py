@@ -1,4 +1,4 @@
-"""Numbers: how they are read and checked, so that messages name a column, and encoded."""
+"""Numbers: how they are read, checked (with messages that name a column) and encoded."""
 
 import copy
 import math
@@ -27,7 +27,7 @@ def read_numbers(X: Table, positions: NDArray[np.intp], names: Sequence[str] | N
     try:
         return _check_numbers(X.numbers(positions))
     except (TypeError, ValueError, OverflowError):
-        # Only now column by column, to name the one that is to blame.
+        # Only after an error, each column is checked on its own, to name the one at fault.
         _check_each(X, positions, names)
         raise
 
@@ -35,7 +35,7 @@ def read_numbers(X: Table, positions: NDArray[np.intp], names: Sequence[str] | N
 def check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Refuse objects such as dates in columns that are read as numbers.
 
-    NumPy would convert the objects of numpy.datetime64, bytes and complex numbers. Nested
+    NumPy would convert objects such as numpy.datetime64, bytes and complex numbers. Nested
     values pass, since NumPy's error for them is the one that scikit-learn's checks ask for.
 
     Raises
@@ -49,7 +49,7 @@ def check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] | 
 
 
 def _check_each(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
-    """Check the numbers of some columns one by one, and name the first that has others."""
+    """Check some columns one by one, and name the first that does not hold finite numbers."""
     for column in positions.tolist():
         values = np.asarray(X.column(column))
         try:
@@ -63,12 +63,12 @@ def _check_each(X: Table, positions: NDArray[np.intp], names: Sequence[str] | No
 
 
 def _advice(column: int, values: NDArray[Any]) -> str:
-    """Return what to do about a column that is no category, if it holds text."""
+    """Return what to do about a column that is not a category, if it holds text."""
     if not any(isinstance(value, str) for value in values.tolist()):
         return ""
     return (
-        ". If its text stands for categories, categorical_features has to choose the column in "
-        f"fit, by its position {column} or by its name: a list names all categories."
+        ". If its text stands for categories, categorical_features must choose the column in "
+        f"fit, by its position {column} or by its name. A list must name all categories."
     )
 
 
@@ -95,7 +95,7 @@ def is_plain(X: Any) -> bool:
     is_floats = type(X) is np.ndarray and X.dtype.char in "fd" and X.dtype.isnative
     if not is_floats or X.ndim != 2 or X.size == 0:
         return False
-    # The sum is not finite if any element is NaN or infinity.
+    # The sum is not finite if any element is NaN or infinite.
     with np.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(X.sum())
 
@@ -116,17 +116,17 @@ class Numbers(Feature):
     """The numeric columns of a table, imputed and scaled.
 
     A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2) is a smooth
-    clip to (-3, 3), and s is the inverse of the interquartile range. If that is zero, s is
-    2 / (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart,
-    "Better by Default", 2024, section 3). A sparse column keeps its zeros: it becomes c(x s),
-    where s takes the median magnitude of the non-zeros to 1/2. This is where the formula for
-    dense columns takes the median distance from the center of a symmetric column.
+    clip to (-3, 3), and s is the inverse of the interquartile range. If that is zero, s is 2 /
+    (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
+    by Default", 2024, section 3). A sparse column keeps its zeros: it becomes c(x s), where s
+    maps the median magnitude of the non-zeros to 1/2. The formula for dense columns maps the
+    median distance from the center of a symmetric column to the same number.
 
     A column that was constant gets its median and s from later rows (see
     :meth:`with_late_scales`). Its constant o, the origin, remains zero: the column becomes
     c((x - median) s) - c((o - median) s).
 
-    Without scaling, a number is cut at ``FARTHEST`` and minus ``FARTHEST``.
+    Without scaling, a number is cut at ``FARTHEST`` or minus ``FARTHEST``.
 
     A missing number becomes the median, or the origin if there is one.
 
@@ -134,7 +134,7 @@ class Numbers(Feature):
     ----------
     sources : ndarray of int of shape (n_columns,)
     in_order : bool, default=False
-        Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u, in which
+        Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u. In this form,
         rounding never reverses the order of two numbers.
     center : ndarray of shape (n_columns,) or None
         The medians; None if training rows were sparse.
@@ -143,7 +143,7 @@ class Numbers(Feature):
     origin : ndarray of shape (n_columns,) or None
         The numbers that become zero; None if they are the medians.
     empty : ndarray of bool of shape (n_columns,)
-        Whether dense training rows had no number; only with scaling.
+        Whether a column had no number in dense training rows; only with scaling.
     """
 
     region = Region.NUMBERS
@@ -179,7 +179,7 @@ class Numbers(Feature):
         return data._replace(X=self.raw(data.X))
 
     def encode(self, X: Floats, dtype: DTypeLike) -> Floats:
-        """Return the columns imputed and scaled; it may be a view of X without scaling."""
+        """Return the columns, imputed and scaled; without scaling, they may be a view of X."""
         return self.scaled(self.raw(X), dtype)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
@@ -187,10 +187,10 @@ class Numbers(Feature):
         return [names[i] for i in self.sources]
 
     def slopes(self, X: Floats) -> Floats:
-        """Return the derivative of each encoded column by its source.
+        """Return the derivative of each encoded column with respect to its source.
 
         It is c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for a missing number.
-        Without scaling it is one, and zero for missing numbers and for those that are cut.
+        Without scaling, it is one, and zero for numbers that are missing or cut.
         """
         numbers = self.raw(X)
         if self.scale is None:
@@ -200,7 +200,7 @@ class Numbers(Feature):
             return scaling.clip_slopes(u.astype(np.float64, copy=False)) * self.scale
 
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
-        """Return the given ones of the columns, imputed and scaled."""
+        """Return the given columns, imputed and scaled."""
         if self.scale is None:
             if not _is_moderate(numbers):
                 filling = 0 if self.center is None else self.center[columns]
@@ -237,7 +237,7 @@ class Numbers(Feature):
         return u
 
     def scaled_sparse(self, X: Any, dtype: DTypeLike) -> Any:
-        """Return sparse rows scaled; training rows were sparse, too."""
+        """Return scaled sparse rows, if training rows were also sparse."""
         if self.scale is None:
             X = copy.copy(X)
             data = X.data if _is_moderate(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
@@ -249,17 +249,17 @@ class Numbers(Feature):
         return X
 
     def rounded_origin(self, dtype: np.dtype[Any]) -> Floats:
-        """Return the origins, rounded as numbers of a dtype are that shall become zero."""
+        """Return the origins, rounded like numbers of a dtype that must become zero."""
         origin = cast(Floats, self.origin)
         with np.errstate(over="ignore"):
             return origin.astype(scaling.coarser(dtype, origin.dtype)).astype(dtype)
 
     def with_late_scales(self, data: Dataset) -> Self:
-        """Return the feature with scales for columns whose training rows told none.
+        """Return the feature with scales for columns that had none in training.
 
         Such a column was constant, or had no number, and has been zero since. The first rows
-        with other numbers tell its center and its scale. A constant and missing numbers remain
-        zero, so what is predicted for rows without other numbers does not change.
+        with other numbers determine its center and its scale. A constant and missing numbers
+        remain zero, so what is predicted for rows without other numbers does not change.
         """
         if self.center is None or self.scale is None or self.scale.all():
             return self
@@ -302,7 +302,7 @@ class MissingFlags(Feature):
 
 def _is_moderate(x: Floats) -> bool:
     """Whether no number is missing, and all are between ``FARTHEST`` and minus ``FARTHEST``."""
-    # The extremes of numbers among which NaN is are NaN, for which the comparison is false.
+    # If a number is NaN, so are the extremes, for which the comparison is false.
     return x.size == 0 or bool(max(x.max(), -x.min()) <= FARTHEST)
 
 

@@ -14,11 +14,11 @@ from sknet.data.weights import Floats, repetitions
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
 
-#: A component has at least this share of the variance of all columns. Of a smaller one, too
-#: much is rounding in float32.
+#: A component has at least this share of the variance of all columns. Too much of a smaller one
+#: is rounding in float32.
 LEAST_VARIANCE = 1e-6
-#: Correlations are no chance if the sum of their squares exceeds what independent columns have
-#: on average by more than so many standard deviations.
+#: Correlations are not due to chance if the sum of their squares exceeds the average for
+#: independent columns by more than so many standard deviations.
 MOST_DEVIATIONS = 5
 
 
@@ -27,10 +27,10 @@ def quantiles(
 ) -> NDArray[np.float64]:
     """Return quantiles of each column: an array of shape (n_levels, n_columns).
 
-    A quantile is the smallest value of the column at which the sum of the weights of all
-    values up to it reaches the level times the sum of all weights. Hence a weight equals a
-    repetition, and only the ratios of the weights matter. Without weights, the values are
-    those of ``np.quantile`` with ``method="inverted_cdf"``.
+    A quantile is the smallest value of the column at which the sum of the weights of all values
+    up to it reaches the level times the sum of all weights. Hence a weight acts like repeated
+    values, and only the ratios of the weights matter. Without weights, the values are those of
+    ``np.quantile`` with ``method="inverted_cdf"``.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def quantiles(
         Positive weights of the rows, or of the values.
     """
     levels = np.asarray(levels, np.float64)
-    # A copy in which the values of a column are neighbours.
+    # In this copy, the values of a column are adjacent in memory.
     values = np.array(block.T, order="C")
     n_known = values.shape[1] - np.isnan(values).sum(axis=1)
     if weights is None:
@@ -54,7 +54,7 @@ def quantiles(
         places = _weighted_places(order, n_known, levels, weights)
         values = np.take_along_axis(values, order, axis=1)
     places = np.clip(places, 0, np.maximum(n_known - 1, 0)[:, np.newaxis])
-    # In float64, where differences of the largest float32 numbers do not overflow.
+    # Differences of the largest float32 numbers do not overflow in float64.
     return np.take_along_axis(values, places, axis=1).T.astype(np.float64)
 
 
@@ -73,7 +73,7 @@ def _weighted_places(
     if (weights != np.rint(weights)).any():
         wanted -= n_rows * np.finfo(np.float64).eps * total
     places = np.stack([np.searchsorted(*one) for one in zip(sums, wanted, strict=True)])
-    # The last value, whatever the sums of the smallest weights have lost.
+    # Level 1 is the last value, whatever rounding has taken from the sums.
     places[:, levels == 1] = n_rows
     return places
 
@@ -91,10 +91,10 @@ def nonzero_medians(X: Any, weights: Floats | None) -> NDArray[np.float64]:
 
 
 def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
-    """Yield numbers of columns, their magnitudes, and the rows of these.
+    """Yield the positions of columns, the magnitudes of their values, and the rows of these.
 
     The blocks of magnitudes have as many rows as the longest of their columns has stored
-    values. The places of zeros, and the places behind the last value of a column, hold NaN.
+    values. The places of zeros, and those after the last value of a column, hold NaN.
     """
     counts = np.diff(X.indptr)
     # Columns of about equal length share a block, so that it has few empty places.
@@ -114,7 +114,7 @@ def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
 
 def clip_smoothly(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place."""
-    # For a row of a request, np.clip takes four times as long.
+    # For a single row, np.clip takes four times as long.
     np.minimum(np.maximum(u, -FARTHEST, out=u), FARTHEST, out=u)
     divisor = u * (1 / CLIP)
     divisor *= divisor
@@ -126,8 +126,8 @@ def clip_smoothly(u: Floats) -> Floats:
 def clip_in_order(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
 
-    Each step is rounded correctly, and never falls or never rises for u >= 0. In the other
-    form, numerator and denominator both rise, and far numbers change places by their rounding.
+    Each step is rounded correctly, and is monotonic for u >= 0. In the other form, the
+    numerator and the denominator both rise, and their rounding can swap large numbers.
     """
     with np.errstate(divide="ignore", under="ignore"):
         magnitude = np.square(u)
@@ -147,7 +147,7 @@ def clip_slopes(u: Floats) -> Floats:
 def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     """Return the medians and the inverse spreads of the columns.
 
-    Without any value, the median is NaN and the spread counts as zero.
+    If a column has no value, its median is NaN. If it has no spread, the inverse is zero.
     """
     center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
     for columns, block in data.column_blocks():
@@ -174,10 +174,10 @@ def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> N
 
 
 def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:
-    """Return centers and scales of columns whose earlier rows had one number each, or none.
+    """Return centers and scales of columns that had only one number in earlier rows, or none.
 
-    They are those of the numbers that are given. If these have no spread either, the constant
-    remains the center, and its distance to the new number becomes 1/2, unless it is negligible.
+    They are those of the given numbers. If these have no spread either, the constant remains
+    the center, and its distance from the new number becomes 1/2, unless it is negligible.
     ``constants`` has NaN for a column without earlier numbers.
     """
     center, scale = center_and_scale(numbers)
@@ -191,10 +191,10 @@ def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, 
 def differ(constants: Floats, X: Floats, rounding: float) -> NDArray[np.bool_]:
     """Return which columns have a number that differs from their constant.
 
-    Numbers whose relative difference is at most ``rounding`` are equal. From NaN, each number
-    differs.
+    Numbers whose relative difference is at most ``rounding`` count as equal. Each number
+    differs from NaN.
     """
-    # The extremes of the numbers, since comparing all of them would take a copy of X.
+    # Only the extremes are compared, since comparing all numbers would take a copy of X.
     low, high = np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0)
     with np.errstate(over="ignore"):
         margin = rounding * np.abs(constants)
@@ -203,19 +203,19 @@ def differ(constants: Floats, X: Floats, rounding: float) -> NDArray[np.bool_]:
 
 
 def _rounding(low: Floats, high: Floats) -> Floats:
-    """Return the half distance of two numbers below which they count as equal."""
+    """Return half of the distance at which two numbers still count as equal."""
     return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
 
 
 def _inverse_distance(low: Floats, high: Floats, negligible: Floats, dtype: Any) -> Floats:
     """Return 1 / (high - low), finite in ``dtype``; zero if its half is negligible or NaN."""
-    # Halved before the subtraction, which might overflow.
+    # Both are halved before the subtraction, which might overflow otherwise.
     half = high / 2 - low / 2
     return np.where(half > negligible, 0.5 / np.maximum(half, np.finfo(dtype).tiny), 0)
 
 
 def sparse_scale(data: Dataset) -> Floats:
-    """Return the factors that take the median magnitude of the non-zeros to 1/2."""
+    """Return the factors that map the median magnitude of the non-zeros to 1/2."""
     # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
     medians = nonzero_medians(X, data.sample_weight)
@@ -224,9 +224,9 @@ def sparse_scale(data: Dataset) -> Floats:
 
 
 def coarser(dtype: np.dtype[Any], of_training: np.dtype[Any]) -> np.dtype[Any]:
-    """Return the dtype in which numbers of a dtype are compared with those of training.
+    """Return the dtype in which numbers of a dtype are compared with numbers of training.
 
-    It is the coarser one of both, in which a decimal number such as 0.1 is the same number.
+    It is the coarser of the two, in which a decimal number such as 0.1 is the same for both.
     """
     return min(dtype, of_training, key=lambda one: one.itemsize)
 
@@ -252,7 +252,7 @@ class Components(NamedTuple):
 def principal_components(
     rows: Floats, sample_weight: Floats | None, most: int
 ) -> Components | None:
-    """Return the components of the largest variance.
+    """Return the components with the largest variances.
 
     Components of columns without any correlation are an arbitrary rotation of them, which tells
     a network nothing.
@@ -260,15 +260,15 @@ def principal_components(
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_columns)
-        Overwritten, since a copy may take more memory than a training.
+        Overwritten, since a copy may take more memory than training.
     sample_weight : ndarray of shape (n_rows,) or None
     most : int >= 1
-        The largest number of components.
+        The maximum number of components.
 
     Returns
     -------
     Components or None
-        None if no column varies, or if their correlations may be chance.
+        None if no column varies, or if the correlations may be due to chance.
     """
     counts = None if sample_weight is None else repetitions(sample_weight)
     n_rows = len(rows) if counts is None else float(counts.sum())
@@ -292,10 +292,10 @@ def principal_components(
 
 
 def _may_be_chance(rows: Floats, product: Floats, n_rows: float) -> bool:
-    """Return whether independent columns may have such correlations.
+    """Return whether independent columns could have such correlations.
 
-    The square of a correlation of n rows is 1 / (n - 1) on average, and its standard deviation
-    the root of two times that. The sum over all pairs, which is nearly normal if these are
+    For n rows, the square of a correlation is 1 / (n - 1) on average, and its standard
+    deviation is sqrt(2) times that. The sum over all pairs, which is nearly normal if there are
     many, is the statistic of Schott ("Testing for complete independence in high dimensions",
     2005).
 
@@ -309,7 +309,7 @@ def _may_be_chance(rows: Floats, product: Floats, n_rows: float) -> bool:
         The number of rows, where a weight counts as repetitions.
     """
     variances = np.einsum("ij,ij->j", rows, rows)
-    # The mean of a constant column is rounded, so that its deviations need not be zero.
+    # The mean of a constant column is rounded, so its deviations need not be zero.
     varies = variances > LEAST_VARIANCE * variances.sum()
     n_columns = np.count_nonzero(varies)
     if n_columns < 2:
@@ -337,12 +337,12 @@ def _squared_correlations(rows: Floats, product: Floats, factors: Floats) -> flo
 
 
 def _smaller_product(rows: Floats) -> Floats:
-    """Return the smaller one of two products, which have the same positive eigenvalues."""
+    """Return the smaller of two products, which have the same positive eigenvalues."""
     return rows @ rows.T if rows.shape[0] < rows.shape[1] else rows.T @ rows
 
 
 def _largest(rows: Floats, product: Floats, most: int) -> tuple[Floats, Floats]:
-    """Return the largest variances in decreasing order, and their directions of length one."""
+    """Return the largest variances in decreasing order, and their directions of unit length."""
     n_rows, n_columns = rows.shape
     size = len(product)
     variances, vectors = linalg.eigh(product, subset_by_index=[max(0, size - most), size - 1])

@@ -1,12 +1,12 @@
 """Single values of a numeric column that mean something of their own: heavy values and codes.
 
-A heavy value holds far more rows than those around it. A zero that most rows have, a cap or a
-round number often means something of its own. A smooth function of the number cannot tell it
-from the values beside it.
+Far more rows have a heavy value than the values around it. A zero that most rows have, a cap or
+a round number often means something of its own. A smooth function of the number cannot tell it
+from the adjacent values.
 
-A column of codes has such values only. The number of a shop, a postal code or the day of a
-measurement is a number, but y may change from each value to the next one, so that no smooth
-function of the column tells what it is.
+In a column of codes, each value means something of its own. The number of a shop, a postal code
+or the day of a measurement is a number, but y may change from each value to the next, so that
+no smooth function of the column fits it.
 """
 
 import math
@@ -23,20 +23,20 @@ from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
 from sknet.data.weights import repetitions
 
-#: A heavy value has at least this share of the rows, and so many rows.
+#: A heavy value has at least this share of the rows, and at least so many rows.
 LEAST_SHARE, LEAST_ROWS = 0.002, 20
-#: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it, of
-#: which there are ``NEIGHBOURS`` on each side.
+#: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it:
+#: ``NEIGHBOURS`` on each side.
 LEAST_RATIO, NEIGHBOURS = 5, 3
-#: The largest number of heavy values of a column. If there are more, the heaviest count.
+#: The maximum number of heavy values of a column. If there are more, the heaviest count.
 MOST_VALUES = 32
 
 
 def heavy_values(data: Dataset) -> dict[int, Floats]:
     """Return the increasing heavy values of each column that has some, by its position.
 
-    A weight that is a count equals so many rows. Other weights do not say how often a row was
-    seen, and each row counts once, so that no row with a large weight is heavy by itself. A
+    A weight that is a count stands for so many rows. Other weights do not say how often a row
+    was seen, and each row counts once, so that no row with a large weight is heavy by itself. A
     column of two values has no heavy value: the number itself tells which of them it is.
     """
     found: dict[int, Floats] = {}
@@ -55,7 +55,7 @@ def _candidates(block: Floats, repeated: Floats | None) -> NDArray[np.intp]:
     least = math.ceil(max(LEAST_SHARE * (~np.isnan(block)).sum(axis=0).min(), LEAST_ROWS))
     if repeated is not None or n_rows < least:
         return np.arange(n_columns)
-    # Among sorted numbers, a value of so many rows is found again so many places later.
+    # Among sorted numbers, a value of so many rows recurs that many places later, less one.
     ordered = np.sort(block, axis=0)
     found_again = ordered[least - 1 :] == ordered[: n_rows - least + 1]
     return np.flatnonzero(found_again.any(axis=0))
@@ -76,7 +76,7 @@ def _of_column(x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
 
 
 def _around(counts: NDArray[Any], i: int) -> float:
-    """Return the median of the counts of the neighbours of a value."""
+    """Return the median of the counts of the neighbors of a value."""
     left, right = counts[max(0, i - NEIGHBOURS) : i], counts[i + 1 : i + 1 + NEIGHBOURS]
     return float(np.median(np.concatenate([left, right])))
 
@@ -89,9 +89,9 @@ class HeavyFlags(Feature):
     heavy : dict of int to ndarray
         The heavy values of each column that has some.
     center : ndarray of shape (n_numeric,)
-        The medians of the numeric columns, which stand for missing numbers here, too.
+        The medians of the numeric columns, which also stand for missing numbers here.
     columns : mapping of int to Column
-        Those of the numeric columns that are of a kind of their own.
+        The numeric columns that have their own kind.
 
     Attributes
     ----------
@@ -120,27 +120,27 @@ class HeavyFlags(Feature):
             return np.where(np.isnan(x), medians, x) == self.values.astype(compared)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each value, as short as tells it apart in training's precision."""
-        # The sum with zero takes the sign from a negative zero.
+        """Return a name with each value, as the shortest text that tells it apart."""
+        # Adding zero removes the sign of a negative zero.
         return [
             f"{names[i]}={self._columns[i].shown(x) if i in self._columns else number_text(x)}"
             for i, x in zip(self.sources.tolist(), self.values + 0, strict=True)
         ]
 
 
-#: A column is a code only if each value has so many rows on average.
+#: A column is a code only if each value has at least so many rows on average.
 ROWS_PER_VALUE = 3
-#: The effects of neighbouring values differ if the sum of the squares of their differences
-#: exceeds what it is without any difference by more than so many standard deviations.
+#: The effects of neighboring values differ if the sum of their squared differences exceeds what
+#: chance gives by more than so many standard deviations.
 LEAST_NEIGHBOUR_DEVIATIONS = 10
-#: These differences have at least such a share of the variance of the effects. A smooth
-#: function of many values differs little between neighbours.
+#: These differences have at least this share of the variance of the effects. A smooth function
+#: of many values differs little between neighbors.
 LEAST_ROUGHNESS = 0.2
-#: A number is a value if it differs by so many roundings of the largest value to float32 at
-#: most. The numbers of a table may have been float32 in training and are float64 now, or a
-#: scaler before the network computes in float32, as it does in ONNX.
+#: A number counts as a value if they differ by at most so many float32 roundings of the largest
+#: value. A table may have been float32 in training and be float64 now, or a scaler before the
+#: network may compute in float32, as in ONNX.
 ROUNDINGS = 64
-#: The largest number of rows that are looked at.
+#: The maximum number of rows that are looked at.
 MOST_ROWS = 20_000
 
 
@@ -152,7 +152,7 @@ class Code(Levels):
     column : int
         The position of the column.
     data : Dataset
-        Training rows with weights in own units; NaN stands for a missing number.
+        Training rows with weights in their own unit; NaN stands for a missing number.
     keep_rare : bool
         Whether a value that occurs once is told apart from other such values.
 
@@ -178,14 +178,14 @@ class Code(Levels):
         values : ndarray of shape (n_compared,)
             The increasing values, in the dtype of the comparison.
         tolerance : floating
-            A number that is no farther from a value counts as the value. No number is that near
-            to two values.
+            A number that is no farther than this from a value counts as the value. No number is
+            that close to two values.
         levels : ndarray of int of shape (1 + n_compared,)
             The place of a number without any value, then the place of each value.
         """
         dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            # Values that are one in a coarser dtype have the level of the first of them.
+            # Values that are equal in a coarser dtype have the level of the first of them.
             values, first = np.unique(self.values.astype(dtype), return_index=True)
             gap = np.min(np.diff(values), initial=np.inf)
             largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
@@ -207,7 +207,7 @@ class Code(Levels):
 
 
 def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool) -> list[Code]:
-    """Return the codes among some columns of a table, which are numbers.
+    """Return the codes among some numeric columns of a table.
 
     Rows that are equal in all columns and in y count once, however often they occur and
     whatever they weigh: copies of one row would make any number look like a code.
@@ -215,11 +215,11 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     Parameters
     ----------
     data : Dataset
-        Rows with weights in own units; NaN stands for a missing number.
+        Rows with weights in their own unit; NaN stands for a missing number.
     numbers : sequence of int
         The positions of these columns.
     Y : ndarray of shape (n_rows, n_outputs)
-        The targets as the loss gets them: standardised numbers, or indicators of classes.
+        The targets as the loss gets them: standardized numbers, or indicators of classes.
     keep_rare : bool
         Whether a value that occurs once is told apart from other such values.
     """
@@ -235,26 +235,26 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
 
 
 def _distinct_rows(X: Floats, Y: Floats) -> NDArray[np.intp]:
-    """Return the positions of rows of which none equals another one in X and Y."""
+    """Return the positions of rows that are all different in X and Y."""
     both = np.ascontiguousarray(np.hstack([X, Y]))
     as_bytes = both.view(np.dtype((np.void, both.dtype.itemsize * both.shape[1])))
     return np.sort(np.unique(as_bytes[:, 0], return_index=True)[1])
 
 
 def _may_be_code(x: Floats) -> bool:
-    """Return whether a column has so many values, and so many rows for each, as a code has."""
+    """Return whether a column has enough values, and enough rows for each, to be a code."""
     x = np.sort(x[~np.isnan(x)])
-    # Compared, since differences of the largest numbers overflow.
+    # Compared rather than subtracted, since differences of the largest numbers overflow.
     n_values = np.count_nonzero(x[1:] != x[:-1]) + 1
     return bool(MOST_ONE_HOT_LEVELS < n_values <= x.size / ROWS_PER_VALUE)
 
 
 def is_code(x: Floats, Y: Floats) -> bool:
-    """Return whether single values of a column have a meaning of their own.
+    """Return whether single values of a column have their own meaning.
 
-    The means of y at neighbouring values of n and m rows differ by chance: the square of their
-    difference, times n m / (n + m), is s^2 on average, the variance within values. The sum over
-    all neighbours is larger if each value has an effect of its own, and hardly larger if the
+    The means of y at neighboring values of n and m rows differ by chance: the square of their
+    difference, times n m / (n + m), is on average s^2, the variance within values. The sum over
+    all pairs of neighbors is larger if each value has its own effect, and hardly larger if the
     effects change smoothly. This is the ratio of von Neumann ("Distribution of the ratio of the
     mean square successive difference to the variance", 1941) for means of different precision.
 
@@ -263,7 +263,7 @@ def is_code(x: Floats, Y: Floats) -> bool:
     x : ndarray of shape (n_rows,)
         The column; NaN stands for a missing value.
     Y : ndarray of shape (n_rows, n_outputs)
-        The target as the loss gets it: standardised numbers, or indicators of classes.
+        The target as the loss gets it: standardized numbers, or indicators of classes.
     """
     if not _may_be_code(x):
         return False
@@ -274,7 +274,7 @@ def is_code(x: Floats, Y: Floats) -> bool:
     sizes, n_pairs = by_value.sizes, by_value.sizes.size - 1
     worth = sizes[1:] * sizes[:-1] / (sizes[1:] + sizes[:-1])
     excess = worth @ np.square(np.diff(by_value.means(Y), axis=0)) - n_pairs * within
-    # Neighbouring differences share a mean, which makes the variance half as large again.
+    # Neighboring differences share a mean, which makes the variance 1.5 times as large.
     of_squares = 1.5 * (2 + by_value.excess_kurtosis(Y) * np.mean(1 / sizes))
     chance = within * np.sqrt(of_squares * n_pairs)
     rough = excess / (2 * worth.sum())

@@ -1,9 +1,9 @@
 """Dates and durations: how columns of frames are read as seconds, surveyed and encoded.
 
-A date is the number of seconds from 1970-01-01 00:00 to it, without leap seconds. In float64
-whole seconds are exact, and fractions are exact to less than a microsecond for all dates within
-300 years of 1970. A duration is its number of seconds. A date has phases in the cycles of the
-calendar, too.
+A date is the number of seconds since 1970-01-01 00:00, without leap seconds. In float64, whole
+seconds are exact, and fractions are exact to less than a microsecond for all dates within 300
+years of 1970. A duration is its number of seconds. A date also has phases in the cycles of the
+calendar.
 """
 
 import math
@@ -19,15 +19,15 @@ from sknet.data.columns.column import Column, Feature, Floats, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
 
-#: A cycle is encoded if the training rows span at least this share of its length, and if their
-#: phases cover at least this share of the cycle.
+#: A cycle is encoded if the training dates span at least ``LEAST_SPAN`` of its length, and if
+#: their phases cover at least ``LEAST_VARIATION`` of it.
 LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
 #: The number of seconds of a day.
 DAY = 86_400.0
-#: The number of the units of NumPy in a second; coarser units are whole seconds.
+#: The number of each NumPy unit in a second; coarser units are whole seconds.
 PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
-#: The units of dates and durations that are made of numbers, from the finest, and their numbers
-#: in a second. Nanoseconds are finer than the numbers.
+#: The units of dates and durations that are made from numbers, from the finest, and how many
+#: make a second. Nanoseconds are finer than the numbers.
 INVERSE_UNITS = [("us", 10**6), ("ms", 10**3), ("s", 1)]
 #: NumPy's codes of the kinds of times.
 TIME_CODES = {"date": "M", "duration": "m"}
@@ -43,7 +43,7 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
     kind, (unit, _) = times.dtype.kind, np.datetime_data(times.dtype)
     per_second = PER_SECOND.get(unit, 1)
     counts = (times if unit in PER_SECOND else times.astype(f"{kind}8[s]")).view(np.int64)
-    # Whole seconds and the quotient depend on the time only, and not on its unit.
+    # Whole seconds and the quotient depend only on the time, not on its unit.
     rest = np.fmod(counts, per_second)
     found = (counts - rest) // per_second + rest / per_second
     return np.where(np.isnat(times), np.nan, found)
@@ -52,7 +52,7 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
 def times(numbers: Floats, kind: str) -> NDArray[np.datetime64] | NDArray[np.timedelta64]:
     """Return numbers of seconds as dates or durations, of which :func:`seconds` is the inverse.
 
-    They have the finest unit in which all of them fit: microseconds within 290 000 years.
+    They have the finest unit in which all of them fit: microseconds within 290,000 years.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Cycle:
         return begin, end - begin
 
     def phases(self, t: Floats) -> Floats:
-        """Return the share of its turn that has passed at each date, from 0 to 1."""
+        """Return the fraction of its turn that has passed at each date, from 0 to 1."""
         begin, length = self.turns(t)
         return (t - begin) / length
 
@@ -109,7 +109,7 @@ CYCLES: dict[str, Cycle] = {
     "month": Cycle(365.2425 / 12 * DAY, unit="M"),
     "year": Cycle(365.2425 * DAY, unit="Y"),
 }
-#: The largest number of phases of a date: the sine and the cosine of each cycle.
+#: The maximum number of phases of a date: the sine and the cosine of each cycle.
 MOST_PHASES = 2 * len(CYCLES)
 
 
@@ -137,7 +137,7 @@ def phases(t: Floats, cycles: Sequence[str]) -> Floats:
 
 
 def phase_slopes(t: Floats, cycles: Sequence[str]) -> Floats:
-    """Return the derivatives of what :func:`phases` returns by the dates, per second."""
+    """Return the derivatives of the :func:`phases` with respect to the dates, per second."""
     out = phases(t, cycles)
     for j, name in enumerate(cycles):
         _, length = CYCLES[name].turns(t)
@@ -150,13 +150,13 @@ def phase_slopes(t: Floats, cycles: Sequence[str]) -> Floats:
 
 
 class TimeColumn(Column):
-    """A column of dates or durations of a frame, which is read as seconds.
+    """A column of dates or durations in a frame, which is read as seconds.
 
     Attributes
     ----------
     zone : str or None
-        The time zone whose clocks show the dates; None for durations and for dates without a
-        zone.
+        The time zone in whose clock time the dates are read; None for durations and for dates
+        without a zone.
     """
 
     numeric = True
@@ -182,7 +182,7 @@ class TimeColumn(Column):
 
 
 class DurationColumn(TimeColumn):
-    """A column of durations, which are numbers like others."""
+    """A column of durations, which are numbers like any others."""
 
     kind: ClassVar[str] = "duration"
     plural: ClassVar[str] = "durations"
@@ -190,7 +190,7 @@ class DurationColumn(TimeColumn):
 
 
 class DateColumn(TimeColumn):
-    """A column of dates, which has phases in the cycles of the calendar, too."""
+    """A column of dates, which also has phases in the cycles of the calendar."""
 
     kind: ClassVar[str] = "date"
     plural: ClassVar[str] = "dates"
@@ -201,13 +201,13 @@ class DateColumn(TimeColumn):
         Returns
         -------
         ndarray of shape (2, 1 + n_cycles)
-            The lowest numbers, and minus the highest; NaN if all rows are missing.
+            The lowest numbers, and minus the highest; NaN if all dates are missing.
         """
         found = np.stack([x, *(cycle.phases(x) for cycle in CYCLES.values())])
         return np.stack([np.fmin.reduce(found, axis=1), -np.fmax.reduce(found, axis=1)])
 
     def of_both(self, one: NDArray[Any], other: NDArray[Any]) -> NDArray[Any]:
-        """Return the ranges that include two ranges."""
+        """Return the ranges that include both."""
         return np.fmin(one, other)
 
     def features(self, found: Surveyed) -> list[Feature]:
@@ -216,16 +216,16 @@ class DateColumn(TimeColumn):
         Raises
         ------
         ValueError
-            If columns are not to be scaled.
+            If ``standardize`` is False.
         """
         if not found.encoder.standardize:
             raise ValueError(
-                "standardize=False passes columns on as they are, but X has columns of dates, "
+                "standardize=False leaves columns as they are, but X has columns of dates, "
                 "which are seconds since 1970 and have no scale of their own. Set "
                 "standardize=True, or convert the dates to numbers of moderate size."
             )
         ordered, cycles = found.encoder.ordered, varying_cycles(found.statistic)
-        # A phase falls where its date goes on rising.
+        # A phase falls at times while its date keeps rising.
         if found.place in ordered or not cycles:
             return []
         sources = np.full(2 * len(cycles), found.place)
@@ -240,9 +240,9 @@ class DateColumn(TimeColumn):
 def varying_cycles(ranges: Floats) -> list[str]:
     """Return the names of the cycles in which phases are encoded.
 
-    They are the cycles of which the rows span enough (``LEAST_SPAN``), and in which they are
-    not all at one phase (``LEAST_VARIATION``), as dates without a time of day are in the cycle
-    of a day. ``ranges`` is what :meth:`DateColumn.statistic` returns.
+    They are the cycles of which the dates span enough (``LEAST_SPAN``), and in which they are
+    not all at one phase (``LEAST_VARIATION``). Dates without a time of day, for example, are
+    all at one phase of the day. ``ranges`` is what :meth:`DateColumn.statistic` returns.
     """
     span, *variations = (-ranges.sum(axis=0)).tolist()
     return [
@@ -274,7 +274,7 @@ class Phases(Numbers):
         return phases(X[:, self.place], self.cycles)
 
     def raw_rows(self, data: Dataset) -> Dataset:
-        """Return the phases of the chosen rows only: those of a whole table might not fit."""
+        """Return the phases of the chosen rows only, since all might not fit into memory."""
         return data._replace(X=phases(data.column(self.place), self.cycles), rows=None)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
@@ -320,7 +320,7 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
 
 
 def check_same_times(X: Any, position: int, before: str | None, where: str) -> None:
-    """Check that a column has times of the kind that it had in training, or none as then.
+    """Check that a column has times of the kind that it had in training, or still has none.
 
     It raises the errors of :func:`check_times`. ``where`` names the column.
     """
@@ -343,10 +343,10 @@ def read_times(
     X : Frame
     position : int
         The position of a column that has the kind, or no value at all, as :func:`check_times`
-        makes sure.
+        ensures.
     kind : {"duration", "date"}
     zone : str or None
-        The time zone that the dates had in training, whose clocks they are read from.
+        The time zone that the dates had in training, in whose clock time they are read.
     where : str
         The column, for messages.
 
@@ -363,11 +363,11 @@ def read_times(
             return np.full(X.shape[0], np.nan)
         had, has = (f"the time zone {one}" if one else "no time zone" for one in (zone, now))
         raise ValueError(
-            f"{where} had {had} in training, but has {has} now. Convert it, such as by "
+            f"{where} had {had} in training, but has {has} now. Convert it, for example with "
             f"dt.tz_localize({zone!r})."
         )
     try:
         return seconds(X.times(position, zone))
-    # The libraries have errors of their own for time zones that they do not know.
+    # The libraries raise their own errors for time zones that they do not know.
     except Exception as error:
         raise ValueError(f"{where} cannot be read as {kind}s: {error}") from error
