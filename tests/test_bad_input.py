@@ -596,7 +596,7 @@ def test_a_loss_of_two_classes_is_refused_for_others(multiclass, multilabel, for
     X, y = multiclass
     forbid_training()
     for labels in (y, np.full(len(y), "ash")):
-        assert_rejected(network, "needs y of two classes or a multi-label y", X, labels)
+        assert_rejected(network, "needs two classes or a multi-label y", X, labels)
 
 
 BAD_VALUES = [
