@@ -98,11 +98,11 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The training rows, or an object that returns slices of rows (see
-            :class:`sknet.streaming.RowBlocks`). NaN marks a missing value, but not in sparse X.
+            :class:`sknet.streaming.RowBlocks`). NaN is a missing value; sparse X must have none.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
         groups : array-like of shape (n_samples,), default=None
             The group of each row, such as a person. Early stopping holds out whole groups.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
@@ -307,7 +307,7 @@ def observe(
     identify: Callable[[], str],
     given: Batch,
 ) -> CallbackObserver | None:
-    """Return the observer that calls the callbacks of the fit, or None without any.
+    """Return the observer that calls the callbacks of the fit, or None if there are none.
 
     ``identify()`` returns the fingerprint of the training rows. ``given`` has these rows in the
     user's form.
@@ -406,7 +406,7 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
 def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     """Return the features and the model of a fitted estimator of sknet.
 
-    ``name`` is that of the argument in messages.
+    ``name`` is the name of the argument in messages.
 
     Raises
     ------

@@ -57,7 +57,7 @@ class Model:
         Turns a frame or an array with categories into numbers.
     encoder : TableEncoder
         Turns numbers into the rows that enter the network.
-    target : ClassTarget or RegressionTarget
+    target : ClassTarget, RegressionTarget or JointTarget
         Turns y into the columns that the network predicts, and predictions back.
     loss : Loss
     network : Network
@@ -415,12 +415,12 @@ def learn_encoder(
         The encoder of y, from which the effects of levels and codes are learned.
     keep_rare : bool, default=False
         Whether a level that the survey has seen once or never remains a level of its own,
-        because further rows may contain it. Otherwise it is treated as missing.
+        because further rows may contain it. Otherwise, it is treated as missing.
     """
     ordered = () if settings.promise is None else settings.promise.columns
     fields = settings.fields_of(TableEncoder)
     encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
-    # With another number of threads the last bits of what is learned might differ.
+    # With another number of threads, the last bits of what is learned might differ.
     with ONE_BLAS_THREAD:
         encoder.fit_survey(survey)
         finds_codes = settings.finds_codes

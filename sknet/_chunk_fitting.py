@@ -153,7 +153,7 @@ class FirstPass:
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
     rng : numpy Generator
         Draws the keys of the rows.
     most_held_out : int

@@ -1,7 +1,7 @@
 """The user's X, y and weights, which are checked and read into a ``Dataset``.
 
-``Features`` describe the columns of the training table. Every later table is checked against
-them.
+``Features`` describes the columns of the training table, against which every later table is
+checked.
 """
 
 from collections.abc import Iterable
@@ -198,7 +198,7 @@ class Features:
         """Return a table without categories and dates as a float array or CSR."""
         check_times(X, {}, X.names)
         check_objects(X, X.object_columns, X.names)
-        # scikit-learn's checks of a frame take ten times as long as those of an array.
+        # scikit-learn's checks of a frame take 10 times as long as those of an array.
         if not reset and self._has_same_names(X) and is_plain(numbers := X.numbers()):
             return numbers
         try:
@@ -253,7 +253,7 @@ def read_training(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
     given : Batch
         X, y and sample_weight, the arguments of ``fit``.
     known : Features, optional
@@ -335,7 +335,7 @@ def read_validation(features: Features, given: Batch) -> Dataset | None:
     Raises
     ------
     ValueError
-        If :func:`has_validation` raises it, if fewer than two rows have a positive weight, or
+        If :func:`has_validation` raises one, if fewer than two rows have a positive weight, or
         if the rows are not valid for the features.
     """
     if not has_validation(features.estimator, given):

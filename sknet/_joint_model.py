@@ -1,4 +1,4 @@
-"""The model of several targets: a model of labels or of numbers for each, with one network."""
+"""The model of several targets: a model of labels or of numbers for each, in one network."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -96,7 +96,7 @@ class JointModel(Model):
 
     @property
     def target_weights(self) -> list[float]:
-        """The weight of the mean loss of each target, if learned a mean over members."""
+        """The weight of the mean loss of each target; if learned, its mean over the members."""
         weights = np.array(self.loss.weights) * self.target.shares
         if self.loss.learned:
             constants = self.network.views(self.params)[-1].constant
@@ -143,7 +143,7 @@ class JointModel(Model):
         return self.loss.link.joined([model.initial_change() for model in self.models])
 
     def rescaling_from(self, before: JointTarget) -> Change | None:
-        """Return the changes for all targets, or None if one of them has changed."""
+        """Return the changes for all targets, or None if one of them has none."""
         if before.names != self.target.names:
             return None
         pairs = zip(self.models, before.targets, strict=True)

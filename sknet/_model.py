@@ -1,6 +1,7 @@
 """The models of labels and of numbers: what a fit has learned, and its predictions.
 
-A model knows nothing of scikit-learn's estimators. An estimator keeps its model in ``_model``.
+A model knows nothing about scikit-learn's estimators. An estimator keeps its model in
+``_model``.
 """
 
 from collections.abc import Callable
@@ -78,7 +79,7 @@ class ClassificationModel(Model):
         Raises
         ------
         AttributeError
-            If the loss has none.
+            If the loss has no thresholds.
         """
         if not isinstance(link := self.loss.link, Cumulative):
             raise AttributeError(f"The loss {self.loss!r} has no thresholds_.")
@@ -122,9 +123,9 @@ class RegressionModel(Model):
     numeric_y = True
     std_remedy = (
         "a network that predicts a standard deviation: set loss='normal', which estimates that "
-        "of y for each row, and fit again. With another loss and several members (n_members=8) "
-        "it is the spread of their predictions. This shows where the members disagree, but not "
-        "how much y varies, so it gives no interval for y."
+        "of y for each row, and fit again. With another loss and several members, such as "
+        "n_members=8, it is the spread of their predictions. This shows where the members "
+        "disagree, but not how much y varies, so it gives no interval for y."
     )
     target: RegressionTarget
 
@@ -159,7 +160,7 @@ class RegressionModel(Model):
         return self.loss.link.rescaling(before.scale_, after.scale_, shift)
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
-        """Return arrays with a row for each row of X, as every model does.
+        """Return arrays with a row for each row of X, as :meth:`Model.predict` does.
 
         Raises
         ------

@@ -74,7 +74,7 @@ class Validation:
         """
         if self._scorer is not None:
             return -math.inf
-        # With extreme numbers a loss may overflow, which says nothing about learning.
+        # With extreme numbers, a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
             constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
@@ -105,7 +105,7 @@ class Validation:
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the validation loss and the score, higher is better, as ``train`` expects.
 
-        A scorer is not asked for parameters whose loss is infinite or NaN.
+        A scorer is not called for parameters whose loss is infinite or NaN.
         """
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
         scores = self._scorer is not None and math.isfinite(loss)
@@ -136,7 +136,7 @@ def _take_rows(X: Any, rows: np.ndarray) -> Any:
 
 
 class ChosenRows:
-    """Rows at increasing positions of a table, both of which are read in blocks."""
+    """A table, read in blocks, of the rows at increasing positions of another such table."""
 
     def __init__(self, blocks: RowBlocks, positions: np.ndarray) -> None:
         self._blocks = blocks
@@ -180,7 +180,7 @@ def raw_predictions(model: Model, batches: Batches) -> np.ndarray:
 
 @dataclass(eq=False)
 class CallbackObserver:
-    """Tells scikit-learn's callbacks of a fit and of its epochs.
+    """Tells scikit-learn's callbacks about a fit and its epochs.
 
     Callbacks get the user's X and y. The attributes of a fitted estimator are computed only if
     a callback asks for them.
@@ -207,7 +207,7 @@ class CallbackObserver:
     attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]]
 
     def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
-        """Tell the callbacks of an epoch; return whether one of them asks to stop."""
+        """Tell the callbacks about an epoch; return whether one of them asks to stop."""
         append(self.history, dict(record))
         epoch = self.context.subcontext(task_name="epoch")
         epoch.call_on_fit_task_begin(estimator=self.estimator, **self.arguments)
@@ -218,7 +218,10 @@ class CallbackObserver:
         )
 
     def progress(self, visible_params: Callable[[], np.ndarray]) -> None:
-        """Tell the callbacks that an epoch goes on; ``visible_params()`` returns parameters."""
+        """Tell the callbacks that an epoch is not over yet.
+
+        ``visible_params()`` returns the parameters to evaluate.
+        """
 
         def make_fitted() -> BaseEstimator:
             fitted = copy.copy(self.estimator)
@@ -226,12 +229,12 @@ class CallbackObserver:
             return fitted
 
         for callback in callbacks_of(self.estimator):
-            # scikit-learn's callbacks are only told of whole epochs.
+            # scikit-learn's callbacks are only told about whole epochs.
             if hasattr(callback, "on_progress"):
                 callback.on_progress(self.estimator, self.context, make_fitted)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
-        """Tell the callbacks of the end of the fit, given the attributes that it will set."""
+        """Tell the callbacks about the end of the fit, given the attributes that it sets."""
         self.context.call_on_fit_task_end(
             estimator=self.estimator,
             reconstruction_attributes=lambda: copy.deepcopy(dict(attributes)),
@@ -271,7 +274,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def row_progress(verbose: int) -> "RowProgress":
-    """Return what shows the progress of a fit by rows; it shows nothing unless ``verbose``.
+    """Return what shows how many rows a fit has done; it shows nothing unless ``verbose``.
 
     It is a bar if rich is installed and the output is a terminal that can show one.
     """
@@ -285,7 +288,7 @@ def row_progress(verbose: int) -> "RowProgress":
 
 
 class RowProgress(AbstractContextManager):
-    """Base class of what shows how many rows of a pass are done; it shows nothing itself.
+    """Base class of displays of how many rows of a pass are done. It shows nothing itself.
 
     It is a context manager, which a fit enters before its first pass.
     """

@@ -3,10 +3,10 @@
 For a table in memory, ``start_model`` looks at y before it surveys X, because the survey counts
 rows with the weights of their classes.
 
-Other tables come in parts: chunks of a stream, or partitions on a cluster. The look at a part
-is small. The looks at all parts merge into the look at the whole table, with exact levels,
-classes and scale of y. Quantiles are estimated from a sample of rows, which is read when the
-levels of all parts are known.
+Other tables come in parts: chunks of a stream, or partitions on a cluster. ``look_at`` returns
+what matters of a part, a small :class:`Look`. ``merge_looks`` turns the looks at all parts into
+one at the whole table, with exact levels, classes and scale of y. Quantiles are estimated from
+a sample of rows, which is read when the levels of all parts are known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +58,7 @@ def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
     """Return the settings of a new fit.
 
-    ``promise`` is that of the monotonic constraints, or None without any.
+    ``promise`` is that of the monotonic constraints, or None if there are none.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def start_model(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         The estimator whose parameters are used.
     features : Features
         The columns of the training table.
@@ -187,7 +187,7 @@ def continue_model(
     """Return a model that is to be trained further, with the estimator's settings.
 
     ``params`` are the parameters from which training continues. None stands for those of the
-    model, which are others if they are a running average. ``n_rows`` is the number of training
+    model, which differ if they are a running average. ``n_rows`` is the number of training
     rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
 
     Raises

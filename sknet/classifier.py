@@ -108,7 +108,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls. The first call needs them, unless y is multi-label.
 
@@ -161,13 +161,14 @@ class NNClassifier(ClassifierMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to also return the standard deviation of the members' probabilities. A
-            network with a single member raises a ValueError.
+            Whether to also return the standard deviation of the members' probabilities. This
+            requires several members; otherwise, a ValueError is raised.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
-            Columns follow ``classes_``. No value is 0 or 1. The dtype is float32 for float32 X.
+            The columns are in the order of ``classes_``. No probability is 0 or 1. The dtype is
+            float32 for float32 X, otherwise float64.
         std : ndarray or list of the same shape
             The standard deviations. Only returned with ``return_std=True``.
         """
@@ -205,7 +206,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             The logit of the second of two classes, otherwise a column for each class or label.
-            With several members, it is computed from the mean of their probabilities.
+            Those of several members are computed from their mean probabilities.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))

@@ -142,7 +142,7 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
 
 
 def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
-    """Return the distributions that a regressor predicts, and y in their form.
+    """Return the distributions that a regressor predicts, and y in a shape that suits them.
 
     The regressor may be in a pipeline or in a fitted search.
 
@@ -199,7 +199,7 @@ class CRPSScorer(BaseEstimator):
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return minus the mean score of the rows, which is a mean over the outputs."""
+        """Return minus the mean of the rows' scores, each a mean over the outputs."""
         of_y, numbers = _judged(estimator, X, y)
         return -_average(of_y.crps(numbers), sample_weight)
 
@@ -222,7 +222,7 @@ class IntervalScorer(CRPSScorer):
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return minus the mean score of the rows, which is a mean over the outputs."""
+        """Return minus the mean of the rows' scores, each a mean over the outputs."""
         OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
         of_y, numbers = _judged(estimator, X, y)
         levels = np.array([(1 - self.coverage) / 2, (1 + self.coverage) / 2])

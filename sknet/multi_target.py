@@ -115,7 +115,7 @@ class NNMultiTarget(BaseNN):
 
     @property
     def target_weights_(self) -> dict[str, float]:
-        """The weight of the mean loss of each target: given, or learned."""
+        """The weight of the mean loss of each target, given or learned."""
         return dict(zip(self._joint.target.names, self._joint.target_weights, strict=True))
 
     @property
@@ -154,7 +154,7 @@ class NNMultiTarget(BaseNN):
         y : frame or array of shape (n_samples, n_targets)
             The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
         classes : dict of str to array-like, default=None
             All classes of each target that has labels. The first call needs them.
 

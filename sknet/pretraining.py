@@ -27,7 +27,7 @@ from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
-#: "auto" chooses the number of members as for this many rows with targets.
+#: "auto" chooses the members of a network as for at most this many rows with targets.
 LABELLED_ROWS = 500
 
 __all__ = ["PretrainedNetwork", "pretrain"]
@@ -96,7 +96,10 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     features, X = Features.learn(estimator, X)
     if not isinstance(X, np.ndarray):
         kind = "sparse" if sparse.issparse(X) else "read in blocks"
-        raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass some.")
+        raise ValueError(
+            f"X is {kind}, but pretrain needs dense rows in memory. Pass some of the rows as a "
+            "dense array."
+        )
     run, data = Run.start(estimator.random_state), Dataset(X)
     facts = facts_of_rows(features, data)
     few = facts._replace(n_rows=min(facts.n_rows, LABELLED_ROWS))

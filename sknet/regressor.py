@@ -36,12 +36,12 @@ def predicts_distribution(estimator: Any) -> bool:
     Raises
     ------
     AttributeError
-        If it does not.
+        If the loss estimates no distribution.
     """
     model = vars(estimator).get("_model")
     loss = loss_of(estimator) if model is None else model.loss
     if not loss.predicts_distribution:
-        raise AttributeError(f"This needs {DISTRIBUTION_LOSSES}, got {loss!r}.")
+        raise AttributeError(f"This method needs {DISTRIBUTION_LOSSES}; got {loss!r}.")
     return True
 
 
@@ -125,7 +125,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
 
         Returns
         -------
@@ -150,13 +150,14 @@ class NNRegressor(RegressorMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to also return a standard deviation. Without ``loss="normal"``, a network
-            with a single member raises a ValueError.
+            Whether to also return a standard deviation. This requires ``loss="normal"`` or
+            several members; otherwise, a ValueError is raised.
 
         Returns
         -------
         prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of y, with a column for each quantile of a list. float32 for float32 X.
+            The predictions, in the units of y. A list of quantiles has a column for each. The
+            dtype is float32 for float32 X, otherwise float64.
         std : ndarray of the same shape
             With ``loss="normal"``, the standard deviation of y in the row. With another loss,
             that of the members' predictions, which does not show how much y varies.
@@ -261,7 +262,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         float
-            1 for perfect predictions, 0 for the best constant. The mean over several quantiles.
+            The mean over outputs or quantiles: 1 if all are perfect, 0 for the best constant.
         """
         prediction = cast(np.ndarray, self.predict(X))
         return score_predictions(self._model, prediction, y, sample_weight)

@@ -853,7 +853,7 @@ def test_layers_that_changed(problem, forbid_training, method, change):
     forbid_training()
     network.set_params(**change)
     name = next(iter(change))
-    match = f"{name} changed since|layers have changed since the last fit, by {name}"
+    match = f"{name} changed since|layers have changed since the last fit: either {name}"
     assert_rejected(network, match, problem.X, problem.y, method=method)
 
 

@@ -473,7 +473,7 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     lbfgs = NNRegressor((4,), solver="lbfgs", **SIMPLE)
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
     warm = NNRegressor((4,), warm_start=True, **SIMPLE)
-    refuses(chunks, "warm_start=True.*by partial_fit", network=warm)
+    refuses(chunks, "warm_start=True.*with partial_fit", network=warm)
     refuses(chunks, "shuffle_window must be an integer >= 1", shuffle_window=0)
     refuses(chunks, "validation_rows must be an integer >= 1", validation_rows=None)
     refuses(chunks, "'alpha' parameter", network=NNRegressor((4,), alpha=-1))

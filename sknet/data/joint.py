@@ -84,7 +84,7 @@ def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 @dataclass
 class JointTarget(Target):
-    """Several targets, whose encoded columns stand side by side.
+    """Several targets, whose encoded columns are side by side.
 
     After a look at a table, or at a part of one, ``parts`` has what is known about each target.
     These become encoders when all rows have been looked at.
@@ -192,7 +192,7 @@ class JointTarget(Target):
         Raises
         ------
         ValueError
-            If it has others.
+            If its targets differ from these.
         """
         found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
         if found != self.names:

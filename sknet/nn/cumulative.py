@@ -234,7 +234,7 @@ class CumulativeCLogLog(Cumulative):
     """F(z) = 1 - exp(-exp(z)), the complementary log-log link: proportional hazards."""
 
     def log_below(self, z: Array) -> Array:
-        # For small z, F(z) = exp(z).
+        # For these small z, F(z) is exp(z) up to rounding.
         return np.where(z < -40, z, np.log(-np.expm1(-_growth(np.maximum(z, -40)))))
 
     def log_above(self, z: Array) -> Array:

@@ -19,8 +19,9 @@ from sknet.nn.kernels import Array
 
 #: The levels at which distributions are calibrated.
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
-#: The largest z that a calibration uses. If the quantiles of a row are nearly equal, as those
-#: of integers can be, its z has no limit, but the calibration is shared by all rows.
+#: The largest z, a standard normal number, that a calibration uses. If the quantiles of a row
+#: are nearly equal, as those of integers can be, its z has no limit, but all rows share the
+#: calibration.
 FARTHEST = 30.0
 #: A calibration adds this many imaginary rows whose distributions are right.
 PRIOR_ROWS = 50
@@ -136,8 +137,9 @@ class PiecewiseNormal(Distribution):
     def calibrated(self, calibration: Array) -> Self:
         """Return the distributions whose quantiles at ``CALIBRATED`` are those at other z.
 
-        Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep Learning Using Calibrated
-        Regression" (2018), with a function of normal z instead of probabilities.
+        The method is that of Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep
+        Learning Using Calibrated Regression" (2018), with a function of normal z instead of
+        probabilities.
         """
         return self.through(CALIBRATED, self._at(calibration))
 

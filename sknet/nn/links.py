@@ -35,8 +35,8 @@ class Link(ABC):
     exclusive: ClassVar[bool] = True
     #: Whether no prediction falls when a raw prediction rises, as monotone networks need.
     rising: ClassVar[bool] = False
-    #: Whether predictions are the probabilities of ordered classes. With monotonic constraints,
-    #: the probability of exceeding a class rises.
+    #: Whether predictions are the probabilities of ordered classes. Monotonic
+    #: constraints then act on the probability of exceeding each class.
     ordered: ClassVar[bool] = False
     #: Whether raw predictions include a standard deviation of y for each row.
     predicts_std: ClassVar[bool] = False
@@ -125,7 +125,7 @@ class Link(ABC):
         -------
         pair of ndarray of shape (n_raw,), or None
             The factor and the shift of raw predictions that have this effect. None, the
-            default, if none have it.
+            default, if there is no such change.
         """
         return None
 

@@ -41,7 +41,7 @@ class Loss(Rule):
     has_temperature: ClassVar[bool] = False
     #: Whether no value of the loss is negative.
     not_negative: ClassVar[bool] = True
-    #: With ``has_temperature``, the limits of the logarithm of the factor of the certainty. A
+    #: The limits of the logarithm of the factor by which held-out rows correct the certainty. A
     #: classifier can only become less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
     #: Whether the distribution of y has a dispersion, which is estimated after training: from
@@ -60,7 +60,7 @@ class Loss(Rule):
 
     @property
     def estimates(self) -> str:
-        """What a prediction estimates, in the words of a model card. It can be empty."""
+        """What a prediction estimates, in the words of a model card, or an empty text."""
         return ""
 
     @property
@@ -80,7 +80,7 @@ class Loss(Rule):
     def predicts_distribution(self) -> bool:
         """Whether :meth:`distribution` turns predictions into distributions of y.
 
-        By default, it does if a subclass overrides it.
+        By default, this is so if a subclass overrides that method.
         """
         return type(self).distribution is not Loss.distribution
 
@@ -265,7 +265,7 @@ class Huber(Loss):
     delta: Annotated[float, POSITIVE] = 1.35
 
     def _best_number(self, y: Array) -> Array:
-        # Between these points, the sum of the clipped errors is linear. The best is its zero.
+        # The sum of the clipped errors is linear between these points, and zero at the best.
         points = np.sort(np.concatenate([y - self.delta, y + self.delta]), axis=0)
         errors = np.clip(points[:, np.newaxis] - y, -self.delta, self.delta).sum(axis=1)
         best = [np.interp(0, e, p) for e, p in zip(errors.T, points.T, strict=True)]
