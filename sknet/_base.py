@@ -98,7 +98,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The training rows, or an object that returns slices of rows (see
-            :class:`sknet.streaming.RowBlocks`). NaN is a missing value; sparse X must have none.
+            :class:`sknet.streaming.RowBlocks`). NaN means missing; in sparse X, it is an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
