@@ -109,7 +109,7 @@ class ClassificationModel(Model):
         return self.target.places(self.decision(raw))
 
     def probabilities(self, raw: np.ndarray, with_std: bool) -> Arrays:
-        """Return the members' mean probabilities, and their standard deviation if wanted."""
+        """Return the members' mean probabilities, and their standard deviation on request."""
 
         def predict(members: np.ndarray) -> np.ndarray:
             return self.target.probabilities(members, self.loss.link)
@@ -222,7 +222,7 @@ class RegressionModel(Model):
     def predictions(
         self, raw: np.ndarray, with_std: bool, members: Members | None = None
     ) -> Arrays:
-        """Return the members' mean prediction, and the standard deviation if wanted.
+        """Return the members' mean prediction, and the standard deviation on request.
 
         The deviation is that of y if the loss predicts it, otherwise that of the members'
         predictions. These are clipped to the magnitude ``LARGEST``. ``members`` are those of

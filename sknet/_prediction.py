@@ -63,7 +63,7 @@ class Predictor:
         """The parameters in the precision of predictions."""
         if self.promise is None:
             return self.fitted
-        # Made anew each time, since the user may change parameters in place.
+        # Converted in each call, since the user may change parameters in place.
         return self.fitted.astype(np.float64, copy=False)
 
     def block_rows(self, X: Any) -> int:

@@ -234,8 +234,8 @@ def transfer_model(
 ) -> Model:
     """Return a model that starts from the encodings and layers of another, fitted one.
 
-    The scale of y is learned anew, and y may be of another kind. The other arguments are as in
-    :func:`start_model`.
+    The scale of y is learned from the given y, which may be of another kind. The other
+    arguments are as in :func:`start_model`.
 
     Raises
     ------

@@ -188,7 +188,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
         proba = self.predict_proba(X)
@@ -204,7 +204,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        ndarray of shape (n_samples,) or (n_samples, n_classes), or a list of these
             The logit of the second of two classes, otherwise a column for each class or label.
             Those of several members are computed from their mean probabilities.
         """

@@ -268,7 +268,7 @@ class NNMultiTarget(BaseNN):
         return check_targets(y, self.targets or {}, "y")
 
     def _columns(self, X: Any) -> dict[str, np.ndarray]:
-        """Return the predictions of each target by its name."""
+        """Return the predictions of each target by name."""
         return self._joint.target.in_form_of_y(self._predict(X, self._joint.values))
 
     def __sklearn_tags__(self) -> Any:
