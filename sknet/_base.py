@@ -43,16 +43,16 @@ from sknet.nn.budget import Budget
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
-#: The score of fewer validation rows is hardly more than chance.
+#: The score of fewer validation rows is mostly chance.
 FEW_TO_VALIDATE = 10
-#: A plan that passes in so small a share of its epochs may leave the network underfitted.
+#: A fit that makes a smaller share of its planned epochs may leave the network underfitted.
 FEW_EPOCHS = 0.1
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
 
 class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
-    """Shared base of ``NNClassifier`` and ``NNRegressor``.
+    """Base class of the estimators.
 
     An estimator keeps its parameters, the model of the last fit in ``_model``, and its record
     in ``history_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the state of the
@@ -67,7 +67,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
     @classmethod
     def _get_param_names(cls) -> list[str]:
-        if "_param_names" not in vars(cls):  # Reading a signature takes long.
+        if "_param_names" not in vars(cls):  # Reading a signature is slow.
             cls._param_names = super()._get_param_names()
         return list(cls._param_names)
 
@@ -97,20 +97,20 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The training rows, also as an object that gives slices of rows (see
-            :class:`sknet.streaming.RowBlocks`). NaN is a missing value, but not in sparse X.
+            The training rows, or an object that returns slices of rows (see
+            :class:`sknet.streaming.RowBlocks`). NaN means missing; in sparse X, it is an error.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The labels or numbers to predict.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
         groups : array-like of shape (n_samples,), default=None
-            Such as persons: early stopping holds out whole groups. They have no other use.
+            The group of each row, such as a person. Early stopping holds out whole groups.
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
-            Validation rows for early stopping. Without them, it holds out rows of X.
+            Validation rows for early stopping, which otherwise holds out rows of X.
         resume_from : path-like, default=None
-            The file of a ``sknet.callbacks.Checkpoint``, from which the fit goes on exactly.
-        init : NNClassifier, NNRegressor or PretrainedNetwork, default=None
-            A fitted network of the same columns, from whose encodings and layers it starts.
+            A file of a ``sknet.callbacks.Checkpoint``. The fit continues exactly from there.
+        init : fitted sknet estimator or PretrainedNetwork, default=None
+            A network fitted to the same columns. The fit starts from its encodings and layers.
 
         Returns
         -------
@@ -120,9 +120,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Raises
         ------
         ValueError
-            If an argument is invalid or training diverges. The estimator stays as it was. A
-            training that diverges later, ends far worse than a constant or is cut short gives a
-            ConvergenceWarning.
+            If an argument is invalid, or if training diverges from the start. The estimator is
+            then unchanged. Training that diverges later, ends far worse than a constant or is
+            cut short gives a ConvergenceWarning.
         """
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from, init)
@@ -132,7 +132,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         data = with_groups(data, groups, used=X_val is None)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
         held_out = read_validation(features, given_val)
-        # Drawn after the checks, so that an error leaves a given RandomState as it was.
+        # Started after the checks, so that an error leaves a given RandomState unchanged.
         run = run or Run.start(self.random_state)
         model = self._begin(before, features, data, run, is_new=init is not None)
         data, held_out = _weigh_and_split(model, data, held_out, run, (X, y, groups))
@@ -153,13 +153,13 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return self
 
     def _to_continue(self, resume_from: Any, init: Any) -> tuple[Any, Run | None]:
-        """Return the network that the fit starts from or None, and its run or None.
+        """Return the network that the fit starts from, or None, and its run, or None.
 
-        A checkpoint is continued with its run. A warm start, and ``init``, begin a new run.
+        A checkpoint is continued with its run. A warm start and ``init`` begin a new run.
         """
         if init is not None and resume_from is not None:
             raise ValueError(
-                "resume_from continues a fit that has started from a network. Leave init out."
+                "resume_from continues a fit that has already started. Leave init out."
             )
         if init is not None:
             if not isinstance(init, PretrainedNetwork):
@@ -174,7 +174,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
     ) -> Model:
         """Return the model to train: that of the fit to be continued, or a new one.
 
-        A new one starts from the layers of ``before``, if that is given.
+        A new one starts from the layers of ``before``, if given.
         """
         if before is None:
             return start_model(self, features, data, run.streams)
@@ -182,7 +182,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
         model.target.check_all_labels(data.y)
-        # The rows of a checkpoint are those that it began with.
+        # A resumed fit has the same rows, so no column can vary only now.
         return model.with_late_scales(data) if before is self else model
 
     def _after_fit(self, fitted: dict[str, Any]) -> dict[str, Any]:
@@ -191,7 +191,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return {**own, **fitted}
 
     def _warning(self, ending: Ending) -> str | None:
-        """Return what to warn of after a training that ended in this way, or None."""
+        """Return the warning for a training that ended in this way, or None."""
         settings, n_epochs = self._model.settings, self.n_iter_
         if ending is Ending.MAX_ITER:
             return (
@@ -209,7 +209,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return text + settings.solver.divergence_remedy
 
     def _time_warning(self) -> str | None:
-        """Return what to warn of after a fit that its time limit has shortened, or None."""
+        """Return the warning for a fit that its time limit has shortened, or None."""
         settings = self._model.settings
         n_made = self.t_ / (self._model.provenance.n_rows or 1)
         planned = settings.solver.stochastic and settings.schedule.has_horizon
@@ -218,7 +218,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return (
             f"Training had time for about {n_made:.2g} of {settings.max_iter} epochs "
             f"(time_limit={settings.time_limit:g} seconds), which may be too few. Increase "
-            "time_limit, or make epochs faster by fewer rows or smaller hidden_layer_sizes."
+            "time_limit, or make epochs faster: use fewer rows or smaller hidden_layer_sizes."
         )
 
     def _partial_fit(
@@ -269,7 +269,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
     get_params = described(
         NotebookMixin.get_params,
-        "Return the parameters by name, with ``deep`` also those of nested estimators.",
+        "Return the parameters by name; with ``deep``, also those of nested estimators.",
     )
     set_callbacks = described(
         CallbackSupportMixin.set_callbacks,
@@ -307,10 +307,10 @@ def observe(
     identify: Callable[[], str],
     given: Batch,
 ) -> CallbackObserver | None:
-    """Return the observer that calls the callbacks of the fit, or None without any.
+    """Return the observer that calls the callbacks of the fit, or None if there are none.
 
-    ``identify()`` returns the fingerprint of the training rows, which are ``given`` as the user
-    has them.
+    ``identify()`` returns the fingerprint of the training rows. ``given`` has these rows in the
+    user's form.
     """
 
     def fitted_here(params: np.ndarray, history: dict[str, list]) -> dict[str, Any]:
@@ -344,10 +344,10 @@ def conclude(
     run: Run | None = None,
     stacklevel: int = 5,
 ) -> None:
-    """End a fit: tell the callbacks, set its attributes, and warn if it did not end well.
+    """End a fit: tell the callbacks, set the attributes, and warn if it did not end well.
 
     ``model`` is the trained one, ``run`` is as in :func:`fitted_attributes`, and ``stacklevel``
-    counts the calls from here up to the code of the user.
+    counts the calls from here up to the user's code.
     """
     fitted = fitted_attributes(features, model, result.history, run)
     if observer is not None:
@@ -375,8 +375,8 @@ def _weigh_and_split(
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training rows, and the validation rows or None, with class weights applied.
 
-    ``held_out`` are the user's validation rows. If it is None, early stopping splits rows off.
-    ``given`` are the user's X, y and groups.
+    ``held_out`` has the user's validation rows. If it is None, early stopping splits rows off
+    ``data``. ``given`` has the user's X, y and groups.
     """
     settings, target = model.settings, model.target
     weighted = weigh(settings, target, data)
@@ -390,7 +390,7 @@ def _weigh_and_split(
 
 
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
-    """Yield what the user can hardly have meant."""
+    """Yield warnings about what the user can hardly have meant."""
     yield from without_effect(estimator)
     known: Any = getattr(model.target, "classes_", [])
     for classes in known if isinstance(known, list) else [known]:
@@ -406,19 +406,19 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
 def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     """Return the features and the model of a fitted estimator of sknet.
 
-    ``name`` is that of the argument in messages.
+    ``name`` is the name of the argument in messages.
 
     Raises
     ------
     TypeError
-        If the estimator is not an NNClassifier or NNRegressor, but for example a pipeline.
+        If the estimator is not from sknet, but for example a pipeline.
     NotFittedError
         If it is not fitted.
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"{name}: an NNClassifier or NNRegressor is needed, got {kind_of(estimator)}. For "
-            "a pipeline, pass its last step, pipeline[-1], and X transformed by the steps "
+            f"{name} must be an NNClassifier or NNRegressor, got {kind_of(estimator)}. For a "
+            "pipeline, pass its last step, pipeline[-1], and X transformed by the steps "
             "before it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
     message = f"{name}: this %(name)s instance is not fitted yet. Call its fit first."

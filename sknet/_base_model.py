@@ -1,4 +1,4 @@
-"""Everything that a fit has learned, for labels and for numbers alike."""
+"""Everything that a fit has learned, whatever the kind of y."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
@@ -31,12 +31,12 @@ Augment: TypeAlias = Callable[[Batch], Batch]
 
 #: The largest number of bytes of encoded rows that are kept; more are encoded batch by batch.
 ENCODED_BYTES = 32 * 2**20
-#: The largest number of rows by which the distribution of y is estimated.
+#: The largest number of rows from which the distribution of y is estimated.
 CALIBRATION_ROWS = 10_000
 
 
-#: The settings that shape encodings and layers, which a fit that starts from a model shares.
-#: Each has the name of a parameter.
+#: The settings that shape encodings and layers, each with the name of its parameter. A fit that
+#: starts from a model must have the same.
 BODY = {
     **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
     **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
@@ -47,7 +47,7 @@ BODY = {
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """Everything that a fit has learned. The subclasses serve the two kinds of y.
+    """Everything that a fit has learned. There is a subclass for each kind of y.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Model:
         Turns a frame or an array with categories into numbers.
     encoder : TableEncoder
         Turns numbers into the rows that enter the network.
-    target : ClassTarget or RegressionTarget
+    target : ClassTarget, RegressionTarget or JointTarget
         Turns y into the columns that the network predicts, and predictions back.
     loss : Loss
     network : Network
@@ -66,13 +66,13 @@ class Model:
     provenance : Provenance
         The training that the parameters come from.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
-        What rows told of the distribution of y: see :mod:`sknet.nn.distributions`. The rows of
-        several targets are filled up with NaN.
+        What some rows tell about the distribution of y: see :mod:`sknet.nn.distributions`. With
+        several targets, shorter rows are filled up with NaN.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.
     numeric_y: ClassVar[bool]
-    #: What a network needs to predict a standard deviation, and what that one says.
+    #: What a network needs to predict a standard deviation, and what the deviation shows.
     std_remedy: ClassVar[str]
 
     settings: Settings
@@ -86,7 +86,7 @@ class Model:
     calibration: np.ndarray | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds the fields alone, without the work arrays of predictions.
+        # A pickle holds only the fields, without the work arrays of predictions.
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     # The beginning of a fit.
@@ -133,14 +133,14 @@ class Model:
         return model
 
     def with_layers_of(self, source: "Model", data: Dataset) -> Self:
-        """Return this model with the layers of another one, to start a training from.
+        """Return this model with the layers of another one, for a training to start from.
 
-        The output layer is that of ``source`` if y is of the same form, and if the predictions
-        of the weighted rows ``data`` then are better than a constant. Otherwise it begins anew.
+        The output layer is that of ``source`` if y has the same form, and if predictions for
+        the weighted rows ``data`` are then better than a constant. Otherwise it is a new one.
         """
         params, own, others = self.params.copy(), self.network, source.network
         own.copy_layers(params, others, source.params, with_outputs=False)
-        # Such models turn raw predictions of as many columns into the same kind.
+        # If these are equal, raw predictions have as many columns and the same meaning.
         heads = [(type(one), one.loss.link, one.network.layers[-1]) for one in (self, source)]
         if heads[0] == heads[1] and (change := self.rescaling_from(source.target)):
             whole = params.copy()
@@ -150,9 +150,9 @@ class Model:
         return self.with_params(params)
 
     def rescaling_from(self, before: Any) -> Change | None:
-        """Return how to change raw predictions about the target ``before`` to suit this one.
+        """Return how to change raw predictions of the target ``before`` to suit this one.
 
-        None, the default, if that cannot be done. Both targets have as many columns.
+        None, the default, if this is impossible. Both targets have the same number of columns.
         """
         return None
 
@@ -165,14 +165,14 @@ class Model:
             return loss < objective.constant_loss(blocks.without_columns())
 
     def check_layers(self, settings: Settings) -> None:
-        """Refuse settings of other encodings or layers than those of this model.
+        """Refuse settings whose encodings or layers differ from those of this model.
 
         Dropout and the output layer may differ.
 
         Raises
         ------
         ValueError
-            If a parameter that shapes them differs.
+            If a parameter that shapes encodings or layers differs.
         """
         for key, name in BODY.items():
             there, here = getattr(self.settings, key), getattr(settings, key)
@@ -189,7 +189,7 @@ class Model:
         Raises
         ------
         ValueError
-            If it scales y in another way than that of the last fit.
+            If it does not scale y like the loss of the last fit.
         """
 
     def continued(self, settings: Settings) -> Self:
@@ -199,7 +199,7 @@ class Model:
         ------
         ValueError
             If the settings describe other encodings or other layers, or a loss that scales y
-            in another way.
+            differently.
         """
         loss = self.choose_loss(settings, self.target)
         self.check_loss(loss)
@@ -208,14 +208,14 @@ class Model:
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network:
             raise ValueError(
-                "The layers have changed since the last fit, by dropout or the number of raw "
-                "predictions of the loss. Set warm_start=False, or fit a clone."
+                "The layers have changed since the last fit: either dropout, or the number of "
+                "raw predictions of the loss. Set warm_start=False, or fit a clone."
             )
-        # The strength of the penalty of levels may have changed with the number of rows.
+        # The strength of the penalty on levels may have changed with the number of rows.
         return replace(self, settings=settings, loss=loss, network=network)
 
     def with_late_scales(self, data: Dataset) -> Self:
-        """Return the model whose encoder has scales for columns that vary only now."""
+        """Return the model with scales for columns that were constant until now."""
         return replace(self, encoder=self.encoder.with_late_scales(data))
 
     def with_params(self, params: np.ndarray, **training: Any) -> Self:
@@ -228,13 +228,13 @@ class Model:
         return replace(self, provenance=begun)
 
     def trained(self, result: TrainingResult) -> Self:
-        """Return the model with the parameters of a fit that is over."""
+        """Return the model with the parameters of a finished fit."""
         names = "certainty", "n_refit", "n_unvisited"
         known = {"ending": result.ending.value, **{one: getattr(result, one) for one in names}}
         return replace(self.with_params(result.params, **known), calibration=result.calibration)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:
-        """Return the model with the parameters of a pass of ``partial_fit`` over rows."""
+        """Return the model with the parameters after a pass of ``partial_fit``."""
         provenance, calibration = self.provenance.passed(n_rows), result.calibration
         if calibration is not None and self.calibration is not None:
             share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
@@ -253,25 +253,25 @@ class Model:
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse a y that does not suit the target that was learned.
 
-        ``order`` has the classes as the dtype of y declares them, if it does.
+        ``order`` has the classes in the order that the dtype of y declares, if any.
 
         Raises
         ------
         ValueError
-            If y has other outputs, unknown labels, numbers outside of the loss's domain, or
-            another order of the classes, if the loss uses it.
+            If y has other outputs, unknown labels, numbers outside the loss's domain, or, for a
+            loss that uses it, another order of the classes.
         """
         raise NotImplementedError
 
     def initial_change(self) -> Change | None:
-        """Return how to change the initial raw predictions; None for not at all.
+        """Return how to change the initial raw predictions, or None for no change.
 
         The loss may choose where they start, given the distribution of y.
         """
         return self.loss.initial_outputs(*self.target.standardized_moments())
 
     def training_targets(self, y: Any, smooth: bool = True) -> np.ndarray:
-        """Return encoded targets, of labels with their smoothing unless ``smooth=False``."""
+        """Return encoded targets. Labels are smoothed unless ``smooth=False``."""
         Y = self.target.transform(y, self.params.dtype)
         amount = self.settings.values.get("label_smoothing", 0) if smooth else 0
         return self.target.smooth(Y, amount) if amount else Y
@@ -293,7 +293,7 @@ class Model:
     def absorbed(self, data: Dataset) -> tuple[Any, Change | None]:
         """Return the target with further rows, and the change of raw predictions for it.
 
-        They are the target as it is and None, the default, if there is no such change.
+        If there is no such change, as by default, return the unchanged target and None.
         """
         return self.target, None
 
@@ -306,7 +306,7 @@ class Model:
     def blocks(
         self, data: Dataset, encoded_bytes: float | None = None, smooth: bool = True
     ) -> Batches:
-        """Return encoded rows in blocks, each of which is processed at once.
+        """Return encoded rows in blocks that are each processed at once.
 
         Labels are smoothed, as in training, unless ``smooth=False``. The weights are divided by
         their mean, as the objective requires. Up to ``encoded_bytes`` of encoded rows are kept,
@@ -328,7 +328,7 @@ class Model:
         return Batches(rows, n_at_once, encode)
 
     def augmentation(self, rng: np.random.Generator) -> Augment | None:
-        """Return the changes of training batches by random numbers, or None if all are off."""
+        """Return the random changes of training batches, or None if all are off."""
         noise, mixup, encoder = self.settings.input_noise, self.settings.mixup, self.encoder
         if not (noise or mixup):
             return None
@@ -341,7 +341,7 @@ class Model:
 
     @property
     def objective(self) -> Objective:
-        """What a training minimises."""
+        """What training minimizes."""
         weighs_steps, penalty = self.settings.solver.stochastic, self.settings.penalty
         return Objective(self.network, self.loss, penalty, weighs_steps=weighs_steps)
 
@@ -358,7 +358,7 @@ class Model:
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
         predictor = self.predictor
-        # The links of very large raw predictions may overflow, to the limit of what they mean.
+        # The inverse links of very large raw predictions may overflow, to the right limit.
         with np.errstate(over="ignore"):
             return predictor.map_rows(
                 X, lambda outputs: function(predictor.settled(outputs[-1].astype(np.float64)))
@@ -415,12 +415,12 @@ def learn_encoder(
         The encoder of y, from which the effects of levels and codes are learned.
     keep_rare : bool, default=False
         Whether a level that the survey has seen once or never remains a level of its own,
-        because further rows may contain it. Otherwise it is treated as missing.
+        because further rows may contain it. Otherwise, it is treated as missing.
     """
     ordered = () if settings.promise is None else settings.promise.columns
     fields = settings.fields_of(TableEncoder)
     encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
-    # With another number of threads the last bits of what is learned might differ.
+    # With another number of threads, the last bits of what is learned might differ.
     with ONE_BLAS_THREAD:
         encoder.fit_survey(survey)
         finds_codes = settings.finds_codes

@@ -1,4 +1,4 @@
-"""The fit to data that come in chunks: a first pass that checks them, then the epochs."""
+"""The fit to data in chunks: a first pass that checks them, then the epochs."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator
@@ -40,9 +40,9 @@ def fit_on_chunks(
     validation: Batch,
     resume_from: Any,
 ) -> None:
-    """Fit a network as ``fit_chunks`` does, within scikit-learn's context of a fit.
+    """Fit a network as ``fit_chunks`` does, within scikit-learn's fit context.
 
-    ``validation`` are X_val, y_val and their weights.
+    ``validation`` has X_val, y_val and their weights.
     """
     budget = Budget(estimator.time_limit)
     _check_arguments(estimator, chunks, window, validation_rows)
@@ -55,7 +55,7 @@ def fit_on_chunks(
     else:
         before, run = load_checkpoint(estimator, resume_from)
     with row_progress(estimator.verbose) as progress:
-        # The pass has copies of rows, which must not be in memory while the network is trained.
+        # The first pass holds copies of rows, which must not stay in memory during training.
         keys = np.random.default_rng(run.split_seed)
         found = FirstPass(estimator, keys, most_held_out, progress).find(chunks)
         found, model = _start(estimator, found, run, before)
@@ -116,7 +116,7 @@ class Findings(NamedTuple):
         return read_rows(self.agreed.features, take(self.sample, rows)).batch()
 
     def fingerprint(self, window: int) -> str:
-        """Return a hash of some drawn rows and of the chunks, for a resumed fit."""
+        """Return a hash of some drawn rows and of the chunks' sizes, for a resumed fit."""
         return fingerprint(Dataset(*self.drawn_rows(FINGERPRINT_ROWS)), self.sizes, window)
 
 
@@ -136,24 +136,24 @@ def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: 
     if estimator.warm_start:
         raise ValueError(
             "fit_chunks does not support warm_start=True. Set warm_start=False, or continue "
-            "from a fitted network by partial_fit, chunk by chunk."
+            "a fitted network with partial_fit, chunk by chunk."
         )
     check_count("shuffle_window", window)
     check_count("validation_rows", validation_rows)
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
         raise TypeError(
-            "chunks must allow many iterations, as a list or the result of read_chunks does; "
+            "chunks must allow repeated iteration, like a list or the result of read_chunks; "
             f"got {type(chunks).__name__}. Turn your generator into the __iter__ of a class."
         )
 
 
 @dataclass
 class FirstPass:
-    """The first pass over the chunks, which looks at all of them and draws a sample.
+    """The first pass over the chunks, which looks at each of them and draws a sample.
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
     rng : numpy Generator
         Draws the keys of the rows.
     most_held_out : int
@@ -203,25 +203,25 @@ class FirstPass:
         if self._features is None:
             features, X = Features.learn(self.estimator, chunk.X, declared=True)
             self._features = features
-            # As float64, a number takes eight bytes.
+            # A float64 number takes 8 bytes.
             n_to_learn = most_copied_rows(8 * features.n_features)
             self._sample = KeyedSample(n_to_learn + self.most_held_out)
         else:
             features, X = self._features.read_part(chunk.X)
-        # Weights keep their unit: only all chunks together tell which of them are negligible.
+        # Weights keep their unit: only all chunks together show which weights are negligible.
         data = with_target(features, chunk._replace(X=X))
         part = f"chunk {len(self._sizes)}"
         self._include(look_at(features, data, data.in_own_units(), part), data)
-        # A column of labels in one chunk and a flat y in another could not be joined.
-        # Rows that lack all targets are left out.
+        # The y that was read: in the user's form, a column of labels in one chunk and a flat y
+        # in another could not be joined. Rows that lack all targets are left out.
         chosen = chunk if data.rows is None else take(chunk, data.rows)
         return chosen._replace(y=data.y)
 
     def _include(self, look: Look, data: Dataset) -> None:
-        """Merge the look at a chunk with those before.
+        """Merge the look at a chunk with the looks before it.
 
-        Statistics count rows as their weights say, and once each. Only all chunks together tell
-        whether weights are counts of rows.
+        One set of statistics counts rows by their weights, and another counts each row once.
+        Only all chunks together tell whether the weights are counts of rows.
         """
         statistics, weight = look.survey.statistics, data.sample_weight
         if weight is not None and statistics:
@@ -247,8 +247,8 @@ def _start(
 ) -> tuple[Findings, Model]:
     """Return the findings and the model to train.
 
-    It is a new model, or that of the fit to be continued, ``before``, whose features the
-    findings then have.
+    The model is new, or it is that of the fit to be continued, ``before``. The findings then
+    have the features of that fit.
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
@@ -258,7 +258,7 @@ def _start(
         return found, agreed.start_model([weighted.batch()], run.streams["init"])
     n_all = agreed.survey.n_rows
     model = continue_model(estimator, features, model, data, run.params, n_rows=n_all)
-    # Balanced weights are those of all rows.
+    # Balanced weights are computed from all rows.
     settings = model.settings.with_values(class_weight=agreed.settings.class_weight)
     found = found._replace(agreed=replace(agreed, features=features))
     return found, replace(model, settings=settings)
@@ -267,7 +267,7 @@ def _start(
 def _hold_out(
     estimator: BaseNN, found: Findings, model: Model, validation: Batch
 ) -> HeldOut | None:
-    """Return the rows to validate with: those of the user, rows of the chunks, or None."""
+    """Return the validation rows: the user's, rows of the chunks, or None."""
     source, data = validation.X, read_validation(found.agreed.features, validation)
     if data is not None:
         model.check_target(data.y, "y_val", data.order)
@@ -289,7 +289,7 @@ def _listener(
     def tell(n_done: int) -> None:
         nonlocal n_before
         progress(f"Iteration {run.iteration + 1}", n_done, run.n_rows)
-        # Nothing changes while rows that are done are passed over.
+        # Nothing changes while a resumed fit skips rows that are done.
         if observer is not None and run.n_batches_done not in (0, n_before):
             n_before = run.n_batches_done
             observer.progress(run.visible_params)
@@ -302,8 +302,8 @@ def _epoch(
 ) -> Iterator[Batch]:
     """Yield the chunks of one epoch, without the rows held out.
 
-    Until the epoch ends, the run has the generator of the shuffling with which it began: a
-    resumed fit draws the same order of rows again, and goes on after those that are done.
+    Until the epoch ends, the run keeps the generator with which its shuffling began. A resumed
+    fit therefore draws the same order of rows again, and continues after those that are done.
     """
     rng = np.random.default_rng(run.split_seed)
 
@@ -312,7 +312,7 @@ def _epoch(
         model.check_target(data.y, "y", data.order)
         return data.batch()
 
-    # Counted before they are shuffled: rows without end must not fill a window.
+    # Counted before they are shuffled, so that an endless stream does not fill a window.
     whole = counted(checked(chunks, read), found.agreed.survey.n_rows)
     # The keys of the first pass are drawn again.
     chosen = ((one, rng.random(one.n_rows) > found.limit) for one in whole)

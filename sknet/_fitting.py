@@ -1,4 +1,4 @@
-"""The training of a model's network: its rows and batches, and the calls of the solvers."""
+"""The training of a model's network: its rows and batches, and the calls to the solvers."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,7 +32,7 @@ def split_off_validation(
 ) -> tuple[Dataset, Dataset | None]:
     """Return the training rows, and the validation rows or None without early stopping.
 
-    ``given`` are X, y and groups of the user, for a splitter of scikit-learn.
+    ``given`` has the user's X, y and groups, for a splitter of scikit-learn.
     """
     settings = model.settings
     if not settings.early_stopping:
@@ -48,7 +48,7 @@ def split_off_validation(
 def mini_batches(
     model: Model, data: Dataset, streams: Mapping[str, Any], encoded_bytes: float | None = None
 ) -> Batches:
-    """Return the batches of training steps, shuffled and augmented by random ``streams``.
+    """Return the batches of training steps, shuffled and augmented with random ``streams``.
 
     Up to ``encoded_bytes`` of encoded rows are kept, by default ``ENCODED_BYTES``.
     """
@@ -89,14 +89,14 @@ def fit_network(
     data : Dataset
         The rows to train on, with their weights.
     held : HeldOut or None
-        The rows to validate with; None without early stopping.
+        The validation rows; None without early stopping.
     run : Run
         A new run, or a run to be continued; updated in place.
     observe : callable, optional
         A function that is called after each epoch, with the arguments of ``train``'s
         ``report``.
     encoded_bytes : float, optional
-        A stochastic solver keeps up to so many bytes of encoded rows.
+        The largest number of bytes of encoded rows that a stochastic solver keeps.
     budget : Budget, optional
         The seconds that the fit may take.
     """
@@ -122,7 +122,7 @@ def fit_network(
 
 
 def _all_rows(data: Dataset, held_out: Dataset) -> Dataset:
-    """Return the training rows together with those that were held out of some members."""
+    """Return the training rows together with the held-out rows."""
     return data.with_row_weights() if data.is_cross_fitted else data.united(held_out)
 
 
@@ -135,7 +135,7 @@ def fit_batches(
     return_to_best: ReturnToBest | None = None,
     budget: Budget | None = None,
 ) -> TrainingResult:
-    """Train a model's network by a step on each batch, and return the result.
+    """Train a model's network with a step on each batch, and return the result.
 
     Each iteration over the batches is one epoch. The other arguments are documented in
     :func:`fit_network` and in :func:`~sknet.nn.training.train`.
@@ -147,7 +147,8 @@ def fit_batches(
     run.state = run.state or TrainingState.start(
         rule.optimizer, run.params, run.streams["noise"]
     )
-    # With other numbers of BLAS threads the last bits of scores and temperatures might differ.
+    # With another number of BLAS threads, the last bits of scores and temperatures might
+    # differ.
     with training_threads() as threads:
         evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
@@ -173,9 +174,8 @@ def calibrated(
 ) -> TrainingResult:
     """Return the result with the temperature, and with the calibration of the distribution.
 
-    They are those of rows that were held out. Without these there are none, except for a
-    dispersion: it is that of some training rows, and too small if the network has memorised
-    them.
+    Both are estimated from held-out rows. Without such rows, only a dispersion is estimated,
+    from some training rows. It is too small if the network has memorized them.
     """
     return _with_distribution(model, _with_temperature(model, result, held), held, batches)
 
@@ -185,9 +185,9 @@ def _with_temperature(
 ) -> TrainingResult:
     """Return the result with predictions whose certainty suits the held-out rows.
 
-    The certainty is that of the parameters that were not trained on these rows. The output
-    layer is changed, of a copy of the parameters: a training that is resumed goes on from those
-    that it had.
+    The certainty is measured with parameters that were not trained on these rows. Only copies
+    of the parameters are changed, in the output layer: a resumed training continues from the
+    original ones.
     """
     if held is None or not model.loss.has_temperature:
         return result
@@ -203,7 +203,7 @@ def _with_temperature(
 def _with_distribution(
     model: Model, result: TrainingResult, held: HeldOut | None, batches: BatchIterable
 ) -> TrainingResult:
-    """Return the result with what rows tell of the distribution of y, if the loss needs it."""
+    """Return the result with a calibration of the distribution of y, if the loss needs it."""
     if not (model.loss.predicts_distribution if held else model.loss.has_dispersion):
         return result
     if held is None:
@@ -221,11 +221,11 @@ def _with_distribution(
 def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:
     """Make one pass over the rows, and return the result.
 
-    ``n_before`` is the number of passes before this one, for the printer.
+    ``n_before`` is the number of passes before this one, for the printed lines.
     """
     rule = model.update_rule
     if rule.schedule.has_horizon:
-        # The number of passes, over which the schedule would extend, is not known.
+        # The schedule would need the number of passes, which is not known.
         rule = replace(rule, schedule=Constant())
     if run.state is None or not run.state.suits(rule.optimizer, model.params):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
@@ -240,7 +240,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
             Stopping(max_iter=1, tol=0.0, n_iter_no_change=np.inf),
             state,
             report=reporter(model.settings.verbose, n_before=n_before),
-            # The first passes of a wide network may be poor, and further ones make up for it.
+            # The first passes of a wide network may be poor, but later ones make up for it.
             poor=DIVERGED_FACTOR,
             **threads,
         )

@@ -1,7 +1,7 @@
 """The user's X, y and weights, which are checked and read into a ``Dataset``.
 
-``Features`` describe the columns of the training table. Every later table is checked against
-them.
+``Features`` describes the columns of the training table, against which every later table is
+checked.
 """
 
 from collections.abc import Iterable
@@ -51,7 +51,7 @@ class Features:
         """Return the features of a training table, and the table as :meth:`read` returns it.
 
         The estimator itself is not changed. With ``declared``, all levels that a category
-        dtype declares are levels, even those that do not occur in X.
+        dtype declares count as levels, even if they do not occur in X.
 
         Raises
         ------
@@ -75,9 +75,9 @@ class Features:
         return replace(self, estimator=_unfitted(estimator, self.n_features, self.names))
 
     def read_part(self, X: Any) -> tuple[Self, Any]:
-        """Return the features of another part of the table, with its levels, and the part.
+        """Return the features of another part of the table, with its own levels, and the part.
 
-        It is returned as :meth:`read` returns it, with numbers of its own levels.
+        The part is in the form that :meth:`read` returns, with the numbers of its own levels.
 
         Raises
         ------
@@ -125,7 +125,7 @@ class Features:
 
     @property
     def numeric_y(self) -> bool:
-        """Whether y holds numbers; otherwise it holds labels. Of several targets, some may."""
+        """Whether y holds numbers, not labels. True for several targets of any kind."""
         return is_regressor(self.estimator) or self._several_targets
 
     @property
@@ -150,7 +150,7 @@ class Features:
         return shown_names(self.names, self.n_features)
 
     def without_names(self) -> Self:
-        """Return features that check the number of the columns of a table, but no names."""
+        """Return features that check the number of columns of a table, but not their names."""
         return replace(self, estimator=_unfitted(self.estimator, self.n_features))
 
     def read(self, X: Any, name: str = "X") -> Any:
@@ -187,7 +187,7 @@ class Features:
         if X.is_sparse:
             raise ValueError(
                 "X is sparse, but training saw categories or dates, which sparse X cannot "
-                "hold. Pass a data frame or an array."
+                "hold. Pass a data frame or a dense array."
             )
         X = X.dense()
         if reset or not self._has_same_names(X):
@@ -198,7 +198,7 @@ class Features:
         """Return a table without categories and dates as a float array or CSR."""
         check_times(X, {}, X.names)
         check_objects(X, X.object_columns, X.names)
-        # scikit-learn's checks of a frame take ten times as long as those of an array.
+        # scikit-learn's checks of a frame take 10 times as long as those of an array.
         if not reset and self._has_same_names(X) and is_plain(numbers := X.numbers()):
             return numbers
         try:
@@ -233,7 +233,7 @@ def shown_names(names: Iterable[str] | None, n_features: int) -> list[str]:
 def _unfitted(
     estimator: BaseEstimator, n_features: int | None = None, names: Iterable[str] | None = None
 ) -> Any:
-    """Return an estimator with the same parameters, not copied, that knows these columns."""
+    """Return an estimator with the same parameters (not copies), which knows these columns."""
     unfitted = object.__new__(type(estimator))
     vars(unfitted).update(estimator.get_params(deep=False))
     if n_features is not None:
@@ -253,20 +253,20 @@ def read_training(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
     given : Batch
         X, y and sample_weight, the arguments of ``fit``.
     known : Features, optional
         The features of an earlier fit that is continued. X is checked against them.
     declared : bool, default=False
-        Whether all levels that a category dtype declares are levels, even those that do not
+        Whether all levels that a category dtype declares count as levels, even if they do not
         occur in X.
 
     Returns
     -------
     features : Features
     data : Dataset
-        The rows, as :func:`read_rows` returns them, with their weights in own units.
+        The rows, as :func:`read_rows` returns them, with weights in units of their own.
 
     Raises
     ------
@@ -276,8 +276,8 @@ def read_training(
     if known is not None:
         return known, read_rows(known, given).in_own_units()
     features, X = Features.learn(estimator, given.X, declared=declared)
-    # A check for infinity in blocks would be a further pass over the table; the survey finds
-    # it.
+    # A check for infinity in blocks would need a further pass over the table; the survey finds
+    # infinity.
     return features, with_target(features, given._replace(X=X)).in_own_units()
 
 
@@ -285,8 +285,8 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """Return the rows of positive weight of a table other than the first training table.
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
-    the user's labels or units and has one dimension if it has one column. The weights keep
-    their unit, too, since the rows may be a part of a table. ``suffix`` ends the names of the
+    the user's labels or units and has one dimension if it has one column. The weights also
+    keep their unit, since the rows may be a part of a table. ``suffix`` ends the names of the
     arguments in messages.
 
     Raises
@@ -302,7 +302,7 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
 
 
 def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
-    """Return the rows as :func:`read_rows` does, given an X that was read."""
+    """Return the rows as :func:`read_rows` does, given an X that has been read."""
     X, y, sample_weight = given
     y, order = features.read_target(y, f"y{suffix}"), declared_order(y)
     check_consistent_length(X, y)
@@ -314,7 +314,7 @@ def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
 
 
 def with_groups(data: Dataset, groups: Any, used: bool) -> Dataset:
-    """Return training rows with the numbers of their groups, if there are groups to be used.
+    """Return training rows with the numbers of their groups, if there are any to be used.
 
     Groups that are not used are checked as well.
 
@@ -335,7 +335,7 @@ def read_validation(features: Features, given: Batch) -> Dataset | None:
     Raises
     ------
     ValueError
-        If :func:`has_validation` raises it, if fewer than two rows have a positive weight, or
+        If :func:`has_validation` raises one, if fewer than two rows have a positive weight, or
         if the rows are not valid for the features.
     """
     if not has_validation(features.estimator, given):
@@ -355,7 +355,7 @@ def has_validation(estimator: BaseEstimator, given: Batch) -> bool:
     Raises
     ------
     ValueError
-        If one of X_val and y_val is missing, or if early stopping is switched off.
+        If X_val or y_val is missing, or if early stopping is switched off.
     """
     X_val, y_val, sample_weight_val = given
     if X_val is None and y_val is None:
@@ -376,8 +376,8 @@ def has_validation(estimator: BaseEstimator, given: Batch) -> bool:
 def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
     """Return the reader of X; ``wanted`` is the parameter ``categorical_features``."""
     if X.names is None and (wanted is None or isinstance(wanted, str)):
-        # Only a frame tells of columns that are no plain numbers. What has no columns is
-        # refused by a later check.
+        # Only a frame tells which columns are not plain numbers. A later check refuses what has
+        # no columns.
         return TableReader(np.arange(X.shape[1] if len(X.shape) == 2 else 0))
     if X.is_sparse:
         raise ValueError("categorical_features cannot be used with sparse X.")

@@ -1,4 +1,4 @@
-"""The model of several targets: a model of labels or of numbers for each, with one network."""
+"""The model of several targets: a model of labels or of numbers for each, in one network."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,12 +20,12 @@ from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
 from sknet.nn.objective import Members, of_targets
 
-#: The weights of the targets that the network learns.
+#: The value of ``target_weights`` with which the network learns them.
 LEARNED = "learned"
 
 
 class JointModel(Model):
-    """A model of several targets, made of the models that each of them would have by itself."""
+    """A model of several targets, composed of the models that each would have by itself."""
 
     numeric_y = True
     target: JointTarget
@@ -88,7 +88,7 @@ class JointModel(Model):
         return KINDS[type(target)](**known)
 
     def separated(self, number: int) -> Any:
-        """Return the model of one target with a network of its own, which has all layers."""
+        """Return the model of one target, with its own network, which has all shared layers."""
         columns = self.loss.link.columns[number]
         n_varying = self.n_raw - self.loss.link.n_constant(self.n_raw)
         network, params = self.network.with_outputs(self.params, columns, n_varying)
@@ -96,7 +96,7 @@ class JointModel(Model):
 
     @property
     def target_weights(self) -> list[float]:
-        """The weight of the mean loss of each target; learned ones are means over members."""
+        """The weight of the mean loss of each target; if learned, its mean over the members."""
         weights = np.array(self.loss.weights) * self.target.shares
         if self.loss.learned:
             constants = self.network.views(self.params)[-1].constant
@@ -114,7 +114,7 @@ class JointModel(Model):
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray:
-        """Return what rows tell of the distribution of each target, with NaN for nothing.
+        """Return what rows tell about the distribution of each target, NaN for nothing.
 
         The arguments are those of ``RegressionModel``.
         """
@@ -132,7 +132,7 @@ class JointModel(Model):
         return zip(self.models, columns_of(y), strict=True)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
-        """Refuse other targets than those of training, and values that do not suit them."""
+        """Refuse targets other than those of training, and values that do not suit them."""
         self.target.check_columns(y, name)
         for model, column in self.columns(y):
             if column.known.any():
@@ -143,7 +143,7 @@ class JointModel(Model):
         return self.loss.link.joined([model.initial_change() for model in self.models])
 
     def rescaling_from(self, before: JointTarget) -> Change | None:
-        """Return the changes for all targets, or None if one of them is another."""
+        """Return the changes for all targets, or None if one of them has none."""
         if before.names != self.target.names:
             return None
         pairs = zip(self.models, before.targets, strict=True)
@@ -167,7 +167,7 @@ class JointModel(Model):
     # Predictions.
 
     def values(self, raw: np.ndarray) -> Arrays:
-        """Return for each target the places of the predicted classes, or the numbers."""
+        """Return, for each target, the positions of the predicted classes, or the numbers."""
         return tuple(
             model.predictions(own, False)[0][:, 0] if model.numeric_y else model.places(own)
             for model, own in self.each(raw)
@@ -191,7 +191,7 @@ class JointModel(Model):
         return tuple(np.hstack(one) for one in zip(*found, strict=True))
 
 
-#: The class of the models of a y, by the type of its target.
+#: The class of the model for each type of target.
 KINDS: dict[type, type[Model]] = {
     ClassTarget: ClassificationModel,
     RegressionTarget: RegressionModel,

@@ -1,6 +1,7 @@
-"""The models of labels and of numbers: what a fit has learned, and predictions that follow.
+"""The models of labels and of numbers: what a fit has learned, and its predictions.
 
-A model knows nothing of scikit-learn's estimators. An estimator keeps its model in ``_model``.
+A model knows nothing about scikit-learn's estimators. An estimator keeps its model in
+``_model``.
 """
 
 from collections.abc import Callable
@@ -29,19 +30,19 @@ class ClassificationModel(Model):
 
     numeric_y = False
     std_remedy = (
-        "the spread of several members: set n_members, for example to 8, and fit again. It "
-        "shows where the members disagree; the probabilities themselves say how uncertain y is."
+        "several members: set n_members, for example to 8, and fit again. Their spread shows "
+        "where they disagree; the probabilities themselves show how uncertain y is."
     )
     target: ClassTarget
 
     @staticmethod
     def choose_loss(settings: Settings, target: ClassTarget) -> Loss:
-        """Return the loss; for two classes and for multi-label targets its binary form.
+        """Return the loss, for two classes and for multi-label targets in its binary form.
 
         Raises
         ------
         ValueError
-            If the loss is for two classes or several labels, and y has other classes.
+            If the loss does not suit the form or the number of the classes.
         """
         if target.kind == "multilabel" and settings.loss.link.ordered:
             raise ValueError(
@@ -52,14 +53,14 @@ class ClassificationModel(Model):
             return settings.loss.binary()
         if target.kind == "multiclass" and not settings.loss.link.exclusive:
             raise ValueError(
-                f"loss={settings.loss!r} needs y of two classes or a multi-label y: its "
+                f"loss={settings.loss!r} needs two classes or a multi-label y, because its "
                 "probabilities of several classes would not sum to one. y has "
                 f"{target.classes_.size} class(es). Use loss='log_loss'."
             )
         return settings.loss.of_classes(target.classes_, target.declared_)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
-        """Refuse labels that are not among the classes, and another order that is used."""
+        """Refuse labels that are not among the classes, and another order if it is used."""
         self.target.check_labels(y, name)
         loss, given = self.loss, self.settings.loss
         if not (isinstance(loss, Ordinal) and isinstance(given, Ordinal)) or given.classes:
@@ -73,12 +74,12 @@ class ClassificationModel(Model):
 
     @property
     def thresholds(self) -> np.ndarray:
-        """The thresholds of classes that have an order, of each member if there are several.
+        """The thresholds of ordered classes, for each member if there are several.
 
         Raises
         ------
         AttributeError
-            If the loss has none.
+            If the loss has no thresholds.
         """
         if not isinstance(link := self.loss.link, Cumulative):
             raise AttributeError(f"The loss {self.loss!r} has no thresholds_.")
@@ -88,7 +89,7 @@ class ClassificationModel(Model):
         return thresholds[0] if self.n_members == 1 else thresholds
 
     def rescaling_from(self, before: ClassTarget) -> Change | None:
-        """Return no change of logits, or None if the classes are others."""
+        """Return a change that keeps logits as they are, or None if the classes differ."""
         known, now = before.classes_, self.target.classes_
         same = before.kind == self.target.kind and np.array_equal(known, now)
         return (np.ones(self.n_raw), np.zeros(self.n_raw)) if same else None
@@ -100,15 +101,15 @@ class ClassificationModel(Model):
     def places(self, raw: np.ndarray) -> np.ndarray:
         """Return the position of each row's predicted class, or 0 or 1 for each label.
 
-        Of classes that have an order, the median is predicted. It has the least expected
-        absolute error, and never falls where the probability of more than a class rises.
+        For ordered classes, the median is predicted. It has the smallest expected absolute
+        error, and never falls when the probabilities of exceeding each class rise.
         """
         if isinstance(link := self.loss.link, Cumulative):
             return link.median(self.members.predictions(raw, link.exceeding)[0])
         return self.target.places(self.decision(raw))
 
     def probabilities(self, raw: np.ndarray, with_std: bool) -> Arrays:
-        """Return the members' mean probabilities, and their standard deviation if wanted."""
+        """Return the members' mean probabilities, and their standard deviation on request."""
 
         def predict(members: np.ndarray) -> np.ndarray:
             return self.target.probabilities(members, self.loss.link)
@@ -122,19 +123,19 @@ class RegressionModel(Model):
     numeric_y = True
     std_remedy = (
         "a network that predicts a standard deviation: set loss='normal', which estimates that "
-        "of y for each row, and fit again. With several members (n_members=8) and another loss "
-        "it is the spread of their predictions, which shows where they disagree; it leaves out "
-        "how much y varies, so no interval for y can be made of it."
+        "of y for each row, and fit again. With another loss and several members, such as "
+        "n_members=8, it is the spread of their predictions. This shows where the members "
+        "disagree, but not how much y varies, so it gives no interval for y."
     )
     target: RegressionTarget
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
-        """Refuse another number of outputs, and numbers outside of the loss's domain."""
+        """Refuse another number of outputs, and numbers outside the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
     def check_loss(self, loss: Loss) -> None:
-        """Refuse a loss that scales y in another way than that of the last fit."""
+        """Refuse a loss that does not scale y like the loss of the last fit."""
         if self.target.shift != loss.shifts_y:
             raise ValueError(
                 f"{type(loss).__name__} scales y differently from the loss of the last fit, "
@@ -144,8 +145,8 @@ class RegressionModel(Model):
     def absorbed(self, data: Dataset) -> tuple[RegressionTarget, Change | None]:
         """Return the target with further rows, and the change of raw predictions for it.
 
-        They are the target as it is and None if no change of the output layer for the new
-        scale would keep the predictions the same.
+        If no change of the output layer keeps the predictions the same at the new scale, return
+        the unchanged target and None.
         """
         after = copy(self.target)
         after.merge(measure_target(self.settings, data, numeric=True))
@@ -153,18 +154,18 @@ class RegressionModel(Model):
         return (self.target, None) if rescaling is None else (after, rescaling)
 
     def rescaling_from(self, before: RegressionTarget) -> Change | None:
-        """Return the change for the scale of y; None if there is none for the loss."""
+        """Return the change for the scale of y, or None if the loss allows none."""
         after = self.target
         shift = (before.mean_ - after.mean_) / after.scale_
         return self.loss.link.rescaling(before.scale_, after.scale_, shift)
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
-        """Return arrays with a row for each row of X, as every model does.
+        """Return arrays with a row for each row of X, as :meth:`Model.predict` does.
 
         Raises
         ------
         ValueError
-            If X is float32, in which the predictions would be, but cannot hold them.
+            If X is float32, and float32 cannot hold the predictions.
         """
         check_precision(self.target, self.settings, X.dtype)
         return super().predict(X, function)
@@ -172,7 +173,7 @@ class RegressionModel(Model):
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray | None:
-        """Return what rows tell of the distribution of y, or None if they tell nothing.
+        """Return what rows tell about the distribution of y, or None if they tell nothing.
 
         Parameters
         ----------
@@ -183,8 +184,8 @@ class RegressionModel(Model):
             The encoded targets.
         weight : ndarray of shape (n_rows,) or None
         *unseen : ndarray of shape (n_rows, members.n * n_raw)
-            Raw predictions of parameters that were not trained on the rows. Errors are theirs.
-            Without them, the rows are training rows, which tell a dispersion only.
+            Raw predictions of parameters that were not trained on the rows, for the errors.
+            Without them, the rows are training rows, which only give a dispersion.
         """
         loss = self.loss
         if not (loss.predicts_distribution if unseen else loss.has_dispersion):
@@ -205,13 +206,13 @@ class RegressionModel(Model):
         Raises
         ------
         ValueError
-            If the loss has a dispersion, which is not estimated yet.
+            If the loss has a dispersion that has not been estimated.
         """
         if self.loss.has_dispersion and self.calibration is None:
             raise ValueError(
-                f"{type(self.loss).__name__} has a dispersion, which is not estimated: this is "
-                "the model of an epoch, which a fit to the end estimates, or of a target that "
-                "no held-out row has. For the latter, set early_stopping=False."
+                f"The dispersion of {type(self.loss).__name__} has not been estimated. Either "
+                "this is the model of an epoch, since only a finished fit estimates it, or no "
+                "held-out row has this target. In the second case, set early_stopping=False."
             )
         with_std = self.loss.link.predicts_std
         found = self.predict(X, lambda raw: self.predictions(raw, with_std))
@@ -221,10 +222,11 @@ class RegressionModel(Model):
     def predictions(
         self, raw: np.ndarray, with_std: bool, members: Members | None = None
     ) -> Arrays:
-        """Return the members' mean prediction, and the standard deviation if wanted.
+        """Return the members' mean prediction, and the standard deviation on request.
 
-        It is that of y if the loss predicts it, else that of the members' predictions, which
-        are cut at the magnitude ``LARGEST``. ``members`` are those of the network by default.
+        The deviation is that of y if the loss predicts it, otherwise that of the members'
+        predictions. These are clipped to the magnitude ``LARGEST``. ``members`` are those of
+        the network by default.
         """
         link = self.loss.link
 

@@ -1,4 +1,4 @@
-"""What watches a training: early stopping, callbacks, and what is printed on its progress."""
+"""What watches training: early stopping, callbacks and printed progress."""
 
 import copy
 import math
@@ -27,18 +27,18 @@ from sknet.nn.objective import Members
 from sknet.nn.state import append, score_of_learning
 from sknet.nn.training import Report
 
-#: The width of the columns of the line of an epoch.
+#: The width of a column in the printed line of an epoch.
 COLUMN_WIDTH = 34
 
 
 class HeldOut(NamedTuple):
-    """Rows that are held out to validate with.
+    """Rows that are held out for validation.
 
-    ``data`` are the checked rows with their weights. ``of_training`` tells whether they were
-    split off from the training table in memory, with whose rows they can be united again; the
-    rows held out of chunks cannot. The other two fields serve a scorer: ``source`` is the
-    user's X that contains the rows, and ``make_estimator(model)`` returns an estimator that
-    predicts with a model.
+    ``data`` has the checked rows with their weights. ``of_training`` tells whether they were
+    split off from a training table in memory and can be united with its other rows again. Rows
+    held out of chunks cannot. The other two fields serve a scorer: ``source`` is the user's X
+    that contains the rows, and ``make_estimator(model)`` returns an estimator that predicts
+    with a model.
     """
 
     data: Dataset
@@ -68,13 +68,13 @@ class Validation:
 
     @property
     def least_score(self) -> float:
-        """The score that shows that something has been learned.
+        """The lowest score that shows that something has been learned.
 
-        Scorers have none: what they return for a constant is not known.
+        It is minus infinity for scorers, whose score of a constant is not known.
         """
         if self._scorer is not None:
             return -math.inf
-        # With extreme numbers a loss may overflow, which says nothing about learning.
+        # With extreme numbers, a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
             constant = self._objective.constant_loss(self._batches.without_columns())
         return score_of_learning(constant, self._batches.n_rows)
@@ -82,7 +82,7 @@ class Validation:
     def _make_scorer(self, held_out: HeldOut) -> None:
         """Make the scorer of the user's validation rows, and score the initial parameters.
 
-        So an unsuitable scorer fails before training.
+        An unsuitable scorer therefore fails before training.
 
         Raises
         ------
@@ -105,7 +105,7 @@ class Validation:
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the validation loss and the score, higher is better, as ``train`` expects.
 
-        A scorer is not asked for parameters whose loss is infinite or NaN.
+        A scorer is not called for parameters whose loss is infinite or NaN.
         """
         loss = self._objective.mean_loss(params, self._batches, self._workspace)
         scores = self._scorer is not None and math.isfinite(loss)
@@ -130,13 +130,13 @@ class Validation:
 
 
 def _take_rows(X: Any, rows: np.ndarray) -> Any:
-    """Return rows of the user's X; if X is read in blocks, an object that is read so, too."""
+    """Return rows of the user's X, which are read in blocks if X is."""
     blocks = as_row_blocks(X)
     return frames.take_rows(X, rows) if blocks is None else ChosenRows(blocks, rows)
 
 
 class ChosenRows:
-    """Rows at increasing positions of a table that is read in blocks, as a source of blocks."""
+    """A table, read in blocks, of the rows at increasing positions of another such table."""
 
     def __init__(self, blocks: RowBlocks, positions: np.ndarray) -> None:
         self._blocks = blocks
@@ -153,12 +153,12 @@ def held_out_predictions(
 ) -> tuple[Members, np.ndarray, np.ndarray, np.ndarray | None]:
     """Return the members, their raw predictions, encoded targets and weights of held-out rows.
 
-    Of many rows, ``CALIBRATION_ROWS`` are drawn: always the same ones. Of a row that was held
-    out of one member only, the prediction is that of this member, as if there were no others.
+    From many rows, ``CALIBRATION_ROWS`` are drawn, always the same ones. If a row was held out
+    of one member only, its prediction is that of this member, as if there were no others.
     """
     by_member = same_rows(held_out.data, CALIBRATION_ROWS)
     data = by_member.with_row_weights()
-    # Each row is needed once, so that no encoded rows are kept.
+    # Each row is needed once, so no encoded rows are kept.
     batches = model.blocks(data, encoded_bytes=0, smooth=False)
     raw = raw_predictions(model, batches)
     members = model.members
@@ -180,7 +180,7 @@ def raw_predictions(model: Model, batches: Batches) -> np.ndarray:
 
 @dataclass(eq=False)
 class CallbackObserver:
-    """Tells scikit-learn's callbacks of a fit and of its epochs.
+    """Tells scikit-learn's callbacks about a fit and its epochs.
 
     Callbacks get the user's X and y. The attributes of a fitted estimator are computed only if
     a callback asks for them.
@@ -207,7 +207,7 @@ class CallbackObserver:
     attributes_after: Callable[[np.ndarray, dict[str, list]], dict[str, Any]]
 
     def __call__(self, iteration: int, record: Mapping[str, float], params: np.ndarray) -> bool:
-        """Tell the callbacks of an epoch; return whether one of them asks to stop."""
+        """Tell the callbacks about an epoch; return whether one of them asks to stop."""
         append(self.history, dict(record))
         epoch = self.context.subcontext(task_name="epoch")
         epoch.call_on_fit_task_begin(estimator=self.estimator, **self.arguments)
@@ -218,7 +218,10 @@ class CallbackObserver:
         )
 
     def progress(self, visible_params: Callable[[], np.ndarray]) -> None:
-        """Tell the callbacks that an epoch goes on; ``visible_params()`` are its parameters."""
+        """Tell the callbacks that an epoch is not over yet.
+
+        ``visible_params()`` returns the parameters to evaluate.
+        """
 
         def make_fitted() -> BaseEstimator:
             fitted = copy.copy(self.estimator)
@@ -226,12 +229,12 @@ class CallbackObserver:
             return fitted
 
         for callback in callbacks_of(self.estimator):
-            # Callbacks of scikit-learn are told of whole epochs alone.
+            # scikit-learn's callbacks are only told about whole epochs.
             if hasattr(callback, "on_progress"):
                 callback.on_progress(self.estimator, self.context, make_fitted)
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
-        """Tell the callbacks of the end of the fit, given the attributes that it will set."""
+        """Tell the callbacks about the end of the fit, given the attributes that it sets."""
         self.context.call_on_fit_task_end(
             estimator=self.estimator,
             reconstruction_attributes=lambda: copy.deepcopy(dict(attributes)),
@@ -240,9 +243,9 @@ class CallbackObserver:
 
 
 def reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
-    """Return what prints every ``verbose``-th epoch and calls the observer; None without both.
+    """Return what prints every ``verbose``-th epoch and calls the observer, or None.
 
-    ``n_before`` is the number of epochs before the training, which the printed lines count.
+    ``n_before`` is the number of epochs before this training, which printed numbers include.
     """
 
     def report(iteration: int, record: dict[str, float], params: np.ndarray) -> bool:
@@ -255,7 +258,7 @@ def reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> 
 
 
 def epoch_line(number: int, record: Mapping[str, float]) -> str:
-    """Return the line of an epoch, whose columns are below those of other epochs."""
+    """Return the printed line of an epoch, whose columns align with those of other epochs."""
     shown = {name: value for name, value in record.items() if not math.isnan(value)}
     seconds, loss = shown.pop("seconds"), shown.pop("loss")
     if shown.get("validation_score") == -shown.get("validation_loss", np.nan):
@@ -266,12 +269,12 @@ def epoch_line(number: int, record: Mapping[str, float]) -> str:
     return "".join([*columns, f"{seconds:.3f} s"])
 
 
-#: The least number of seconds between two lines.
+#: The smallest number of seconds between two lines.
 SECONDS_BETWEEN_LINES = 5.0
 
 
 def row_progress(verbose: int) -> "RowProgress":
-    """Return what shows the progress of a fit by rows; it shows nothing unless ``verbose``.
+    """Return what shows how many rows a fit has done; it shows nothing unless ``verbose``.
 
     It is a bar if rich is installed and the output is a terminal that can show one.
     """
@@ -285,7 +288,7 @@ def row_progress(verbose: int) -> "RowProgress":
 
 
 class RowProgress(AbstractContextManager):
-    """Base class of what shows how many rows of a pass are done; it shows nothing itself.
+    """Base class of displays of how many rows of a pass are done. It shows nothing itself.
 
     It is a context manager, which a fit enters before its first pass.
     """
@@ -301,7 +304,7 @@ class RowProgress(AbstractContextManager):
 
 
 class RowLines(RowProgress):
-    """Prints a line with the rows done and the rows a second, at most every few seconds."""
+    """Prints a line with the rows done and the rows per second, at most every few seconds."""
 
     def __init__(self) -> None:
         self._name = ""
@@ -320,14 +323,14 @@ class RowLines(RowProgress):
 
 
 class RowBar(RowProgress):
-    """Shows a progress bar of rich, which is gone after the fit.
+    """Shows rich's progress bar, which disappears after the fit.
 
     Parameters
     ----------
     console : rich.console.Console, optional
-        Where the bar is shown. The default is a console of its own on the standard output:
-        callbacks may have bars as well, and versions of rich before 14.1 refuse two displays
-        on one console.
+        Where the bar is shown. The default is its own console on the standard output, because
+        callbacks may also have bars, and versions of rich before 14.1 refuse two displays on
+        one console.
     """
 
     def __init__(self, console: Any = None) -> None:
@@ -335,7 +338,7 @@ class RowBar(RowProgress):
         from rich.console import Console
         from rich.table import Column
 
-        # In a narrow terminal the bar becomes shorter, and the text is not broken.
+        # In a narrow terminal, the bar becomes shorter, and the text is not broken.
         bar = progress.BarColumn(None, table_column=Column(max_width=40))
         name = progress.TextColumn("{task.description}")
         rows = progress.TextColumn("{task.fields[rows]}")
@@ -354,7 +357,7 @@ class RowBar(RowProgress):
         self._bar.stop()
 
     def __call__(self, name: str, n_done: int, n_rows: int | None = None) -> None:
-        """Move the bar; a new pass begins a new one."""
+        """Move the bar; a new pass begins a new bar."""
         if name != self._name:
             self._name = name
             self._bar.reset(self._task, description=name, total=n_rows, completed=n_done)
@@ -364,7 +367,7 @@ class RowBar(RowProgress):
 
 
 def in_words(n_done: int, n_rows: int | None, speed: float | None) -> str:
-    """Return the text on rows done, all rows and rows a second, as far as they are known."""
+    """Return the rows done, and if known, all rows and the rows per second, as text."""
     total = "" if n_rows is None else f" of {n_rows:,}"
     rate = "" if speed is None else f", {speed:,.0f} rows/s"
     return f"{n_done:,}{total} rows{rate}"

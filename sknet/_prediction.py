@@ -17,13 +17,13 @@ from sknet.nn.network import Network, Workspace
 #: Arrays with a row for each row of a table.
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
-#: The number of elements of the widest work array where rows are processed in blocks, that is
-#: in predictions, validation and lbfgs.
+#: The number of elements of the widest work array when rows are processed in blocks: in
+#: predictions, validation and lbfgs.
 BLOCK_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
-#: The number of workspaces for a single row that are kept for later predictions, one for each
-#: of so many threads that predict at once.
+#: The largest number of workspaces for a single row that are kept for later predictions. Each
+#: thread that predicts at the same time uses one.
 MOST_SPARE = 8
 
 
@@ -31,11 +31,11 @@ MOST_SPARE = 8
 class Predictor:
     """Encodes rows of a table and passes them through a network, block by block.
 
-    With a promise the parameters are float64, and the rows of a block are a multiple of its
-    ``tile``, so that the products of all rows are rounded alike.
+    With a promise, the parameters are float64, and the number of rows in a block is a multiple
+    of its ``tile``, so that the products of all rows are rounded alike.
 
-    The work arrays of single rows are kept for later calls, since a service would spend much of
-    its time on making them. Threads may share a predictor: each takes work arrays of its own.
+    The work arrays for single rows are kept for later calls, since a service would spend much
+    of its time making new ones. Threads may share a predictor: each takes its own work arrays.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class Predictor:
 
     @property
     def tile(self) -> int:
-        """Rows are processed in multiples of so many."""
+        """The number of rows in a block is a multiple of this number."""
         return 1 if self.promise is None else self.promise.tile
 
     @property
@@ -63,7 +63,7 @@ class Predictor:
         """The parameters in the precision of predictions."""
         if self.promise is None:
             return self.fitted
-        # Made anew each time, since the user may change parameters in place.
+        # Converted in each call, since the user may change parameters in place.
         return self.fitted.astype(np.float64, copy=False)
 
     def block_rows(self, X: Any) -> int:
@@ -130,7 +130,7 @@ class Predictor:
     def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:
         """Return work arrays for a number of rows: new ones, or spare ones of a single row."""
         if n_rows == self.tile:
-            # There are none at first, and other threads may have them all.
+            # At first there are none, and other threads may have taken them all.
             with suppress(IndexError):
                 return self._spare.pop()
         return Workspace(self.network, n_rows, dtype)
@@ -138,7 +138,7 @@ class Predictor:
     def settled(self, sums: np.ndarray) -> np.ndarray:
         """Return sums of products, in float64, without differences that come from rounding.
 
-        Without a promise they are returned as they are.
+        Without a promise, they are returned unchanged.
         """
         return sums if self.promise is None else self.promise.settled(sums)
 
@@ -149,7 +149,7 @@ def round_up(n_rows: int, tile: int) -> int:
 
 
 def with_rows(X: Any, n_rows: int) -> Any:
-    """Return rows of a network's input, dense or CSR, with rows of zeros up to a number."""
+    """Return rows of a network's input, dense or CSR, with rows of zeros up to ``n_rows``."""
     if X.shape[0] == n_rows:
         return X
     if sparse.issparse(X):

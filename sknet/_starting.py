@@ -1,12 +1,12 @@
 """The start of a model: settings, encodings and initial parameters from checked data.
 
-A table in memory starts by ``start_model``: its survey counts rows with the weights of their
-classes, which are known only when y has been looked at.
+For a table in memory, ``start_model`` looks at y before it surveys X, because the survey counts
+rows with the weights of their classes.
 
-Other tables come in parts, chunks of a stream or partitions on a cluster. The look at a part is
-small, and the looks at the parts of a table merge into that at the whole table, with exact
-levels, classes and scale of y. Quantiles are estimated from a sample of rows, which is read
-when the levels of all parts are known.
+Other tables come in parts: chunks of a stream, or partitions on a cluster. ``look_at`` returns
+what matters of a part, a small :class:`Look`. ``merge_looks`` turns the looks at all parts into
+one at the whole table, with exact levels, classes and scale of y. Quantiles are estimated from
+a sample of rows, which is read when the levels of all parts are known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,14 @@ def facts_of(
     """
     reader, numeric_y = features.reader, features.numeric_y
     n_levels, n_dates = list(map(len, reader.levels_)), len(reader.of_kind(DateColumn))
-    # Several targets have a loss each.
+    # Each of several targets has its own loss.
     known["ordered_y"] = uses_order(getattr(features.estimator, "loss", None))
     n_columns = features.n_features
     return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, **known)
 
 
 def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
-    """Return the facts of a table in memory, of which ``known`` may replace some."""
+    """Return the facts of a table in memory; ``known`` may replace some of them."""
     X, known = data.X, {"grouped": data.groups is not None} | known
     return facts_of(features, data.n_rows, X.dtype, sparse.issparse(X), **known)
 
@@ -58,34 +58,34 @@ def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
     """Return the settings of a new fit.
 
-    ``promise`` is that of the monotonic constraints, or None without any.
+    ``promise`` is that of the monotonic constraints, or None if there are none.
 
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` or ``n_components`` does not suit X, or if a normalisation or
-        components do not suit constraints.
+        If ``frozen_layers`` is positive, or if a parameter of the layers does not suit X or the
+        constraints.
     """
     parameters = estimator.get_params(deep=False)
     if n_frozen := parameters["frozen_layers"]:
         raise ValueError(
-            f"frozen_layers={n_frozen} needs a network whose layers stay as they are. Pass a "
-            "fitted one as init to fit, or set frozen_layers=0."
+            f"frozen_layers={n_frozen} needs a fitted network whose layers it keeps. Pass one "
+            "as init to fit, or set frozen_layers=0."
         )
     _check_suited(parameters, facts.is_sparse, promise is not None)
     return resolve(estimator, facts, {}, promise)
 
 
 def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool) -> None:
-    """Refuse layers that do not suit the table, or that do not keep a constraint of columns.
+    """Refuse layers that do not suit the table, or that cannot keep a constraint on columns.
 
     Raises
     ------
     ValueError
-        If X is sparse and numbers would be embedded; if ``n_components`` is a positive number,
-        but X is sparse, ``numeric_embedding`` does not keep the numbers, or ``monotonic_cst``
-        or ``interaction_cst`` constrains columns; or if ``monotonic_cst`` does and
-        ``normalization`` is not None.
+        If ``numeric_embedding`` is set with sparse X; if ``n_components`` is positive with
+        sparse X, with constraints, or with an embedding that does not keep the numbers; if
+        several members share no weights with sparse X or constraints; or if ``normalization``
+        is set with ``monotonic_cst``.
     """
     embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
     has_components = not is_auto(n_components) and n_components > 0
@@ -104,8 +104,8 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
         raise ValueError(
             f"n_components={n_components} needs the numbers themselves, but "
             f"numeric_embedding={embedding!r} does not pass them on. Use "
-            "n_components=0, or 'auto', or set keeps_numbers=True in the class of an embedding "
-            "whose first output of each number is the number."
+            "n_components=0, or 'auto'. If the first output of the embedding for each number "
+            "is the number itself, set keeps_numbers=True in its class."
         )
     constraint = None if parameters["interaction_cst"] is None else "interaction_cst"
     constraint = "monotonic_cst" if monotone else constraint
@@ -119,7 +119,7 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     if monotone and normalization is not None:
         raise ValueError(
             f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
-            "rises lowers the others of its row. Set normalization=None."
+            "rises lowers the others in its row. Set normalization=None."
         )
     if has_components and constraint:
         raise ValueError(
@@ -141,7 +141,7 @@ def start_model(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         The estimator whose parameters are used.
     features : Features
         The columns of the training table.
@@ -151,22 +151,22 @@ def start_model(
         The random generators of the run.
     n_earlier : int, optional
         The number of rows of earlier chunks, if the data are a chunk of a stream. A level that
-        a chunk has once or never remains a level of its own, because further rows may contain
-        it. Otherwise it is treated as missing.
+        a chunk has once or never then remains a level of its own, because further rows may
+        contain it. Without ``n_earlier``, it is treated as missing.
     classes : array-like, optional
         All classes, if the data may lack some of them.
 
     Raises
     ------
     ValueError
-        If y does not suit the loss, if ``numeric_embedding`` does not suit X, or if monotonic
-        constraints suit neither X nor the task.
+        If y does not suit the loss, if a parameter does not suit X, or if monotonic constraints
+        do not suit the task.
     """
     facts = facts_of_rows(features, data, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
     known = measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
-    # The encodings are those of the weights that training uses.
+    # The encodings are learned with the weights that training uses.
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
     encoder = learn_encoder(settings, survey, target, keep_rare=n_earlier is not None)
@@ -186,9 +186,9 @@ def continue_model(
 ) -> Model:
     """Return a model that is to be trained further, with the estimator's settings.
 
-    ``params`` are the parameters at which the training is continued; None stands for the
-    model's own, which differ from them if they are a running average. ``n_rows`` is the number
-    of training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
+    ``params`` are the parameters from which training continues. None stands for those of the
+    model, which differ if they are a running average. ``n_rows`` is the number of training
+    rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
 
     Raises
     ------
@@ -210,14 +210,14 @@ def continue_model(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class PretrainedNetwork:
-    """A network that has learned the columns of a table, for ``init`` of ``fit``.
+    """A network that has learned the columns of a table. Pass it to ``fit`` as ``init``.
 
-    :func:`sknet.pretraining.pretrain` makes it. It can be pickled, and predicts nothing.
+    :func:`sknet.pretraining.pretrain` returns it. It can be pickled, but makes no predictions.
 
     Attributes
     ----------
     history_ : dict of str to list of float
-        The record of the pre-training, as that of an estimator.
+        The record of the pre-training, in the form of an estimator's record.
     """
 
     _features: Features
@@ -234,8 +234,8 @@ def transfer_model(
 ) -> Model:
     """Return a model that starts from the encodings and layers of another, fitted one.
 
-    y is scaled by its own numbers, and may be of another kind. Other arguments are as in
-    :func:`start_model`.
+    The scale of y is learned from the given y, which may be of another kind. The other
+    arguments are as in :func:`start_model`.
 
     Raises
     ------
@@ -265,7 +265,7 @@ class Look(NamedTuple):
     survey : Survey
         The survey of its X, without a sample.
     target : LabelCounts, RegressionTarget or JointTarget
-        The weighted counts of the labels in its y, the scale of its y, or both by target.
+        The weighted counts of the labels in its y, the scale of its y, or one for each target.
     """
 
     survey: Survey
@@ -298,7 +298,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
 
 
 def merge_looks(looks: Sequence[Look]) -> Look:
-    """Return the look at a table, given those at all of its parts.
+    """Return the look at a table, given the looks at all of its parts.
 
     Raises
     ------

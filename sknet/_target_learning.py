@@ -1,7 +1,7 @@
-"""What a fit learns of the user's y, before there is a model: its encoder and class weights.
+"""What a fit learns about the user's y before there is a model: its encoder and class weights.
 
-The rows of each part of a table are measured, and the measures merged. Then the whole y is
-known, from which the encoder is learned.
+Each part of a table is measured, and the measurements are merged. The encoder is learned from
+the measurement of the whole y.
 """
 
 from dataclasses import replace
@@ -20,15 +20,15 @@ from sknet.nn.losses import Loss
 
 
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
-    """Return what is known of y after a look at weighted rows, a table or a part of one.
+    """Return what weighted rows, of a table or a part of one, tell about y.
 
-    It is how often each label occurs, the scale of y, which may be zero, or, of several
-    targets, either for each. ``numeric`` tells whether a y of one target holds numbers.
+    This is the count of each label, or the scale of y, which may be zero. With several targets,
+    it is one of the two for each. ``numeric`` tells whether a y of one target holds numbers.
 
     Raises
     ------
     ValueError
-        If the loss is not defined for a number.
+        If the loss is not defined for a number in y.
     """
     if data.y.dtype.names is not None or (not numeric and is_multioutput(data.y)):
         return _measure_each(settings, data)
@@ -40,7 +40,7 @@ def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
 
 
 def _measure_each(settings: Settings, data: Dataset) -> JointTarget:
-    """Return what is known of each of several targets in the rows that have it."""
+    """Return what is known about each of several targets, from the rows that have it."""
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
     parts, weights, forms = {}, [], []
     for name, numeric, known, values in columns_of(data.y):
@@ -63,7 +63,7 @@ def learn_target(
     ----------
     settings : Settings
     known : LabelCounts, RegressionTarget or JointTarget
-        What :func:`measure_target` has found, in all parts of the table.
+        The result of :func:`measure_target`, merged over all parts of the table.
     dtype : dtype
         The precision of X.
     classes : array-like, or dict of str to array-like, optional
@@ -73,8 +73,8 @@ def learn_target(
     ------
     ValueError
         If y has a label that is not among the classes, if float32 cannot hold y, if the loss
-        divides y by its mean, and all values of an output are zero, or if no row has one of
-        several targets.
+        divides y by its mean and all values of an output are zero, or if one of several targets
+        is missing in all rows.
     """
     if isinstance(known, LabelCounts):
         return settings.balanced(known), ClassTarget.of(known, classes)
@@ -94,17 +94,17 @@ def learn_target(
 
 
 def check_several_targets(settings: Settings, n_targets: int) -> None:
-    """Refuse what several targets cannot have.
+    """Refuse settings that several targets do not support.
 
     Raises
     ------
     ValueError
-        If there are weights of classes or monotonic constraints.
+        If there are class weights or monotonic constraints.
     """
     if settings.class_weight is not None:
         raise ValueError(
             "class_weight is for one column of classes or a multi-label y, but y has "
-            f"{n_targets} columns of classes. Give weights of rows as sample_weight."
+            f"{n_targets} columns of classes. Pass weights of rows as sample_weight."
         )
     if settings.promise is not None:
         raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
@@ -125,7 +125,7 @@ def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.nd
 def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     """Return the rows with class weights applied.
 
-    The products of the weights are in own units.
+    The products of the weights get units of their own.
 
     Raises
     ------
@@ -139,13 +139,13 @@ def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
 
 
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
-    """Refuse targets that the loss is not defined for.
+    """Refuse values of y for which the loss is not defined.
 
     Raises
     ------
     ValueError
-        If a value of y is outside of the loss's domain, or if a loss of several quantiles is
-        used for several outputs.
+        If a value of y is outside the loss's domain, or if a loss of several quantiles is used
+        for several outputs.
     """
     if not loss.in_domain(y):
         raise ValueError(
@@ -161,24 +161,24 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
 
 
 def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtype[Any]) -> None:
-    """Refuse numbers that predictions for X of a dtype, or the network, could not hold.
+    """Refuse a y that predictions for X of this dtype, or the network, could not hold.
 
     Raises
     ------
     ValueError
-        If the predictions are float32, or if y is not scaled and the network computes in
-        float32, and y is much too large or too small for float32.
+        If y is much too large or too small for float32, and either the predictions are float32,
+        or the network computes in float32 without scaling y.
     """
     low, high = SINGLE_LIMITS
     if not target.fits(dtype):
         raise ValueError(
-            "X is float32, and so are its predictions, but float32 cannot hold them: the "
+            "X is float32, and so are the predictions, but float32 cannot hold them: the "
             f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
             "Pass X as float64, or train on y in other units."
         )
     if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
         raise ValueError(
-            "With standardize=False the network is trained on y as it is, in float32, but the "
+            "With standardize=False, the network is trained on y as it is, in float32, but the "
             f"magnitude of an output of y is not between {low:g} and {high:g}. Set "
             "dtype='float64' or standardize=True, or train on y in other units."
         )

@@ -28,17 +28,17 @@ class NNClassifier(ClassifierMixin, BaseNN):
     """Neural network for classification: binary, multiclass, multi-label, multioutput.
 
     A drop-in replacement for :class:`sklearn.neural_network.MLPClassifier`. The first five
-    parameters matter most. ``auto_params_`` shows what a fit chose for those that are "auto".
+    parameters matter most. ``auto_params_`` shows the values that a fit chose for "auto".
 
     Parameters
     ----------
     {parameters}
     loss : {"log_loss", "ordinal"} or Loss, default="log_loss"
-        **Output.** The log loss, "ordinal" for classes that have an order, or a ``Loss`` of
-        ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
+        **Output.** The loss function: the log loss, "ordinal" for ordered classes, or a
+        ``Loss`` from ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
     class_weight : dict, "balanced", list of dicts or None, default=None
-        The weights of the classes, which multiply ``sample_weight``. "balanced" makes their
-        total weights equal. For a multi-label target, a list has a dict for each label.
+        The weights of the classes, which multiply ``sample_weight``. "balanced" gives all
+        classes the same total weight. For a multi-label y, a list has a dict for each label.
     label_smoothing : float in [0, 1), default=0.0
         The share of each training target that is spread evenly over all classes.
 
@@ -46,7 +46,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ----------
     classes_ : ndarray of shape (n_classes,), or a list of these for several columns of classes
         The sorted class labels. For a multi-label target, the indices of its columns.
-    thresholds_ : ndarray of shape (n_classes - 1,), or with an axis of members before it
+    thresholds_ : ndarray of shape (n_classes - 1,) or (n_members, n_classes - 1)
         With loss="ordinal", the increasing thresholds of the score.
     {attributes}
 
@@ -93,13 +93,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
         sample_weight: ArrayLike | None = None,
         classes: ArrayLike | None = None,
     ) -> Self:
-        """Update the network by one pass over the given rows.
+        """Update the network with one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs. Layers, encodings and
-        constraints must stay. A schedule that ends at zero becomes a constant learning rate.
-        ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
-        ``refit``, ``scoring`` and ``validation_fraction`` have no effect, ``random_state`` only
-        in the first call.
+        The first call fixes the classes and the scaling of the inputs. Later calls must
+        not change layers, encodings or constraints. A schedule that ends at zero becomes a
+        constant learning rate. ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
+        ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
+        Only the first call uses ``random_state``.
 
         Parameters
         ----------
@@ -108,9 +108,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
         classes : array-like of shape (n_classes,), default=None
-            All classes of any call, needed in the first call unless y is multi-label.
+            All classes of all calls. The first call needs them, unless y is multi-label.
 
         Returns
         -------
@@ -120,14 +120,15 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Raises
         ------
         ValueError
-            If an argument is invalid, or training diverges. The estimator then stays as it
-            was. Predictions far worse than a constant give a ConvergenceWarning.
+            If an argument is invalid, or if training diverges. The estimator is then unchanged.
+            Predictions far worse than a constant give a ConvergenceWarning.
         """
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, which partial_fit never has. "
-                "Give a dict, for example with the weights that compute_class_weight of "
-                "sklearn.utils.class_weight returns, or use sknet.streaming.fit_chunks."
+                "Pass a dict, for example of the weights that "
+                "sklearn.utils.class_weight.compute_class_weight returns, or use "
+                "sknet.streaming.fit_chunks."
             )
         known = self.classes_ if self.__sklearn_is_fitted__() else None
         check_partial_fit_classes(y, classes, known)
@@ -144,7 +145,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class labels; the median with loss="ordinal"; 0 or 1 for each of many labels.
+            The class labels, or 0 or 1 for each label. With loss="ordinal", the median class.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))
@@ -160,15 +161,16 @@ class NNClassifier(ClassifierMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to return the standard deviation of the members' probabilities as well. It
-            needs more than one member; otherwise a ValueError is raised.
+            Whether to also return the standard deviation of the members' probabilities. This
+            requires several members; otherwise, a ValueError is raised.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
-            In the order of ``classes_``, and never 0 or 1. They are float32 for float32 X.
-        std : ndarray of shape (n_samples, n_classes)
-            The standard deviation, with ``return_std=True``.
+            The columns are in the order of ``classes_``. No probability is 0 or 1. The dtype is
+            float32 for float32 X, otherwise float64.
+        std : ndarray or list of the same shape
+            The standard deviations. Only returned with ``return_std=True``.
         """
         model = cast(ClassificationModel, self._fitted_model)
         model.check_std(return_std)
@@ -186,7 +188,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes)
+        ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
         proba = self.predict_proba(X)
@@ -202,28 +204,30 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            The logit of the second of two classes, or else a column for each class or label.
-            With several members, it follows from the mean of their probabilities.
+        ndarray of shape (n_samples,) or (n_samples, n_classes), or a list of these
+            The logit of the second of two classes, otherwise a column for each class or label.
+            Those of several members are computed from their mean probabilities.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
         return model.target.by_target(decision)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return the accuracy: the share of rows whose labels are all right.
+        """Return the accuracy: the share of rows whose labels are all correct.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
-        y, sample_weight : array-like of shape (n_samples,) or (n_samples, n_labels)
-            The true labels and the weights of the rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            The weights of the rows. None gives each row a weight of one.
 
         Returns
         -------
         float
-            The weighted share, from 0 to 1.
+            The weighted accuracy, from 0 to 1.
         """
         if self._fitted_model.target.kind != "multioutput":
             return super().score(X, y, sample_weight)
@@ -241,9 +245,9 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
 
 def clipped(proba: np.ndarray) -> np.ndarray:
-    """Return probabilities, changed in place so that none is 0 or 1.
+    """Clip probabilities in place, so that none is 0 or 1, and return them.
 
-    The log loss can be infinite there, and rounded probabilities may be 0 or 1.
+    Rounding can produce 0 and 1, where the log loss can be infinite.
     """
     limits = np.finfo(proba.dtype)
     return proba.clip(limits.tiny, 1 - limits.epsneg, out=proba)

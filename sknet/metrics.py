@@ -36,18 +36,18 @@ def crps(
 ) -> float:
     """Return the mean continuous ranked probability score (CRPS) of predicted quantiles.
 
-    The CRPS generalises the absolute error to distributions. It is in the units of y, and lower
+    The CRPS generalizes the absolute error to distributions. It is in the units of y, and lower
     is better (Gneiting and Raftery, 2007, equation 20). The distribution of a row connects its
-    quantiles by pieces of normal distributions, as ``NNRegressor(loss="quantile")`` does, and
-    the score is exact. Two quantiles give a normal distribution. With many levels, the score
-    approaches twice the mean pinball loss.
+    quantiles by pieces of normal distributions, as ``NNRegressor(loss="quantile")`` does. The
+    score of this distribution is exact. Two quantiles give a normal distribution. With many
+    levels, the score approaches twice the mean pinball loss.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The true targets.
     quantiles : array-like of shape (n_samples, n_levels) or (n_samples, n_outputs, n_levels)
-        The predicted quantiles, which must not fall from one level to the next.
+        The predicted quantiles, which must not decrease from one level to the next.
     levels : array-like of shape (n_levels,)
         At least two levels in (0, 1), in increasing order.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -56,6 +56,7 @@ def crps(
     Returns
     -------
     float
+        The weighted mean of the rows' scores, each of which is a mean over the outputs.
 
     Examples
     --------
@@ -66,11 +67,11 @@ def crps(
     y, values = np.asarray(y_true, float), np.asarray(quantiles, float)
     at = np.asarray(levels, float)
     if at.size < 2 or not QUANTILES.allows(at):
-        raise ValueError(f"levels must be at least two rising numbers in (0, 1), got {at}.")
+        raise ValueError(f"levels must be at least two increasing numbers in (0, 1), got {at}.")
     if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
         raise ValueError(
-            "quantiles must have the shape of y_true and an axis of levels, here "
-            f"{(*y.shape, at.size)}, and must not fall from one level to the next; got "
+            "quantiles must have the shape of y_true plus an axis of levels, here "
+            f"{(*y.shape, at.size)}, and must not decrease from one level to the next; got "
             f"the shape {values.shape}."
         )
     distribution = PiecewiseNormal.through(at, values)
@@ -88,7 +89,7 @@ def interval_score(
     """Return the mean interval score (Winkler score) of predicted intervals; lower is better.
 
     The score of a row is the width of its interval, plus 2 / (1 - coverage) times the distance
-    of y from it (Gneiting and Raftery, 2007, equation 43). The true quantiles have the lowest
+    from y to it (Gneiting and Raftery, 2007, equation 43). The true quantiles have the lowest
     expected score.
 
     Parameters
@@ -105,6 +106,7 @@ def interval_score(
     Returns
     -------
     float
+        The weighted mean of the rows' scores, each of which is a mean over the outputs.
 
     Examples
     --------
@@ -116,7 +118,7 @@ def interval_score(
     y, below, above = (np.asarray(one, float) for one in (y_true, low, high))
     if not y.shape == below.shape == above.shape or (below > above).any():
         raise ValueError(
-            "y_true, low and high must have the same shape, and low must not be above high, "
+            "y_true, low and high must have the same shape, and low must not be above high; "
             f"got the shapes {y.shape}, {below.shape} and {above.shape}."
         )
     outside = np.maximum(below - y, 0) + np.maximum(y - above, 0)
@@ -132,7 +134,7 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
         If there are no rows, if a score is NaN, or if there are not as many weights as rows.
     """
     if scores.size == 0 or np.isnan(scores).any():
-        raise ValueError("The score needs at least one row, and numbers that are not NaN.")
+        raise ValueError("The score needs at least one row, and no number may be NaN.")
     rows = scores.reshape(len(scores), -1).mean(axis=1)
     check_consistent_length(rows, sample_weight)
     weight = None if sample_weight is None else np.asarray(sample_weight, float)
@@ -140,14 +142,14 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
 
 
 def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
-    """Return the distributions that a regressor predicts, and y in their form.
+    """Return the distributions that a regressor predicts, and y in a shape that suits them.
 
     The regressor may be in a pipeline or in a fitted search.
 
     Raises
     ------
     ValueError
-        If it predicts no distribution, or if y has another shape.
+        If it predicts no distribution, or if y has the wrong shape.
     """
     if hasattr(estimator, "best_estimator_"):
         return _judged(estimator.best_estimator_, X, y)
@@ -157,7 +159,7 @@ def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
     if not hasattr(estimator, "predict_quantiles"):
         raise ValueError(
             f"The score of a distribution needs an NNRegressor with {DISTRIBUTION_LOSSES}, "
-            f"alone, in a pipeline or in a fitted search, got {estimator!r}."
+            f"alone, in a pipeline or in a fitted search; got {estimator!r}."
         )
     of_y, n_rows, _ = estimator._distribution(X)
     return of_y, np.asarray(y, float).reshape(n_rows, estimator.n_outputs_, 1)
@@ -166,8 +168,8 @@ def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
 class CRPSScorer(BaseEstimator):
     """Minus the mean CRPS of the distributions that an NNRegressor predicts (see :func:`crps`).
 
-    The score is exact for each loss. The NNRegressor may be the last step of a pipeline, or the
-    best estimator of a fitted search. With metadata routing,
+    The score is computed without drawing samples. The NNRegressor may be the last step of a
+    pipeline, or the best estimator of a fitted search. With metadata routing,
     ``set_score_request(sample_weight=True)`` requests the weights.
 
     Examples
@@ -191,13 +193,13 @@ class CRPSScorer(BaseEstimator):
     def __call__(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return the score: scikit-learn calls a scorer in this way."""
+        """Return the score; scikit-learn calls scorers in this way."""
         return self.score(estimator, X, y, sample_weight)
 
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return minus the mean score of the rows, which is a mean over the outputs."""
+        """Return minus the mean of the rows' scores, each a mean over the outputs."""
         of_y, numbers = _judged(estimator, X, y)
         return -_average(of_y.crps(numbers), sample_weight)
 
@@ -206,7 +208,7 @@ class IntervalScorer(CRPSScorer):
     """Minus the mean interval score of central intervals that an NNRegressor predicts.
 
     The intervals lie between the quantiles at (1 - coverage) / 2 and (1 + coverage) / 2 (see
-    :func:`interval_score`). It is used like :class:`CRPSScorer`.
+    :func:`interval_score`). Use it like :class:`CRPSScorer`.
 
     Parameters
     ----------
@@ -220,7 +222,7 @@ class IntervalScorer(CRPSScorer):
     def score(
         self, estimator: Any, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> float:
-        """Return minus the mean score of the rows, which is a mean over the outputs."""
+        """Return minus the mean of the rows' scores, each a mean over the outputs."""
         OPEN_UNIT_INTERVAL.check(type(self).__name__, "coverage", self.coverage)
         of_y, numbers = _judged(estimator, X, y)
         levels = np.array([(1 - self.coverage) / 2, (1 + self.coverage) / 2])
@@ -230,10 +232,10 @@ class IntervalScorer(CRPSScorer):
         )
 
 
-#: The scorers by the names that ``scoring`` of the estimators takes.
+#: The scorers, by the names that the estimators' ``scoring`` accepts.
 SCORERS = {"neg_crps": CRPSScorer(), "neg_interval_score": IntervalScorer()}
 
 
 def as_scorer(scoring: Any) -> Any:
-    """Return the scorer of a name of ``SCORERS``, and any other value as it is."""
+    """Return the scorer for a name in ``SCORERS``, and any other value unchanged."""
     return SCORERS.get(scoring, scoring) if isinstance(scoring, str) else scoring

@@ -42,23 +42,23 @@ def _has_labels(estimator: Any) -> bool:
 @shared_documentation
 @with_parameters
 class NNMultiTarget(BaseNN):
-    """Neural network for several targets: numbers, labels, or both, with gaps.
+    """Neural network for several targets: numbers, labels or both, with missing values.
 
     The targets share all layers but the last. The loss is the weighted sum of the targets' mean
-    losses. A row has no part in the loss of a target that it lacks (NaN or None). Numbers are
-    standardised by the rows that have the target.
+    losses. A row that lacks a target (NaN or None) does not count in the loss of that target.
+    Numbers are standardized with the rows that have the target.
 
     Parameters
     ----------
     {parameters}
     targets : dict of str to str or Loss, or None, default=None
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
-        ``NNRegressor`` or ``NNClassifier``, by name or as an object, but not "ordinal". Other
-        columns are numbers if they have a dtype of numbers, else labels. The columns of an
+        ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal". Other
+        columns with a numeric dtype are numbers, and the rest are labels. The columns of an
         array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned" or None, default="learned"
-        The weight of the loss of each target. Targets without a weight have 1, and with None
-        all have. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
+        The weight of the loss of each target. Targets without a weight get 1; with None, all
+        targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
         2018): the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
         The losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1.
 
@@ -67,7 +67,7 @@ class NNMultiTarget(BaseNN):
     classes_ : dict of str to ndarray
         The classes of each target that has labels.
     estimators_ : dict of str to estimator
-        For each target, a fitted NNRegressor or NNClassifier that predicts the same.
+        For each target, a fitted NNRegressor or NNClassifier with the same predictions.
     target_weights_ : dict of str to float
         The weight of the mean loss of each target; a learned one is exp(-s_k).
     {attributes}
@@ -115,12 +115,12 @@ class NNMultiTarget(BaseNN):
 
     @property
     def target_weights_(self) -> dict[str, float]:
-        """The weight of the mean loss of each target: given, or learned."""
+        """The weight of the mean loss of each target, given or learned."""
         return dict(zip(self._joint.target.names, self._joint.target_weights, strict=True))
 
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
-        """For each target, a fitted NNRegressor or NNClassifier that predicts the same."""
+        """For each target, a fitted NNRegressor or NNClassifier with the same predictions."""
         joint, own = self._joint, self.get_params(deep=False)
         estimators = {}
         for number, name in enumerate(joint.target.names):
@@ -142,10 +142,10 @@ class NNMultiTarget(BaseNN):
         sample_weight: ArrayLike | None = None,
         classes: dict[str, ArrayLike] | None = None,
     ) -> Self:
-        """Update the network by one pass over the given rows.
+        """Update the network with one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs, and needs rows of each
-        target. Otherwise it works like ``partial_fit`` of :class:`NNRegressor`.
+        The first call fixes the classes and the scaling of the inputs, and needs rows with each
+        target. Otherwise this method works like ``partial_fit`` of :class:`NNRegressor`.
 
         Parameters
         ----------
@@ -154,7 +154,7 @@ class NNMultiTarget(BaseNN):
         y : frame or array of shape (n_samples, n_targets)
             The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
         classes : dict of str to array-like, default=None
             All classes of each target that has labels. The first call needs them.
 
@@ -178,8 +178,8 @@ class NNMultiTarget(BaseNN):
         Returns
         -------
         frame or ndarray of shape (n_samples, n_targets)
-            A frame of pandas or polars if the y of training was one, else an array. It has
-            numbers in the units of y, and for labels the most probable class.
+            A pandas or polars frame if the y of training was one, otherwise an array. Numbers
+            are in the units of y. For labels, it has the most probable class.
         """
         columns, library = self._columns(X), self._joint.target.library
         if library is not None:
@@ -210,22 +210,22 @@ class NNMultiTarget(BaseNN):
     def target_scores(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return the score of each target: R2 for numbers, and the accuracy for labels.
+        """Return the score of each target: R2 for numbers, accuracy for labels.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         y : frame or array of shape (n_samples, n_targets)
-            The true targets. A row has no part in the score of a target that it lacks.
+            The true targets. A row that lacks a target does not count in its score.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. None gives each row a weight of one.
 
         Returns
         -------
         dict of str to float
-            By target; NaN if no row has the target. The score of "quantile" is D2 of the
-            pinball loss.
+            The score of each target, NaN if no row has it. With the loss "quantile", the score
+            is D2 of the pinball loss.
         """
         joint, read = self._joint, self._read_y(y)
         joint.target.check_columns(read, "y")
@@ -268,7 +268,7 @@ class NNMultiTarget(BaseNN):
         return check_targets(y, self.targets or {}, "y")
 
     def _columns(self, X: Any) -> dict[str, np.ndarray]:
-        """Return the predictions of each target by its name."""
+        """Return the predictions of each target by name."""
         return self._joint.target.in_form_of_y(self._predict(X, self._joint.values))
 
     def __sklearn_tags__(self) -> Any:

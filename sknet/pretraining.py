@@ -27,7 +27,7 @@ from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
-#: "auto" chooses the members of a network for so many rows with targets.
+#: "auto" chooses the members of a network as for at most this many rows with targets.
 LABELLED_ROWS = 500
 
 __all__ = ["PretrainedNetwork", "pretrain"]
@@ -36,11 +36,11 @@ __all__ = ["PretrainedNetwork", "pretrain"]
 def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> PretrainedNetwork:
     """Train the layers of a network on rows without targets.
 
-    In each mini-batch, random cells get the values of other rows, and the network learns to
-    predict their original values from the rest of the row. Numbers have the squared error of
-    the scaled value, and categories the cross-entropy of the level. Missing values are not
-    scored. ``fit(X, y, init=...)`` then starts from these encodings and layers, with a new
-    output layer. Set a ``hidden_rate_factor`` below 1 for this fit, such as 0.3.
+    In each mini-batch, random cells get values from other rows, and the network learns to
+    predict their original values from the rest of the row. The loss is the squared error of
+    the scaled value for numbers, and the cross-entropy of the level for categories. Missing
+    values are not scored. ``fit(X, y, init=...)`` then starts from these encodings and layers,
+    with a new output layer. For that fit, set ``hidden_rate_factor`` below 1, such as 0.3.
 
     Parameters
     ----------
@@ -49,24 +49,25 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
         and the training, which has no early stopping, ``input_noise`` or ``mixup``. The solver
         must be stochastic.
     X : array-like of shape (n_samples, n_features)
-        The rows: a dense array or a data frame. They may include the rows that have targets,
-        and all have the same weight.
+        The rows, as a dense array or a data frame. They may include the rows with targets. All
+        rows have the same weight.
     corruption : float in (0, 1), default=0.3
-        The probability that a cell is changed.
+        The probability that a cell gets the value of another row.
 
     Returns
     -------
     PretrainedNetwork
-        The trained layers, for ``init`` of the ``fit`` of an estimator with the same layers.
+        The trained layers. Pass them as ``init`` to the ``fit`` of an estimator that has the
+        same layers.
 
     Raises
     ------
     TypeError
-        If the estimator is not one of sknet.
+        If the estimator is not from sknet.
     ValueError
         If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
-        has ``monotonic_cst`` or ``interaction_cst``, which do not let each column be predicted
-        from all others.
+        has ``monotonic_cst`` or ``interaction_cst``: with these, a column cannot be predicted
+        from all the others.
 
     Examples
     --------
@@ -80,7 +81,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     6
     """
     if not isinstance(estimator, BaseNN):
-        raise TypeError(f"pretrain needs an estimator of sknet, got {kind_of(estimator)}.")
+        raise TypeError(f"pretrain needs an sknet estimator, got {kind_of(estimator)}.")
     if not FRACTION.allows(corruption) or corruption == 0:
         raise ValueError(f"corruption must be a number between 0 and 1, got {corruption!r}.")
     options = {"frozen_layers": 0, "hidden_rate_factor": 1.0, "early_stopping": False}
@@ -89,13 +90,16 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
 
 @fit_context(prefer_skip_nested_validation=True)
 def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwork:
-    """Return the result of :func:`pretrain` within scikit-learn's context of a fit."""
+    """Return the result of :func:`pretrain`, within scikit-learn's fit context."""
     budget = Budget(estimator.time_limit)
     _check_parameters(estimator)
     features, X = Features.learn(estimator, X)
     if not isinstance(X, np.ndarray):
         kind = "sparse" if sparse.issparse(X) else "read in blocks"
-        raise ValueError(f"X is {kind}, but pretrain needs dense rows in memory. Pass some.")
+        raise ValueError(
+            f"X is {kind}, but pretrain needs dense rows in memory. Pass some of the rows as a "
+            "dense array."
+        )
     run, data = Run.start(estimator.random_state), Dataset(X)
     facts = facts_of_rows(features, data)
     few = facts._replace(n_rows=min(facts.n_rows, LABELLED_ROWS))
@@ -111,7 +115,7 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
 
 
 def _check_parameters(estimator: BaseNN) -> None:
-    """Refuse parameters with which no columns can be learned.
+    """Refuse parameters with which the columns cannot be learned.
 
     Raises
     ------
@@ -124,7 +128,7 @@ def _check_parameters(estimator: BaseNN) -> None:
         if getattr(estimator, name) is not None:
             raise ValueError(
                 f"pretrain cannot be used with {name}: each column is predicted from all "
-                f"others. Set {name}=None."
+                f"the others. Set {name}=None."
             )
 
 
@@ -142,6 +146,6 @@ class ColumnsModel(Model):
         return loss_of_cells(target.n_outputs - len(target.n_levels), target.n_levels)
 
     def augmentation(self, rng: np.random.Generator) -> Corruption:
-        """Return the changes of cells, in the place of noise and mixup."""
+        """Return the corruption of cells, which replaces noise and mixup."""
         target = self.target
         return Corruption(target.corruption, self.encoder.sources_, target.sources, rng)

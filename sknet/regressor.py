@@ -31,15 +31,17 @@ LOSS_NAMES = {name for name, loss in LOSSES.items() if loss.task == "regression"
 def predicts_distribution(estimator: Any) -> bool:
     """Return True if the loss estimates a distribution, for ``available_if``.
 
+    The loss is that of the last fit, if there was one.
+
     Raises
     ------
     AttributeError
-        If it does not. After a fit, it is the loss of the fit.
+        If the loss estimates no distribution.
     """
     model = vars(estimator).get("_model")
     loss = loss_of(estimator) if model is None else model.loss
     if not loss.predicts_distribution:
-        raise AttributeError(f"This needs {DISTRIBUTION_LOSSES}, got {loss!r}.")
+        raise AttributeError(f"This method needs {DISTRIBUTION_LOSSES}; got {loss!r}.")
     return True
 
 
@@ -49,13 +51,13 @@ class NNRegressor(RegressorMixin, BaseNN):
     """Neural network for regression, with one output or several.
 
     A drop-in replacement for :class:`sklearn.neural_network.MLPRegressor`. The first five
-    parameters matter most. ``auto_params_`` shows what a fit chose for those that are "auto".
+    parameters matter most. ``auto_params_`` shows the values that a fit chose for "auto".
 
     Parameters
     ----------
     {parameters}
     loss : str or Loss, default="squared_error"
-        **Output.** The loss function, summed over outputs, or a ``Loss`` of
+        **Output.** The loss function, summed over the outputs, or a ``Loss`` from
         ``sknet.nn.losses``. "poisson", "gamma" and "tweedie" have a log link.
 
         - "squared_error": for the mean.
@@ -67,11 +69,11 @@ class NNRegressor(RegressorMixin, BaseNN):
         - "tweedie": for zeros and positive amounts (y >= 0), with the power ``power``.
         - "normal": for the mean and the standard deviation of y in each row.
     delta : float, default=1.35
-        The error beyond which the loss "huber" is linear, in standard deviations of y.
+        The error beyond which "huber" is linear, in standard deviations of y.
     quantile : float in (0, 1) or sorted list of these, default=0.5
-        The quantile that the loss "quantile" predicts, or several, which have a column each.
+        The quantile that "quantile" predicts. For a list, predictions have a column for each.
     power : float in [1, 2], default=1.5
-        The power of the loss "tweedie": 1 is "poisson", and 2 is "gamma".
+        The power of "tweedie": 1 is "poisson", and 2 is "gamma".
 
     Attributes
     ----------
@@ -107,14 +109,14 @@ class NNRegressor(RegressorMixin, BaseNN):
     @hinting
     @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
-        """Update the network by one pass over the given rows.
+        """Update the network with one pass over the given rows.
 
         The first call fixes the scaling of the inputs. Each call updates the mean and the
-        standard deviation of y without a change of the predictions. Layers, encodings and
-        constraints must stay. A schedule that ends at zero becomes a constant learning rate.
-        ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
-        ``refit``, ``scoring`` and ``validation_fraction`` have no effect, ``random_state`` only
-        in the first call.
+        standard deviation of y, which by itself does not change the predictions. Later calls
+        must not change layers, encodings or constraints. A schedule that ends at zero becomes a
+        constant learning rate. ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
+        ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
+        Only the first call uses ``random_state``.
 
         Parameters
         ----------
@@ -123,7 +125,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter; None gives all the same weight.
+            The weights of the rows. Only their ratios matter. None weights all rows equally.
 
         Returns
         -------
@@ -133,8 +135,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         Raises
         ------
         ValueError
-            If parameters or data are invalid, or if training diverges. The estimator then stays
-            as it was. Predictions far worse than a constant give a ConvergenceWarning.
+            If an argument is invalid, or if training diverges. The estimator is then unchanged.
+            Predictions far worse than a constant give a ConvergenceWarning.
         """
         return self._partial_fit(X, y, sample_weight)
 
@@ -148,16 +150,17 @@ class NNRegressor(RegressorMixin, BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         return_std : bool, default=False
-            Whether to return a standard deviation as well. It needs ``loss="normal"`` or more
-            than one member; otherwise a ValueError is raised.
+            Whether to also return a standard deviation. This requires ``loss="normal"`` or
+            several members; otherwise, a ValueError is raised.
 
         Returns
         -------
         prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In the units of y, a column for each of several quantiles; float32 for float32 X.
+            The predictions, in the units of y. A list of quantiles has a column for each. The
+            dtype is float32 for float32 X, otherwise float64.
         std : ndarray of the same shape
-            With ``loss="normal"``, the standard deviation of y in the row, by all members.
-            With another loss, how far the members disagree, not how much y varies.
+            With ``loss="normal"``, the standard deviation of y in the row. With another loss,
+            that of the members' predictions, which does not show how much y varies.
         """
         model = cast(RegressionModel, self._fitted_model)
         model.check_std(return_std)
@@ -168,19 +171,19 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def predict_quantiles(self, X: Any, levels: ArrayLike) -> np.ndarray:
-        """Predict quantiles of y at any levels, calibrated by rows that were held out.
+        """Predict quantiles of y at any levels, calibrated on held-out rows.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         levels : array-like of shape (n_levels,)
-            Numbers in (0, 1).
+            The levels of the quantiles, in (0, 1).
 
         Returns
         -------
         ndarray of shape (n_samples, n_levels) or (n_samples, n_outputs, n_levels)
-            In the units of y.
+            The quantiles, in the units of y.
         """
         at = np.asarray(levels, np.float64)
         if at.ndim != 1 or not ((at > 0) & (at < 1)).all():
@@ -190,19 +193,19 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def predict_cdf(self, X: Any, y: ArrayLike) -> np.ndarray:
-        """Predict the probability of at most y, calibrated as ``predict_quantiles``.
+        """Predict the probability of values up to y, calibrated as in ``predict_quantiles``.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         y : array-like of shape (n_samples,), (n_samples, k) or (1, k)
-            A number or k numbers for each row, or k for all rows; several outputs are axis 1.
+            One or k numbers for each row, or k for all rows. Several outputs are on axis 1.
 
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, k), or with the axis of several outputs
-            Probabilities.
+            The probabilities.
         """
         of_y, n_rows, shaped = self._distribution(X)
         numbers, single = numbers_of_rows(y, n_rows, self.n_outputs_)
@@ -211,21 +214,21 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def sample(self, X: Any, n_samples: int = 1, random_state: Any = None) -> np.ndarray:
-        """Draw samples of y, distributed as ``predict_quantiles`` says.
+        """Draw samples of y from the distribution that ``predict_quantiles`` describes.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples_X, n_features)
             The rows to draw for.
         n_samples : int, default=1
-            The number of independent samples of each row.
+            The number of independent samples for each row.
         random_state : int, RandomState instance or None, default=None
             The seed.
 
         Returns
         -------
         ndarray of shape (n_samples_X, n_samples) or (n_samples_X, n_outputs, n_samples)
-            In the units of y.
+            The samples, in the units of y.
         """
         check_count("n_samples", n_samples)
         rng = check_random_state(random_state)
@@ -235,7 +238,7 @@ class NNRegressor(RegressorMixin, BaseNN):
     def _distribution(
         self, X: Any
     ) -> tuple[Distribution, int, Callable[[np.ndarray], np.ndarray]]:
-        """Return the distributions of rows, their number, and what shapes results."""
+        """Return the rows' distributions, their number, and a function that shapes results."""
         model, rows = cast(RegressionModel, self._fitted_model), self._features.read(X)
 
         def shaped(found: np.ndarray) -> np.ndarray:
@@ -245,7 +248,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         return model.distribution(rows), rows.shape[0], shaped
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Return R2, or D2 of the pinball loss if the loss is one of quantiles.
+        """Return R2, or D2 of the pinball loss if the loss estimates quantiles.
 
         Parameters
         ----------
@@ -259,7 +262,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         float
-            1 for perfect predictions, 0 for the best constant; the mean over quantiles.
+            The mean over outputs or quantiles: 1 if all are perfect, 0 for the best constant.
         """
         prediction = cast(np.ndarray, self.predict(X))
         return score_predictions(self._model, prediction, y, sample_weight)
@@ -271,12 +274,12 @@ class NNRegressor(RegressorMixin, BaseNN):
 
 
 def numbers_of_rows(y: ArrayLike, n_rows: int, n_outputs: int) -> tuple[np.ndarray, bool]:
-    """Return y in the form (rows, outputs, numbers), and whether it is a number for each row.
+    """Return y with axes (rows, outputs, numbers), and whether it has one number for each row.
 
     Raises
     ------
     ValueError
-        If y has neither the shape of a prediction nor a further axis, or if it has NaN.
+        If y has neither the shape of a prediction nor one more axis, or if it contains NaN.
     """
     numbers = np.asarray(y, np.float64)
     outputs = () if n_outputs == 1 else (n_outputs,)
@@ -285,8 +288,9 @@ def numbers_of_rows(y: ArrayLike, n_rows: int, n_outputs: int) -> tuple[np.ndarr
     if not (single or (several and len(numbers) in (1, n_rows))) or np.isnan(numbers).any():
         shape = ", ".join(map(str, (n_rows, *outputs)))
         raise ValueError(
-            f"y must be numbers of shape ({shape}), or have a further axis for several of "
-            "them, and then a first axis of length 1 for the same numbers in all rows; got "
+            f"y must be numbers of shape ({shape}), or have one more axis for several numbers "
+            "in each row. Then a first axis of length 1 stands for the same numbers in all "
+            "rows. Got "
             f"{'NaN' if np.isnan(numbers).any() else f'shape {numbers.shape}'}."
         )
     return numbers.reshape(len(numbers), n_outputs, -1), single
@@ -295,7 +299,7 @@ def numbers_of_rows(y: ArrayLike, n_rows: int, n_outputs: int) -> tuple[np.ndarr
 def score_predictions(
     model: Model, prediction: np.ndarray, y: ArrayLike, sample_weight: ArrayLike | None
 ) -> float:
-    """Return R2, or for a loss of quantiles D2 of the pinball loss, averaged over them."""
+    """Return R2, or the mean D2 of the pinball loss over the quantiles of the loss."""
     levels = model.loss.quantiles
     if not levels:
         return r2_score(y, prediction, sample_weight=sample_weight)

@@ -596,7 +596,7 @@ def test_a_loss_of_two_classes_is_refused_for_others(multiclass, multilabel, for
     X, y = multiclass
     forbid_training()
     for labels in (y, np.full(len(y), "ash")):
-        assert_rejected(network, "needs y of two classes or a multi-label y", X, labels)
+        assert_rejected(network, "needs two classes or a multi-label y", X, labels)
 
 
 BAD_VALUES = [
@@ -853,7 +853,7 @@ def test_layers_that_changed(problem, forbid_training, method, change):
     forbid_training()
     network.set_params(**change)
     name = next(iter(change))
-    match = f"{name} changed since|layers have changed since the last fit, by {name}"
+    match = f"{name} changed since|layers have changed since the last fit: either {name}"
     assert_rejected(network, match, problem.X, problem.y, method=method)
 
 

@@ -455,7 +455,7 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
     forbid_training()
     refuses(
         (chunk for chunk in chunks),
-        "must allow many iterations.*got generator.*__iter__ of a class",
+        "must allow repeated iteration.*got generator.*__iter__ of a class",
         TypeError,
     )
     refuses(7, "got int", TypeError)
@@ -473,7 +473,7 @@ def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     lbfgs = NNRegressor((4,), solver="lbfgs", **SIMPLE)
     refuses(chunks, "needs a stochastic solver", network=lbfgs)
     warm = NNRegressor((4,), warm_start=True, **SIMPLE)
-    refuses(chunks, "warm_start=True.*by partial_fit", network=warm)
+    refuses(chunks, "warm_start=True.*with partial_fit", network=warm)
     refuses(chunks, "shuffle_window must be an integer >= 1", shuffle_window=0)
     refuses(chunks, "validation_rows must be an integer >= 1", validation_rows=None)
     refuses(chunks, "'alpha' parameter", network=NNRegressor((4,), alpha=-1))

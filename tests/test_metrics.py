@@ -122,13 +122,13 @@ def test_what_is_refused(network):
         with pytest.raises(ValueError, match="needs an NNRegressor with a loss that estimates"):
             scorer(LinearRegression().fit(X, y), X, y)
     for levels in ([0.5], [0.5, 0.1], [0.0, 0.5], 0.5):
-        with pytest.raises(ValueError, match="levels must be at least two rising numbers"):
+        with pytest.raises(ValueError, match="levels must be at least two increasing numbers"):
             crps(y, np.zeros((120, 2)), levels)
     for quantiles in (np.zeros((120, 3)), np.tile([1.0, 0.0], (120, 1)), np.zeros(120)):
         with pytest.raises(ValueError, match="quantiles must have the shape"):
             crps(y, quantiles, [0.1, 0.9])
     for numbers in ([np.nan], []):
-        with pytest.raises(ValueError, match="at least one row, and numbers that are not NaN"):
+        with pytest.raises(ValueError, match="at least one row, and no number may be NaN"):
             interval_score(numbers, np.zeros(len(numbers)), np.ones(len(numbers)))
     for scorer in SCORERS.values():
         with pytest.raises(ValueError, match="cannot reshape"):

@@ -185,7 +185,7 @@ def test_orders_of_text():
 @pytest.mark.parametrize(
     ("loss", "y", "message"),
     [
-        ("ordinal", NAMES[:3], "needs the order of the classes, which the text of"),
+        ("ordinal", NAMES[:3], "needs the order of the classes, but"),
         ("ordinal", pd.Series(NAMES[:3], dtype="category"), "Give y an ordered category dtype"),
         (Ordinal(classes=["poor", "good"]), NAMES[:3], r"y has the classes \['fair'\]"),
         ("ordinal", np.eye(3, dtype=int), "needs one class for each row, but y has 3 columns"),

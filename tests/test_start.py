@@ -319,7 +319,7 @@ def test_other_columns_are_refused(frame, forbid_training, change, message):
 def test_what_is_no_fitted_network_is_refused(frame, forbid_training):
     X, y = frame
     forbid_training()
-    with pytest.raises(TypeError, match="^init: .*got Pipeline"):
+    with pytest.raises(TypeError, match="^init must be .*got Pipeline"):
         network().fit(X, y, init=make_pipeline(network()))
     with pytest.raises(sklearn.exceptions.NotFittedError, match="^init: this NNRegressor"):
         network().fit(X, y, init=network())
@@ -330,7 +330,7 @@ def test_frozen_layers_without_a_start_are_refused(frame, forbid_training, way):
     X, y = frame
     started = network(frozen_layers=1)
     forbid_training()
-    with pytest.raises(ValueError, match="Pass a fitted one as init to fit"):
+    with pytest.raises(ValueError, match="Pass one as init to fit"):
         if way == "chunks":
             fit_chunks(started, [(X, y)])
         else:

@@ -1,8 +1,8 @@
-"""Several targets in one y: their columns, what is known of each, and their encoding.
+"""Several targets in one y: their columns, what is known about each, and their encoding.
 
 A y with several targets is a two-dimensional array, whose columns are all labels, or a
 structured array with a field for each target: float64 for numbers, and another dtype for
-labels. NaN or None stands for a target that a row lacks.
+labels. NaN or None means that a row lacks a target.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,14 +16,14 @@ from sklearn.utils.multiclass import type_of_target
 from sknet.data.targets import ClassTarget, Target
 from sknet.data.weights import Floats
 
-#: The key, in the dtype's metadata, of the library that the user's y was from.
+#: The key of the dtype's metadata for the library of the user's y, if that was a frame.
 LIBRARY = "library"
-#: The key of the user's names of the columns; the fields of the dtype have them as text.
+#: The key for the user's names of the columns, which the fields of the dtype have as text.
 NAMES = "names"
 
 
 class Column(NamedTuple):
-    """One target: its name, whether it is numeric, which rows have it, and their values."""
+    """One target: its name, whether it holds numbers, which rows have it, and their values."""
 
     name: Any
     numeric: bool
@@ -32,7 +32,7 @@ class Column(NamedTuple):
 
 
 def known_rows(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return which values of a column of a checked y are known: not NaN, NaT or None."""
+    """Return which values of a column of a checked y are not missing (NaN, NaT or None)."""
     if values.dtype == object:
         return np.not_equal(values, np.array(None, object)).astype(bool)
     return values == values
@@ -57,7 +57,7 @@ def fields_of(y: NDArray[Any]) -> Iterator[tuple[Any, NDArray[Any]]]:
 
 
 def library_of(y: NDArray[Any]) -> str | None:
-    """Return the library of the frame that the user gave as y, or None if it was none."""
+    """Return the library of the user's y, or None if that was not a frame."""
     metadata: Any = y.dtype.metadata or {}
     return metadata.get(LIBRARY)
 
@@ -67,7 +67,7 @@ def columns_of(y: NDArray[Any]) -> Iterator[Column]:
     for name, values in enumerate(y.T) if y.ndim == 2 else fields_of(y):
         known = known_rows(values)
         own = values[known]
-        # Objects are labels with gaps. Without the gaps, they become text or numbers.
+        # Objects are labels with missing values; without these, they become text or numbers.
         own = np.array(own.tolist()) if own.dtype == object else own
         yield Column(name, y.ndim == 1 and values.dtype == np.float64, known, own)
 
@@ -84,16 +84,16 @@ def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
 
 @dataclass
 class JointTarget(Target):
-    """Several targets, whose encoded columns stand side by side.
+    """Several targets, whose encoded columns are side by side.
 
-    After a look at a table, or at a part of one, the parts are what is known of each target.
-    They become encoders when all rows have been looked at.
+    After a look at a table, or at a part of one, ``parts`` has what is known about each target.
+    These become encoders when all rows have been looked at.
 
     Attributes
     ----------
     parts : dict of str to ClassTarget, RegressionTarget, LabelCounts or None
         The encoder of each target by its name or position, or the counts of its labels. None
-        if no row has had the target.
+        if no row has the target.
     weights : ndarray of shape (n_targets + 1,)
         The sum of the weights of the rows that have each target, and that of all rows.
     unit : float
@@ -112,12 +112,12 @@ class JointTarget(Target):
     kind = "multioutput"
 
     def merge(self, other: Self) -> None:
-        """Add what is known of further rows.
+        """Add what is known from further rows.
 
         Raises
         ------
         ValueError
-            If a target has labels of text in one part, and of numbers in another.
+            If the labels of a target are text in one part and numbers in another.
         """
         unit = max(self.unit, other.unit)
         self.weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)
@@ -135,7 +135,7 @@ class JointTarget(Target):
 
     @property
     def shares(self) -> list[float]:
-        """The share of the weighted training rows that have each target."""
+        """The weighted share of the training rows that have each target."""
         *weights, total = self.weights.tolist()
         return [weight / total for weight in weights]
 
@@ -146,7 +146,7 @@ class JointTarget(Target):
 
     @property
     def targets(self) -> list[Any]:
-        """What the parts are, in the order of the columns of y."""
+        """The values of ``parts``, in the order of the columns of y."""
         return list(self.parts.values())
 
     @property
@@ -182,7 +182,7 @@ class JointTarget(Target):
         return Y
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
-        """Return encoded targets, of labels mixed with equal shares of all classes."""
+        """Return encoded targets, those of labels mixed with equal shares of all classes."""
         parts = zip(self.targets, self._split(Y), strict=True)
         return np.hstack([target.smooth(own, amount) for target, own in parts])
 
@@ -192,7 +192,7 @@ class JointTarget(Target):
         Raises
         ------
         ValueError
-            If it has other targets.
+            If its targets differ from these.
         """
         found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
         if found != self.names:
@@ -207,18 +207,18 @@ class JointTarget(Target):
             target.check_all_labels(column.values)
 
     def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
-        """Return the labels at places among the classes, with a column for each target."""
+        """Return the labels at positions among the classes, with a column for each target."""
         return np.column_stack([*self.in_form_of_y(values.T).values()])
 
     def in_form_of_y(self, values: Iterable[NDArray[Any]]) -> dict[Any, NDArray[Any]]:
-        """Return the predictions of each target by name, given those of :class:`Target`."""
+        """Return the predictions of each target by name, given class positions or numbers."""
         parts = zip(self.parts.items(), values, strict=True)
         return {name: target.labels(own) for (name, target), own in parts}
 
     def by_target(self, columns: NDArray[Any]) -> list[NDArray[Any]]:
-        """Return probabilities or logits of labels as an array for each target that has them.
+        """Return probabilities or logits as an array for each target that has labels.
 
-        ``columns`` holds those of all targets side by side.
+        ``columns`` has those of all these targets side by side.
         """
         targets = self.of_labels.values()
         sizes = [one.classes_.size for one in targets]

@@ -1,22 +1,22 @@
-"""The seconds that a fit may take, and the planned steps that it leaves out to keep to them."""
+"""The seconds that a fit may take, and the planned steps to leave out for lack of time."""
 
 import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-#: The share of the seconds at the start of a training in which steps are only measured.
+#: During this first share of the seconds of a training, steps are only measured.
 MEASURED = 0.05
-#: What follows the last step takes as long as this many evaluations: the result is evaluated,
-#: and the certainty of predictions is fitted to rows that are encoded anew.
+#: The work after the last step takes as long as this many evaluations: the result is evaluated,
+#: and the certainty of predictions is fitted to rows that are encoded again.
 EVALUATIONS = 3
 
 
 class Budget:
-    """The seconds of a fit, counted from the moment at which this object is made.
+    """The seconds of a fit, counted from the moment when this object is made.
 
-    If they are too few for the plan, some planned steps are left out with each step. At the
-    speed measured so far, the plan then ends together with the seconds.
+    If they are too few for the plan, some planned steps are left out after each step. At the
+    speed measured so far, the plan then ends when the seconds do.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Budget:
         return self._end < math.inf
 
     def begin(self, evaluate: Callable[[], Any] | None = None) -> None:
-        """Begin to measure the steps of a training, and reserve time for what follows the last.
+        """Begin to measure the steps of a training, and reserve time for the work after them.
 
         Calls of ``evaluate()`` estimate this time. None reserves no time.
         """
@@ -58,10 +58,10 @@ class Budget:
         return self._clock() - before
 
     def left_out(self, n_ahead: float) -> float:
-        """Return how many planned steps to leave out, after a step that was made.
+        """Return how many planned steps to leave out after the step that was just made.
 
-        If n planned steps are ahead, and the seconds left allow f steps, each of these stands
-        for n / f planned ones: n / f - 1 are left out.
+        If n planned steps are ahead and the seconds left allow f steps, each of these stands
+        for n / f planned steps, so n / f - 1 are left out.
 
         Parameters
         ----------

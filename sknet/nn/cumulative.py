@@ -1,4 +1,4 @@
-"""Cumulative links: probabilities of classes that have an order.
+"""Cumulative links: probabilities of ordered classes.
 
 P(y <= k) = F(theta_k - f), with one score f for each row, K - 1 thresholds theta_1 < theta_2 <
 ..., and a distribution function F. The score plus noise with this distribution lies between the
@@ -30,7 +30,7 @@ LOG_GAP_LIMITS = (-50.0, 10.0)
 FARTHEST_SCORE = 1e6
 #: The upper limit of the highest class, and minus the lower limit of the lowest.
 EDGE = 1e9
-#: The probability of a narrower class is its width times the density in its middle.
+#: The probability of a narrower class is taken as its width times the density at its center.
 NARROW = 1e-5
 
 
@@ -41,8 +41,8 @@ class Cumulative(Rule, Link):
     theta_1 = e_1 and theta_k = theta_(k-1) + (e_k - e_(k-1)) exp(raw_k), where e_k are the
     thresholds of K equal probabilities, F(e_k) = k / K. Thresholds are therefore always
     ordered, and classes are equally probable if all raw predictions are zero. raw_2, ... are
-    the same for all rows. Two classes have one column of predictions, the probability of the
-    second.
+    the same for all rows. With two classes, there is one column of predictions, the probability
+    of the second class.
 
     Everything is computed in float64, from logarithms without cancellation.
 
@@ -104,7 +104,7 @@ class Cumulative(Rule, Link):
         edges[..., 1] = even[0] - np.clip(raw[..., 0], -FARTHEST_SCORE, FARTHEST_SCORE)
         between = np.clip(raw[..., 1:], *LOG_GAP_LIMITS, dtype=np.float64)
         gaps[..., 1:-1] = np.exp(between, out=between) * (even[1:] - even[:-1])
-        # Faster for a few columns than a cumulative sum of NumPy.
+        # For a few columns, this is faster than NumPy's cumulative sum.
         for k in range(1, even.size):
             np.add(edges[..., k], gaps[..., k], out=edges[..., k + 1])
         return edges, gaps
@@ -121,7 +121,7 @@ class Cumulative(Rule, Link):
         ``y`` has a column for each of the sorted classes.
         """
         (edges, gaps), y = self._edges_and_gaps(raw), self._in_order(y)
-        # Most rows have one class, so that most entries of y need no logarithms.
+        # Most rows have a single class, so most entries of y need no logarithms.
         chosen = np.flatnonzero(y != 0)
         below = chosen + chosen // y.shape[-1]  # Rows of edges have one more column.
         above, share = below + 1, y.take(chosen)
@@ -133,7 +133,7 @@ class Cumulative(Rule, Link):
         of_edges[above] = share * np.exp(self.log_density(upper) - log_p)
         of_edges[below] -= share * np.exp(self.log_density(lower) - log_p)
         of_edges = of_edges.reshape(edges.shape)
-        # A step moves all further thresholds.
+        # The step to a threshold moves all further ones.
         for k in range(raw.shape[-1] - 1, 0, -1):
             of_edges[..., k] += of_edges[..., k + 1]
         gradient_out[..., 0] = -of_edges[..., 1]
@@ -167,7 +167,7 @@ class Cumulative(Rule, Link):
         return raw.astype(prediction.dtype, copy=False)
 
     def exceeding(self, raw: Array) -> Array:
-        """Return P(y > k) for all classes k but the highest, in the order of the classes."""
+        """Return P(y > k) for all classes k except the highest, in the order of the classes."""
         return np.exp(self.log_above(self.thresholds(raw)))
 
     def median(self, exceeding: Array) -> NDArray[np.intp]:
@@ -196,7 +196,7 @@ class CumulativeLogit(Cumulative):
     """F(z) = 1 / (1 + exp(-z)): proportional odds."""
 
     def log_below(self, z: Array) -> Array:
-        # The function of SciPy takes four times as long.
+        # SciPy's function takes 4 times as long.
         return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
 
     def log_density(self, z: Array) -> Array:
@@ -221,7 +221,7 @@ class CumulativeProbit(Cumulative):
 
     def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
         narrow = self.log_density(lower + gaps / 2) + np.log(gaps)
-        # On the side where neither probability is near one.
+        # Computed on the side where neither probability is near one.
         sides = np.where(lower + upper < 0, (upper, lower), (-lower, -upper))
         larger, smaller = self.log_below(sides)
         ratio = np.maximum(larger - smaller, NARROW**2)
@@ -235,7 +235,7 @@ class CumulativeCLogLog(Cumulative):
     """F(z) = 1 - exp(-exp(z)), the complementary log-log link: proportional hazards."""
 
     def log_below(self, z: Array) -> Array:
-        # For small z, F(z) = exp(z).
+        # For these small z, F(z) is exp(z) up to rounding.
         return np.where(z < -40, z, np.log(-np.expm1(-_growth(np.maximum(z, -40)))))
 
     def log_above(self, z: Array) -> Array:
@@ -245,7 +245,7 @@ class CumulativeCLogLog(Cumulative):
         return z - _growth(z)
 
     def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
-        # The share of those above the lower threshold who are not above the higher one.
+        # The share of what is above the lower threshold that is not above the upper one.
         share = self.log_below(upper + np.log(-np.expm1(-gaps)))
         return self.log_above(lower) + share
 
@@ -255,7 +255,7 @@ class CumulativeCLogLog(Cumulative):
 
 
 def _growth(z: Array) -> Array:
-    """Return exp(z), cut where F is one anyway, so that it does not overflow."""
+    """Return exp(z), with z limited where F is one anyway, so that it does not overflow."""
     return np.exp(np.minimum(z, 80))
 
 

@@ -1,6 +1,6 @@
 """Distributions of y: probabilities, quantiles, samples and scores.
 
-To add one, derive a class from :class:`Distribution`, and return it from the method
+To add one, derive a class from :class:`Distribution`, and return an instance from the method
 ``distribution`` of its loss.
 """
 
@@ -19,25 +19,26 @@ from sknet.nn.kernels import Array
 
 #: The levels at which distributions are calibrated.
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
-#: The largest z that a calibration uses. If the quantiles of a row are nearly equal, as those
-#: of integers can be, its z has no limit, and the calibration is for all rows.
+#: The largest z, a standard normal number, that a calibration uses. If the quantiles of a row
+#: are nearly equal, as those of integers can be, its z has no limit, but all rows share the
+#: calibration.
 FARTHEST = 30.0
-#: A calibration counts this many further rows, for which the distributions are right.
+#: A calibration adds this many imaginary rows whose distributions are right.
 PRIOR_ROWS = 50
-#: SciPy's functions of a Poisson distribution return NaN for means that are not far above.
+#: SciPy's Poisson functions return NaN for means that are not far above this one.
 LARGEST_COUNT = 5e8
-#: The smallest dispersion, that of rows that are predicted exactly.
+#: The smallest dispersion, which exactly predicted rows get.
 LEAST_DISPERSION = 1e-12
-#: With more jumps on average, a sum of jumps has nearly a shifted gamma distribution: the
-#: probabilities differ by less than 2e-4.
+#: With more jumps on average, the distribution of their sum is nearly a shifted gamma
+#: distribution: the probabilities differ by less than 2e-4.
 MANY_JUMPS = 300.0
 #: The largest number of means at which quantiles are computed; for more, they are interpolated.
 N_NODES = 150
-#: Jumps of a larger shape are nearly equal, so that quantiles of their sums, as functions of
-#: the mean number, have steps. They need ``MANY_NODES``.
+#: Jumps of a larger shape are nearly equal, so the quantiles of their sums, as functions of the
+#: mean number of jumps, have steps. They need ``MANY_NODES``.
 SMOOTH_SHAPE = 10.0
 MANY_NODES = 3000
-#: Smaller mean numbers of jumps, and smaller excesses of them, count as this one.
+#: Smaller mean numbers of jumps, and smaller excesses in ``Tweedie.quantiles``, count as this.
 LEAST = 1e-13
 
 
@@ -45,17 +46,17 @@ class Distribution(ABC):
     """The distribution of y in each row and each output.
 
     The parameters are arrays of shape (n_rows, n_outputs, 1). In some subclasses, the last axis
-    is longer. The last axis of arguments and results has any length. All numbers are float64,
-    in the units of y.
+    is longer. The last axis of arguments and results can have any length. All numbers are
+    float64, in the units of y.
     """
 
     @abstractmethod
     def cdf(self, y: Array) -> Array:
-        """Return the probabilities that a number of the distribution is at most y."""
+        """Return the probabilities that a sample of the distribution is at most y."""
 
     @abstractmethod
     def quantiles(self, levels: Array) -> Array:
-        """Return the smallest numbers whose ``cdf`` is at least as large as the levels."""
+        """Return the smallest numbers whose ``cdf`` is at least the level."""
 
     @abstractmethod
     def crps(self, y: Array) -> Array:
@@ -89,7 +90,7 @@ class Distribution(ABC):
         return None
 
     def calibrated(self, calibration: Array) -> "Distribution":
-        """Return the distributions with a correction, which ``calibration`` has returned."""
+        """Return the distributions with a correction that :meth:`calibration` has returned."""
         return self
 
 
@@ -97,8 +98,8 @@ class Distribution(ABC):
 class PiecewiseNormal(Distribution):
     """y = value_j + slope_j (z - start_j) from start_j to start_(j + 1), for a normal z.
 
-    The first piece begins at minus infinity and the last one does not end: the tails are those
-    of normal distributions. A single piece is a normal distribution.
+    The first piece begins at minus infinity, and the last one never ends, so both tails are
+    those of normal distributions. A single piece is a normal distribution.
 
     Parameters
     ----------
@@ -113,19 +114,19 @@ class PiecewiseNormal(Distribution):
 
     @classmethod
     def through(cls, levels: Array, quantiles: Array) -> Self:
-        """Return the distributions that have two or more quantiles, given in the last axis."""
+        """Return the distributions with the given quantiles, two or more in the last axis."""
         z = special.ndtri(levels)
         slopes = np.diff(quantiles) / np.diff(z)
-        # Rounding may have made neighbours equal.
+        # Rounding may have made neighbors equal.
         return cls(z[:-1], quantiles[..., :-1], np.maximum(slopes, np.finfo(float).tiny))
 
     def cdf(self, y: Array) -> Array:
         return special.ndtr(self._z(y))
 
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the normal z at which the distributions of the rows have ``CALIBRATED``.
+        """Return the quantiles, at ``CALIBRATED``, of the normal z of y in all rows.
 
-        With few rows, they are close to those of distributions that need no calibration.
+        With few rows, they are close to the z of distributions that need no calibration.
         """
         z = np.clip(self._z(y)[..., 0], -FARTHEST, FARTHEST)
         found = np.quantile(z, CALIBRATED, 0, weights=sample_weight, method="inverted_cdf")
@@ -136,8 +137,9 @@ class PiecewiseNormal(Distribution):
     def calibrated(self, calibration: Array) -> Self:
         """Return the distributions whose quantiles at ``CALIBRATED`` are those at other z.
 
-        Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep Learning Using Calibrated
-        Regression" (2018), with a function of normal z instead of probabilities.
+        The method is that of Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep
+        Learning Using Calibrated Regression" (2018), with a function of normal z instead of
+        probabilities.
         """
         return self.through(CALIBRATED, self._at(calibration))
 
@@ -145,7 +147,7 @@ class PiecewiseNormal(Distribution):
         return self._at(special.ndtri(levels))
 
     def _at(self, z: Array) -> Array:
-        """Return the y of normal z."""
+        """Return y at normal z."""
         piece = np.searchsorted(self.starts[1:], np.array(z, ndmin=3), side="right")
         value, slope = self._of_pieces(piece)
         return value + slope * (z - self.starts[piece])
@@ -168,13 +170,13 @@ class PiecewiseNormal(Distribution):
         return constant * special.ndtr(z) - self.slopes * _density(z)
 
     def _ranked_below(self, z: Array, constant: Array) -> Array:
-        """Return the same integral with 2 cdf(z) as a further factor."""
+        """Return the integral of :meth:`_mean_below` with 2 cdf(z) as a further factor."""
         rank = special.ndtr(z)
         spread = special.ndtr(math.sqrt(2) * z) / math.sqrt(math.pi) - 2 * _density(z) * rank
         return constant * rank**2 + self.slopes * spread
 
     def _z(self, y: Array) -> Array:
-        """Return the standard normal numbers that have the ``cdf`` of y."""
+        """Return the z at which the standard normal distribution has the ``cdf`` of y."""
         piece = (y[..., np.newaxis] >= self.values[..., np.newaxis, 1:]).sum(axis=-1)
         value, slope = self._of_pieces(piece)
         return self.starts[piece] + (y - value) / slope
@@ -204,8 +206,8 @@ class Poisson(Distribution):
     def __post_init__(self) -> None:
         if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
             raise ValueError(
-                f"A Poisson distribution is one of counts up to {LARGEST_COUNT:.0e}, but a "
-                f"mean is {largest:.3g}. Choose loss='gamma' or 'tweedie' for amounts."
+                f"The mean of a Poisson distribution must be at most {LARGEST_COUNT:.0e}, got "
+                f"{largest:.3g}. Choose loss='gamma' or 'tweedie' for amounts."
             )
 
     def cdf(self, y: Array) -> Array:
@@ -213,7 +215,7 @@ class Poisson(Distribution):
 
     def quantiles(self, levels: Array) -> Array:
         above = np.ceil(special.pdtrik(levels, self.mean))
-        # Rounding may have led to the next integer.
+        # Rounding may have led to the next larger integer.
         below = np.maximum(above - 1, 0)
         return np.where(special.pdtr(below, self.mean) >= levels, below, above)
 
@@ -229,7 +231,7 @@ class Poisson(Distribution):
 
 @dataclass(frozen=True, eq=False)
 class Dispersed(Distribution):
-    """A distribution of amounts, whose variance is dispersion mean^power.
+    """A distribution of amounts with the variance dispersion mean^power.
 
     Parameters
     ----------
@@ -257,7 +259,7 @@ class Dispersed(Distribution):
 
 @dataclass(frozen=True, eq=False)
 class Gamma(Dispersed):
-    """A gamma distribution: that of power 2."""
+    """A gamma distribution, with the variance dispersion mean^2."""
 
     power: float = 2.0
 
@@ -291,11 +293,11 @@ class Gamma(Dispersed):
 class Tweedie(Dispersed):
     """The sum of a random number of gamma-distributed jumps; its variance is dispersion mean^p.
 
-    The number has a Poisson distribution, and the sum of no jumps is zero. This is the Tweedie
-    distribution of power 1 < p < 2: Dunn and Smyth, "Series evaluation of Tweedie exponential
-    dispersion model densities" (2005), section 2. Probabilities are sums over the number of
-    jumps. With more than ``MANY_JUMPS`` on average, a shifted gamma distribution with the same
-    mean, variance and skewness replaces it.
+    The number of jumps has a Poisson distribution, and the sum of no jumps is zero. This is the
+    Tweedie distribution of power 1 < p < 2: Dunn and Smyth, "Series evaluation of Tweedie
+    exponential dispersion model densities" (2005), section 2. Probabilities are sums over the
+    number of jumps. With more than ``MANY_JUMPS`` on average, a shifted gamma distribution with
+    the same mean, variance and skewness is used instead.
     """
 
     @property
@@ -376,7 +378,7 @@ def _probabilities(n: Array | int, mean: Array) -> Array:
 
 
 def _numbers(mean: Array) -> range:
-    """Return the numbers of jumps, from 1, that have any weight, given mean numbers."""
+    """Return the numbers of jumps, from 1, with noticeable probabilities for these means."""
     most = float(np.max(mean, initial=0))
     return range(1, int(most + 9 * math.sqrt(most)) + 30)
 
@@ -416,7 +418,7 @@ def _log_half_differences(shape: float, log_jumps: Array) -> Array:
 def _interpolated(
     function: Callable[[Array], Array], at: Array, n_nodes: int = N_NODES
 ) -> Array:
-    """Return a smooth function at some numbers; if they are many, by a spline."""
+    """Return the values of a smooth function, by a spline if they are many."""
     known, places = np.unique(at, return_inverse=True)
     if known.size > n_nodes:
         nodes = np.linspace(known[0], known[-1], n_nodes)

@@ -1,8 +1,8 @@
-"""The loss and the link of a network with several targets: a sum over those of each target.
+"""The loss and the link of a network with several targets. The loss is a sum over the targets.
 
-Each target has columns of y and raw predictions of its own, side by side. A row whose columns
-of a target are NaN lacks it, and has no part in its loss. In pre-training, the targets are the
-columns of a table.
+Each target has its own columns of y and its own raw predictions, side by side. A row whose
+columns of a target are all NaN lacks it, and does not count in its loss. In pre-training, the
+targets are the columns of a table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -40,21 +40,21 @@ WEIGHTS = TupleOf("a tuple of numbers > 0", POSITIVE, least=1)
 
 
 def stretches(sizes: Iterable[int]) -> list[slice]:
-    """Return the places of consecutive stretches of so many columns."""
+    """Return slices of consecutive columns, given the number of columns of each."""
     return [slice(*pair) for pair in pairwise(accumulate(sizes, initial=0))]
 
 
 @dataclass(frozen=True)
 class JointLink(Link):
-    """The links of several targets, each of its own raw predictions.
+    """The links of several targets, each for its own raw predictions.
 
     Parameters
     ----------
     parts : tuple of (Link, int)
         The link of each target, and the number of its columns of y.
     n_logs : int, default=0
-        The number of raw predictions at the end that are the same for all rows, and that no
-        prediction is made of.
+        The number of raw predictions at the end that are the same for all rows, and that
+        predictions do not use.
     """
 
     parts: Annotated[tuple[tuple[Link, int], ...], OF_LINKS]
@@ -64,11 +64,11 @@ class JointLink(Link):
 
     @property
     def columns(self) -> list[slice]:
-        """The places of the raw predictions of each target."""
+        """The slices of the raw predictions of each target."""
         return stretches(link.n_raw(n) for link, n in self.parts)
 
     def each(self) -> Iterator[tuple[Link, slice]]:
-        """Yield the link of each target with the places of its raw predictions."""
+        """Yield the link of each target with the slice of its raw predictions."""
         return zip((link for link, _ in self.parts), self.columns, strict=True)
 
     def n_raw(self, n_outputs: int) -> int:
@@ -109,7 +109,7 @@ class JointLink(Link):
         )
 
     def joined(self, changes: Sequence[Change | None]) -> Change:
-        """Return the change of all raw predictions, given that of each target or None."""
+        """Return the change of all raw predictions, given one, or None, for each target."""
         factor, shift = np.ones(self.n_raw(0)), np.zeros(self.n_raw(0))
         for columns, change in zip(self.columns, changes, strict=True):
             if change is not None:
@@ -133,16 +133,16 @@ class JointLoss(Loss):
     With ``learned``, l = sum_k w_k (exp(-s_k) l_k(y_k, raw_k) + s_k / 2), where the numbers s_k
     are parameters of the network: Kendall, Gal and Cipolla, "Multi-Task Learning Using
     Uncertainty to Weigh Losses for Scene Geometry and Semantics" (2018), equations 7 and 10,
-    with s_k = log sigma_k^2. The best s_k is log(2 l_k), so that a target with a large mean
-    loss, which is mostly noise, has a small weight. A loss that may be negative, for which
-    there would be no best s_k, stays as it is.
+    with s_k = log sigma_k^2. The best s_k is log(2 l_k). A target that is mostly noise, and
+    therefore has a large mean loss, gets a small weight. A loss that may be negative would have
+    no best s_k, and stays as it is.
 
     Parameters
     ----------
     losses : tuple of (Loss, int)
         The loss of each target, and the number of its columns of y.
     weights : tuple of float > 0
-        The weight w_k of each target, over the share of the training rows that have it.
+        The weight w_k of each target, divided by the share of the training rows that have it.
     learned : bool, default=False
     """
 
@@ -162,7 +162,7 @@ class JointLoss(Loss):
 
     @property
     def predicts_distribution(self) -> bool:
-        """Whether that of a target is predicted."""
+        """Whether the distribution of at least one target is predicted."""
         return any(loss.predicts_distribution for loss, _ in self.losses)
 
     @property
@@ -218,7 +218,7 @@ class CellError(SquaredError):
 
 @dataclass(frozen=True)
 class LevelLogLoss(Loss):
-    """l = log sum_k exp(raw_k) - raw_y, where the one column y is the place of a level.
+    """l = log sum_k exp(raw_k) - raw_y, where the single column y is the position of a level.
 
     Parameters
     ----------
@@ -238,7 +238,7 @@ class LevelLogLoss(Loss):
 
 
 def loss_of_cells(n_numbers: int, n_levels: Sequence[int]) -> JointLoss:
-    """Return the mean loss over the columns of a table: numbers, then places of levels."""
+    """Return the mean loss over the columns of a table: numbers, then positions of levels."""
     losses: list[tuple[Loss, int]] = [(CellError(), n_numbers)] if n_numbers else []
     losses += [(LevelLogLoss(n), 1) for n in n_levels]
     n_columns = sum(n for _, n in losses)

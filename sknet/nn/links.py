@@ -1,7 +1,7 @@
-"""Links: functions of predictions whose values are the raw predictions of a network.
+"""Links: functions that turn predictions into the raw predictions of a network.
 
 To add one, derive a class from :class:`Link`, write ``inverse`` and its derivative, and name it
-in the losses that it is for.
+in the losses that use it.
 """
 
 import math
@@ -14,9 +14,9 @@ from scipy import special
 
 from sknet.nn.kernels import Array
 
-#: The limits of a predicted log standard deviation, in the units of the standardised y.
+#: The limits of a predicted log standard deviation, in units of the standardized y.
 LOG_STD_LIMITS = (-20.0, 20.0)
-# How raw predictions change: a factor and a shift, with an entry for each raw prediction.
+# A change of raw predictions: a factor and a shift, with an entry for each raw prediction.
 Change: TypeAlias = tuple[Array, Array]
 
 
@@ -24,8 +24,8 @@ Change: TypeAlias = tuple[Array, Array]
 class Link(ABC):
     """A function g with g(prediction) = raw, where predictions are means or probabilities.
 
-    A network computes raw predictions, and a loss names the link from which predictions
-    follow. The last axis of all arrays has the columns of a row.
+    A network computes raw predictions, and a loss names the link, whose inverse returns the
+    predictions. The last axis of all arrays has the columns of a row.
     """
 
     #: The inverse's name, as in scikit-learn's ``out_activation_``.
@@ -35,10 +35,10 @@ class Link(ABC):
     exclusive: ClassVar[bool] = True
     #: Whether no prediction falls when a raw prediction rises, as monotone networks need.
     rising: ClassVar[bool] = False
-    #: Whether predictions are the probabilities of classes that have an order, where the
-    #: probability of more than a class is what rises.
+    #: Whether predictions are the probabilities of ordered classes. Monotonic
+    #: constraints then act on the probability of exceeding each class.
     ordered: ClassVar[bool] = False
-    #: Whether raw predictions tell a standard deviation of y for each row.
+    #: Whether raw predictions include a standard deviation of y for each row.
     predicts_std: ClassVar[bool] = False
 
     def n_raw(self, n_outputs: int) -> int:
@@ -52,7 +52,7 @@ class Link(ABC):
     def unpromised(self, n_raw: int) -> tuple[int, ...]:
         """Return the positions of raw predictions about which constraints promise nothing.
 
-        ``inverse`` does not read them. By default there are none.
+        ``inverse`` does not read them. By default, there are none.
         """
         return ()
 
@@ -61,7 +61,7 @@ class Link(ABC):
         return 0
 
     def of_decision(self, n_raw: int) -> "Link | None":
-        """Return the link of a decision function; None, the default, for raw predictions."""
+        """Return the link of a decision function. None, the default, means raw predictions."""
         return None
 
     @abstractmethod
@@ -79,7 +79,7 @@ class Link(ABC):
     def link(self, prediction: Array) -> Array:
         """Return raw predictions for predictions: the inverse function of ``inverse``.
 
-        By default :meth:`mean_of_members` needs it.
+        The default :meth:`mean_of_members` needs it.
         """
         raise NotImplementedError(f"{type(self).__name__} has no link, which ensembles need.")
 
@@ -105,14 +105,14 @@ class Link(ABC):
         return self.link(self.inverse(members).mean(axis=1))
 
     def std(self, raw: Array) -> Array:
-        """Return the standard deviations of the standardised y, if ``predicts_std``.
+        """Return the standard deviations of the standardized y, if ``predicts_std``.
 
         The last axis of the result has an entry for each output.
         """
         raise NotImplementedError(f"{type(self).__name__} estimates no standard deviation.")
 
     def rescaling(self, old_scale: Array, new_scale: Array, shift: Array) -> Change | None:
-        """Return how to change raw predictions when the scale of the standardised y changes.
+        """Return how to change raw predictions when the scale of the standardized y changes.
 
         A prediction p in units of ``old_scale`` is p old_scale / new_scale + shift in the new
         units.
@@ -125,7 +125,7 @@ class Link(ABC):
         -------
         pair of ndarray of shape (n_raw,), or None
             The factor and the shift of raw predictions that have this effect. None, the
-            default, if there are none.
+            default, if there is no such change.
         """
         return None
 
@@ -135,8 +135,8 @@ class Link(ABC):
         Returns
         -------
         pair of ndarray of shape (n_raw,)
-            A factor and a shift of the raw predictions. By default these are logits, which are
-            multiplied.
+            A factor and a shift of the raw predictions. By default, these are logits, which are
+            multiplied by ``factor``.
         """
         return np.full(n_raw, factor), np.zeros(n_raw)
 
@@ -259,7 +259,7 @@ class Increasing(Link):
         return np.concatenate([prediction[..., :1], raw], axis=-1)
 
     def link_backward(self, prediction: Array, delta: Array) -> Array:
-        # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbours.
+        # d log(exp(s) - 1) / ds = 1 / (1 - exp(-s)), with s a difference of neighbors.
         steps = np.maximum(np.diff(prediction, axis=-1), np.finfo(prediction.dtype).tiny)
         by_step = delta[..., 1:] / -np.expm1(-steps)
         gradient = np.concatenate([delta[..., :1], by_step], axis=-1)
@@ -270,8 +270,8 @@ class Increasing(Link):
 class MeanAndStd(Link):
     """raw_1 = m and raw_2 = log(s), for the mean m and the standard deviation s of an output.
 
-    The raw predictions of an output stand side by side. Its prediction is the mean, which does
-    not tell the standard deviation: there is no ``link``.
+    The raw predictions of an output are side by side. Its prediction is the mean, from which
+    the standard deviation does not follow, so there is no ``link``.
     """
 
     rising = True
@@ -312,20 +312,20 @@ class MeanAndStd(Link):
 
 
 def side_by_side(first: Array, second: Array) -> Array:
-    """Return an array whose last axis has the entries of both in turn."""
+    """Return an array whose last axis alternates between the entries of both."""
     return np.stack([first, second], axis=-1).reshape(*first.shape[:-1], -1)
 
 
 def spread(values: Array) -> Array:
-    """Return the standard deviation of the members' values, the second of three axes."""
+    """Return the standard deviation over the members, which are the second of three axes."""
     return _root_mean_square(values - values.mean(axis=1, keepdims=True))
 
 
 def _root_mean_square(values: Array) -> Array:
-    """Return the root of the mean square over the second axis, in any units of the values.
+    """Return the root mean square over the second axis, also of very small values.
 
-    The squares of very small numbers would vanish. The unit is a power of two, so that nothing
-    is rounded.
+    Their squares would vanish, so the values are first divided by a power of two, which rounds
+    nothing.
     """
     _, exponent = np.frexp(np.abs(values).max(axis=1))
     in_units = np.ldexp(values, -exponent[:, np.newaxis])

@@ -1,4 +1,4 @@
-"""Losses of raw predictions, with the gradient.
+"""Losses of raw predictions, with their gradients.
 
 To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a line to
 :data:`LOSSES`; ``docs/new_rules.md`` lists the other places. The base class applies weights
@@ -31,31 +31,32 @@ from sknet.nn.rules import (
 
 @dataclass(frozen=True)
 class Loss(Rule):
-    """A loss function l(y, raw), whose value for a row is a sum over the raw predictions.
+    """A loss function l(y, raw), with one value for each row.
 
-    The last layer of the network is linear. The link of the loss turns raw predictions into
-    means or probabilities. A user's own subclass works without being registered.
+    The last layer of the network is linear. The inverse of the loss's link turns raw
+    predictions into means or probabilities. A user's own subclass works without being
+    registered.
     """
 
     #: The kind of estimator that the loss is for: "regression" or "classification".
     task: ClassVar[str] = "regression"
-    #: Whether standardising may shift y. If not, y is only scaled.
+    #: Whether standardization may shift y. If not, y is only scaled.
     shifts_y: ClassVar[bool] = True
-    #: Whether rows that are held out can correct how certain the predictions are: the scale of
-    #: logits, or that of a standard deviation.
+    #: Whether held-out rows can correct how certain the predictions are: the scale of logits,
+    #: or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
-    #: Whether no value is below zero.
+    #: Whether no value of the loss is negative.
     not_negative: ClassVar[bool] = True
-    #: The limits of the logarithm of that correction, a factor of the certainty. A classifier
-    #: only ever becomes less certain: see ``sknet.nn.objective.fit_factor``.
+    #: The limits of the logarithm of the factor by which held-out rows correct the certainty. A
+    #: classifier can only become less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
-    #: Whether the distribution of y has a dispersion, which is estimated after training: of
+    #: Whether the distribution of y has a dispersion, which is estimated after training: from
     #: training rows, if none are held out.
     has_dispersion: ClassVar[bool] = False
 
     @property
     def link(self) -> Link:
-        """What turns raw predictions into predictions of y."""
+        """The link, whose inverse turns raw predictions into predictions of y."""
         return links.Identity()
 
     @property
@@ -65,14 +66,14 @@ class Loss(Rule):
 
     @property
     def estimates(self) -> str:
-        """What a prediction estimates, in the words of a model card; empty for no words."""
+        """What a prediction estimates, in the words of a model card, or an empty text."""
         return ""
 
     @property
     def quantiles(self) -> tuple[float, ...]:
-        """The levels of the quantiles of y that predictions estimate; empty if they do not.
+        """The levels of the quantiles of y that predictions estimate; empty if there are none.
 
-        With them, ``NNRegressor.score`` is D2 of the pinball loss.
+        If there are any, ``NNRegressor.score`` is D2 of the pinball loss.
         """
         return ()
 
@@ -85,7 +86,7 @@ class Loss(Rule):
     def predicts_distribution(self) -> bool:
         """Whether :meth:`distribution` turns predictions into distributions of y.
 
-        By default it does if a subclass has written it.
+        By default, this is so if a subclass overrides that method.
         """
         return type(self).distribution is not Loss.distribution
 
@@ -102,20 +103,20 @@ class Loss(Rule):
         Returns
         -------
         Distribution
-            Before it is calibrated. A dispersion is one.
+            The distribution before calibration. Its dispersion is one.
         """
         raise NotImplementedError(f"{type(self).__name__} estimates no distribution.")
 
     def binary(self) -> "Loss":
         """Return the loss that replaces this one for two classes and for multi-label targets.
 
-        It has one raw prediction for two classes, or one for each label. By default it is this
+        It has one raw prediction for two classes, or one for each label. By default, it is this
         loss itself.
         """
         return self
 
     def of_classes(self, classes: NDArray[Any], declared: Sequence[Any]) -> "Loss":
-        """Return the loss for a y of these classes, of which each row has one.
+        """Return the loss for a y that has one of these classes in each row.
 
         Parameters
         ----------
@@ -132,7 +133,7 @@ class Loss(Rule):
         return self.binary() if classes.size == 2 else self
 
     def in_domain(self, y: Array) -> bool:
-        """Whether all of y are values that the loss is defined for."""
+        """Whether the loss is defined for all values of y."""
         return True
 
     def initial_outputs(self, mean: Array, std: Array) -> Change | None:
@@ -141,23 +142,23 @@ class Loss(Rule):
         Parameters
         ----------
         mean, std : ndarray of shape (n_outputs,)
-            The mean and the standard deviation of the standardised y.
+            The mean and the standard deviation of the standardized y.
 
         Returns
         -------
         pair of ndarray of shape (n_raw,), or None
-            A factor and a shift of the raw predictions. None, the default, leaves them as they
-            are.
+            A factor and a shift of the raw predictions. None, the default, leaves them
+            unchanged.
         """
         return None
 
     def constant(self, y: Array) -> Array:
-        """Return the raw predictions, the same for all rows, that predictions are judged by.
+        """Return constant raw predictions, with which those of a network are compared.
 
-        By default they are zero, which stands for the mean of the scaled y and for classes of
-        equal probability. The best ones for a few rows, which may be of one class or all zero,
-        would be infinite. A loss whose predictions are numbers as y is returns those of the
-        least mean loss, whatever the units of y.
+        By default, they are zero, which stands for the mean of the scaled y and for classes of
+        equal probability. The best constants for a few rows could be infinite, if all rows have
+        the same class or are zero. With the identity link, they are the constants with the
+        smallest mean loss, whatever the units of y.
 
         Parameters
         ----------
@@ -172,7 +173,7 @@ class Loss(Rule):
         return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
 
     def _best_number(self, y: Array) -> Array:
-        """Return the prediction of the least mean loss, if predictions are numbers as y is."""
+        """Return the constant with the smallest mean loss, if the link is the identity."""
         return np.zeros(y.shape[1], y.dtype)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
@@ -187,15 +188,15 @@ class Loss(Rule):
         Returns
         -------
         ndarray of shape (n_rows,)
-            Of the dtype of ``raw``.
+            The values, in the dtype of ``raw``.
         """
         raise NotImplementedError
 
     def weigh_steps(self, raw: Array, gradient: Array) -> None:
         """Weight the gradients of rows in place, for the steps of a stochastic solver.
 
-        By default they are left as ``pointwise`` wrote them, up to a factor. lbfgs needs these,
-        which are the derivatives of the values.
+        By default, they stay as ``pointwise`` wrote them, up to a factor. lbfgs does not weight
+        them, because it needs the derivatives of the values.
 
         Parameters
         ----------
@@ -207,8 +208,8 @@ class Loss(Rule):
     ) -> float:
         """Return sum_i w_i l_i / n; write its gradient into ``gradient_out``.
 
-        The weights have mean one over all training rows, so that the expected value over
-        random batches is the weighted mean over all training rows.
+        The weights have a mean of one over all training rows, so the expected value over random
+        batches is the weighted mean over all training rows.
 
         Parameters
         ----------
@@ -262,10 +263,10 @@ class Huber(Loss):
     Parameters
     ----------
     delta : float > 0, default=1.35
-        The threshold, in units of the standardised y.
+        The threshold, in units of the standardized y.
     """
 
-    estimates = "a mean of y that far values change little"
+    estimates = "a mean of y that is robust to outliers"
 
     delta: Annotated[float, POSITIVE] = 1.35
 
@@ -410,9 +411,9 @@ class HalfTweedie(PositiveMean):
     """l = h(2 - p) - y h(1 - p) with h(a) = (exp(a raw) - 1) / a + a and h(0) = raw, log link.
 
     It is half the Tweedie deviance of power p, up to a constant: Jorgensen, "Exponential
-    Dispersion Models" (1987). Between the limits it suits zeros and positive amounts, such as
-    the sum of a random number of random amounts. At the limits it equals :class:`HalfPoisson`
-    and :class:`HalfGamma`.
+    Dispersion Models" (1987). For 1 < p < 2, it suits zeros and positive amounts, such as the
+    sum of a random number of random amounts. For p = 1 it equals :class:`HalfPoisson`, and for
+    p = 2 it equals :class:`HalfGamma`.
 
     Parameters
     ----------
@@ -428,7 +429,7 @@ class HalfTweedie(PositiveMean):
         return float(self.power)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        power = float(self.power)  # A scalar of NumPy would make float64 of float32.
+        power = float(self.power)  # A NumPy scalar would turn float32 into float64.
         of_mean, gradient = _growth(2 - power, raw)
         of_y, gradient_of_y = _growth(1 - power, raw)
         np.subtract(gradient, y * gradient_of_y, out=gradient_out)
@@ -455,12 +456,12 @@ class NormalLikelihood(Loss):
     Parameters
     ----------
     noise : float > 0, default=1e-3
-        The standard deviation e, in units of the standardised y, of a little noise that y is
+        The standard deviation e, in units of the standardized y, of a little noise that y is
         assumed to have as well: l is the mean over this noise. Without it, the likelihood of
-        rows that are predicted exactly has no limit.
+        exactly predicted rows would have no limit.
     beta : float in [0, 1], default=0.5
         A stochastic solver multiplies the gradient of a row by s^(2 beta), as a constant.
-        Without this, rows of small s would dominate the gradient of the mean, and the others
+        Without this, rows with a small s would dominate the gradient of the mean, and others
         would stay badly predicted: Seitzer, Tavakoli, Antic and Martius, "On the Pitfalls of
         Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks" (2022), who
         call it the beta-NLL.
@@ -478,7 +479,7 @@ class NormalLikelihood(Loss):
     def initial_outputs(self, mean: Array, std: Array) -> Change:
         """Return the factor 0 and a shift, so that training starts at the distribution of y.
 
-        The standard deviation of a constant y, which is the unit of its scale, starts at one.
+        For a constant y, the standard deviation starts at one, the unit of the scale.
         """
         log_std = np.log(np.where(std > 0, std, 1.0))
         return np.zeros(2 * mean.size), side_by_side(mean, log_std)
@@ -493,8 +494,8 @@ class NormalLikelihood(Loss):
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         mean, log_std = raw[:, ::2], raw[:, 1::2]
-        # Below this bound, which lies below the log of the noise, the precision 1 / s^2 goes on
-        # along its tangent, so that it does not overflow.
+        # Below this bound, which lies below the log of the noise, the precision 1 / s^2 follows
+        # its tangent, so that it does not overflow.
         bound = max(math.log(self.noise) - 2, LOG_STD_LIMITS[0])
         slope = np.exp(-2 * np.maximum(log_std, bound))
         precision = slope * (1 - 2 * np.minimum(log_std - bound, 0))
@@ -513,7 +514,8 @@ class NormalLikelihood(Loss):
 class BinaryLogLoss(Loss):
     """l = log(1 + exp(raw)) - y raw, logit link, summed over columns.
 
-    One column is a binary target, several are the labels of a multi-label one; y in [0, 1].
+    One column is a binary target; several columns are the labels of a multi-label target.
+    y is in [0, 1].
     """
 
     task = "classification"
@@ -547,7 +549,7 @@ class MultinomialLogLoss(Loss):
         return BinaryLogLoss()
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        # Shifted by the row's maximum, the largest exponential is 1.
+        # After a shift by the row's maximum, the largest exponential is 1.
         np.subtract(raw, row_maxima(raw)[:, np.newaxis], out=gradient_out)
         linear = np.einsum("ij,ij->i", y, gradient_out)
         np.exp(gradient_out, out=gradient_out)
@@ -559,20 +561,21 @@ class MultinomialLogLoss(Loss):
 
 @dataclass(frozen=True, repr=False)
 class Ordinal(Loss):
-    """l = -sum_k y_k log p_k with P(y <= k) = F(theta_k - f), for classes that have an order.
+    """l = -sum_k y_k log p_k with P(y <= k) = F(theta_k - f), for ordered classes.
 
     A cumulative link model: McCullagh, "Regression Models for Ordinal Data" (1980). A row has
     one score f, and the thresholds theta_1 < theta_2 < ... are learned, without a penalty.
-    Numbers are in order. Other classes need an ordered category dtype of y, or ``classes``.
+    Numbers are ordered by value. Other classes need an ordered category dtype of y, or
+    ``classes``.
 
     Parameters
     ----------
     link : {"logit", "probit", "cloglog"} or Cumulative, default="logit"
-        The distribution function F. "logit" is the proportional odds model, and "cloglog", with
-        F(z) = 1 - exp(-exp(z)), that of proportional hazards.
+        The distribution function F. "logit" is the proportional odds model. "cloglog", with
+        F(z) = 1 - exp(-exp(z)), is the proportional hazards model.
     classes : sequence, default=()
         All classes, from the lowest to the highest, if neither their values nor the dtype of y
-        tell their order.
+        determines their order.
     """
 
     task = "classification"
@@ -600,14 +603,14 @@ class Ordinal(Loss):
         order = self.classes or tuple(declared)
         if not order and classes.dtype.kind in "OUS":
             raise ValueError(
-                f"loss={self!r} needs the order of the classes, which the text of {known} does "
-                "not tell. Give y an ordered category dtype, or whole numbers, or name the "
-                "classes from the lowest to the highest: loss=Ordinal(classes=[...])."
+                f"loss={self!r} needs the order of the classes, but {known} are text. Give y "
+                "an ordered category dtype or whole numbers, or name the classes from the "
+                "lowest to the highest: loss=Ordinal(classes=[...])."
             )
         order = order or tuple(known)
         if missing := [one for one in known if one not in order]:
             raise ValueError(
-                f"y has the classes {missing}, which are not among those in order: {order}."
+                f"y has the classes {missing}, which are not among the ordered ones: {order}."
             )
         places = tuple(known.index(one) for one in order if one in known)
         in_order = tuple(known[place] for place in places)
@@ -616,7 +619,7 @@ class Ordinal(Loss):
     def initial_outputs(self, mean: Array, std: Array) -> Change:
         """Return a shift, so that the thresholds start at the frequencies of the classes.
 
-        A hundredth of them is spread evenly, for classes that are rare or not seen yet.
+        Of these, 1 % is spread evenly, for classes that are rare or not seen yet.
         """
         n_classes = max(2, mean.size)
         raw = self.link.link(0.99 * mean + 0.01 / n_classes)
@@ -644,6 +647,6 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def uses_order(loss: Any) -> bool:
-    """Return whether a loss, given by name or as an instance, uses an order of the classes."""
+    """Return whether a loss, given by name or as an instance, uses the order of the classes."""
     named = LOSSES.get(loss, Loss)() if isinstance(loss, str) else loss
     return isinstance(named, Loss) and named.link.ordered

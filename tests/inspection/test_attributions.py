@@ -536,7 +536,7 @@ class TestBadInput:
     def test_another_estimator(self, explain, numbers):
         other = LinearRegression().fit(numbers, numbers[:, 0])
         with pytest.raises(
-            TypeError, match="NNClassifier or NNRegressor is needed, got Linear"
+            TypeError, match="must be an NNClassifier or NNRegressor, got Linear"
         ):
             explain(other, numbers)
 
