@@ -28,7 +28,7 @@ from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
 #: "auto" chooses the members of a network as for at most this many rows with targets.
-LABELLED_ROWS = 500
+LABELED_ROWS = 500
 
 __all__ = ["PretrainedNetwork", "pretrain"]
 
@@ -102,7 +102,7 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
         )
     run, data = Run.start(estimator.random_state), Dataset(X)
     facts = facts_of_rows(features, data)
-    few = facts._replace(n_rows=min(facts.n_rows, LABELLED_ROWS))
+    few = facts._replace(n_rows=min(facts.n_rows, LABELED_ROWS))
     chosen = choose(estimator.get_params(deep=False), few, {})
     members = {name: chosen[name] for name in ("n_members", "share_weights") if name in chosen}
     settings = settle(estimator.set_params(**members), facts)

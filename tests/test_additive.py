@@ -37,7 +37,7 @@ every_constraint = pytest.mark.parametrize("constraint", CONSTRAINTS)
 OPTIONS = {
     "plain": {},
     "members": {"n_members": 3},
-    "normalised": {"normalization": "layer", "dropout": 0.2, "ema_decay": 0.9},
+    "normalized": {"normalization": "layer", "dropout": 0.2, "ema_decay": 0.9},
     "mixed": {"mixup": 0.4, "input_noise": 0.1},
     "linear": {"hidden_layer_sizes": ()},
     "periodic": {"numeric_embedding": "periodic"},

@@ -777,7 +777,7 @@ def test_the_memory_is_that_of_the_machine(problem, monkeypatch):
     ],
     ids=str,
 )
-def test_options_that_lbfgs_cannot_honour(problem, forbid_training, parameters):
+def test_options_that_lbfgs_cannot_honor(problem, forbid_training, parameters):
     network = problem.cls(solver="lbfgs", **parameters)
     forbid_training()
     name = next(iter(parameters))

@@ -22,8 +22,8 @@ STANDSTILL = 1e-12
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "rmsprop"])
 @pytest.mark.parametrize("standardize", [True, False])
-def test_01_weights_are_normalised_once(solver, standardize):
-    # Normalised per batch, a heavy row counts no more in its batch of ten than all the
+def test_01_weights_are_normalized_once(solver, standardize):
+    # Normalized per batch, a heavy row counts no more in its batch of ten than all the
     # light ones together: the constant fitted is then about 0.34, not 0.84.
     heavy = np.arange(200) % 20 == 0
     weight = np.where(heavy, 100.0, 1.0)
@@ -94,7 +94,7 @@ def test_04_alpha_means_the_same_for_every_batch_size(solver, batch_size):
         standardize=False,
         random_state=0,
     ).fit(X, y)
-    # Ridge minimises the sum of the squared errors and not their mean, hence the factor.
+    # Ridge minimizes the sum of the squared errors and not their mean, hence the factor.
     reference = Ridge(alpha=0.5 * len(X)).fit(X, y)
     assert_allclose(network.coefs_[0].ravel(), reference.coef_, atol=0.01)
     assert_allclose(network.intercepts_[0], reference.intercept_, atol=0.01)

@@ -90,7 +90,7 @@ def test_without_validation_rows_the_distribution_is_that_of_predict(loss):
 
 
 def test_held_out_rows_calibrate_the_distribution():
-    """Of a y that is not normal, with a network that has memorised its training rows."""
+    """Of a y that is not normal, with a network that has memorized its training rows."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 4))
     y = X[:, 0] + rng.standard_t(2, 3000)

@@ -42,7 +42,7 @@ def validation_loss(network, X, y, y_train=None, sample_weight=None):
     """Return what scoring="loss" watches, recomputed from predictions."""
     if is_classifier(network):
         return log_loss(y, network.predict_proba(X), sample_weight=sample_weight)
-    # On the standardised y of the training rows.
+    # On the standardized y of the training rows.
     error = (network.predict(X) - y) / y_train.std()
     return np.average(error**2 / 2, weights=sample_weight)
 
@@ -246,7 +246,7 @@ def test_an_unsuitable_scorer_fails_before_training(
 def test_float32_is_watched_as_it_predicts(problem, solver, dtype, scoring):
     """Each epoch is evaluated in the precision of the result, whatever the solver computes in.
 
-    The minimiser of lbfgs computes in float64. What it returns, and what early stopping sees,
+    The minimizer of lbfgs computes in float64. What it returns, and what early stopping sees,
     are parameters of float32.
     """
     X = problem.X.astype(dtype)
@@ -477,8 +477,8 @@ def test_the_least_score_is_that_of_the_mean_and_a_little(weighted):
     assert found == pytest.approx(-constant * (1 - 1.5 / np.sqrt(50)), rel=1e-6)
 
 
-def test_what_is_learned_after_the_rows_are_memorised():
-    """The parity of three signs is learned late: first a network memorises the few rows."""
+def test_what_is_learned_after_the_rows_are_memorized():
+    """The parity of three signs is learned late: first a network memorizes the few rows."""
     for seed in range(3):
         rng = np.random.default_rng(seed)
         X, X_test = rng.normal(size=(300, 5)), rng.normal(size=(2000, 5))

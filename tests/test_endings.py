@@ -372,7 +372,7 @@ def test_passes_over_few_rows_are_silent(hidden, size, problem):
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile"])
 @pytest.mark.parametrize("scale", [1e-9, 1e9])
 def test_units_of_y_are_no_reason_to_warn(scale, loss, regression):
-    """The losses are compared in the units of the standardised y."""
+    """The losses are compared in the units of the standardized y."""
     X, y = regression
     NNRegressor((8,), loss=loss, learning_rate_init=0.01, **BRIEF).fit(X, y * scale)
 

@@ -25,7 +25,7 @@ NETWORKS = {
     "tanh": {"activation": "tanh"},
     "deep": {"hidden_layer_sizes": (6, 6, 6, 6)},
     "linear": {"hidden_layer_sizes": ()},
-    "normalised": {"normalization": "layer"},
+    "normalized": {"normalization": "layer"},
     "members": {"n_members": 3},
     "bins": {"numeric_embedding": "piecewise_linear"},
     "waves": {"numeric_embedding": "periodic"},

@@ -119,7 +119,7 @@ def test_requests_have_short_documents_and_work(cls):
 class Own(NNRegressor):
     """A class of a user, with an argument of its own."""
 
-    def fit(self, X, y, sample_weight=None, *, colour=None, **options):
+    def fit(self, X, y, sample_weight=None, *, color=None, **options):
         """Fit."""
         return super().fit(X, y, sample_weight, **options)
 
@@ -127,8 +127,8 @@ class Own(NNRegressor):
 def test_requests_of_a_subclass():
     assert Own.set_fit_request.__doc__ == NNRegressor.set_fit_request.__doc__
     with sklearn.config_context(enable_metadata_routing=True):
-        requests = Own().set_fit_request(colour=True).get_metadata_routing().fit.requests
-    assert requests["colour"] is True
+        requests = Own().set_fit_request(color=True).get_metadata_routing().fit.requests
+    assert requests["color"] is True
 
 
 def parameters(method):

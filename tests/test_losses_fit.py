@@ -44,7 +44,7 @@ def counts(n_rows=400, family="poisson"):
     return X, y.astype(float), rng.uniform(0.1, 4, n_rows)
 
 
-# Generalised linear models.
+# Generalized linear models.
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -52,7 +52,7 @@ def counts(n_rows=400, family="poisson"):
 @pytest.mark.parametrize(
     "family, peer", [("poisson", PoissonRegressor), ("gamma", GammaRegressor)]
 )
-def test_without_hidden_layers_it_is_a_generalised_linear_model(family, peer, alpha, weighted):
+def test_without_hidden_layers_it_is_a_generalized_linear_model(family, peer, alpha, weighted):
     X, y, weight = counts(family=family)
     weight = weight if weighted else None
     network = NNRegressor((), loss=family, standardize=False, **{**EXACT, "alpha": alpha})
@@ -545,7 +545,7 @@ def test_a_loss_of_the_user_in_a_grid_and_on_disk(regression):
     assert_array_equal(again.predict(X), network.predict(X))
 
 
-def test_a_loss_of_the_user_is_minimised():
+def test_a_loss_of_the_user_is_minimized():
     # Of a skewed sample, the quartic's center is beyond the mean.
     y = np.random.default_rng(0).gamma(1, size=300)
     network = NNRegressor((), loss=Quartic(), **EXACT).fit(np.zeros((300, 1)), y)

@@ -20,7 +20,7 @@ from sknet.nn.losses import NormalLikelihood, Pinball
 from sknet.streaming import fit_chunks
 
 BRIEF = {"hidden_layer_sizes": (16,), "max_iter": 15, "random_state": 0}
-CLASSES = {"colour": ["blue", "red"], "size": [0, 1, 2]}
+CLASSES = {"color": ["blue", "red"], "size": [0, 1, 2]}
 TARGETS = {"size": "classification"}
 
 
@@ -32,13 +32,13 @@ def table():
     whole = pd.DataFrame(
         {
             "price": 100 + 20 * X["a"] + 10 * X["b"] ** 2,
-            "colour": np.where(X["c"] + X["d"] > 0, "red", "blue"),
+            "color": np.where(X["c"] + X["d"] > 0, "red", "blue"),
             "size": np.digitize(X["a"] - X["c"], [-0.7, 0.7]),
         }
     )
     gaps = whole.copy()
     gaps.loc[::3, "price"] = np.nan
-    gaps.loc[1::4, "colour"] = None
+    gaps.loc[1::4, "color"] = None
     return X, whole, gaps
 
 
@@ -52,8 +52,8 @@ def network(**options):
 def test_kinds_follow_dtypes_and_the_parameter(table):
     X, whole, gaps = table
     fitted = NNMultiTarget(**BRIEF).fit(X, gaps)
-    assert {k: v.tolist() for k, v in fitted.classes_.items()} == {"colour": ["blue", "red"]}
-    fitted = network().fit(X, gaps.assign(colour=gaps["colour"].astype("category")))
+    assert {k: v.tolist() for k, v in fitted.classes_.items()} == {"color": ["blue", "red"]}
+    fitted = network().fit(X, gaps.assign(color=gaps["color"].astype("category")))
     assert {k: v.tolist() for k, v in fitted.classes_.items()} == CLASSES
     for dtype in ("int64", "Int64"):
         codes = whole["size"].astype(dtype).astype("category").where(X["a"] > 0)
@@ -82,7 +82,7 @@ def test_predictions_have_the_form_of_y(table, library):
     assert type(predicted) is type(whole)
     assert list(predicted.columns) == list(whole.columns)
     assert r2_score(whole["price"], predicted["price"]) > 0.9
-    assert accuracy_score(whole["colour"], predicted["colour"]) > 0.9
+    assert accuracy_score(whole["color"], predicted["color"]) > 0.9
     scores = fitted.target_scores(X, whole)
     assert_allclose(scores["price"], r2_score(whole["price"], predicted["price"]))
     assert_allclose(scores["size"], accuracy_score(whole["size"], predicted["size"]))
@@ -157,7 +157,7 @@ def test_a_pass_learns_a_dispersion_that_no_held_out_row_told(table):
 def test_names_and_labels_come_back_as_they_were(table):
     """Columns may have numbers as names, and labels any dtype, with and without gaps."""
     X, whole, _ = table
-    red = (whole["colour"] == "red").astype("boolean")
+    red = (whole["color"] == "red").astype("boolean")
     y = pd.DataFrame({0: whole["price"], 1: red, "1.": red.where(red.index > 9), 3: red})
     y[3] = y[3].astype(object).where(red.index > 9, None)
     fitted = NNMultiTarget(targets={1: "classification"}, **BRIEF).fit(X, y)
@@ -171,7 +171,7 @@ def test_names_and_labels_come_back_as_they_were(table):
 # Gaps and weights.
 
 
-@pytest.mark.parametrize("name", ["price", "colour"])
+@pytest.mark.parametrize("name", ["price", "color"])
 def test_one_target_with_gaps_is_bit_identical_to_the_rows_that_have_it(table, name):
     X, _, gaps = table
     known = gaps[name].notna()
@@ -223,7 +223,7 @@ def test_a_weight_of_two_equals_a_repeated_row(table, weights):
     assert_allclose(weighted._model.params, repeated._model.params, rtol=1e-7, atol=1e-10)
 
 
-def test_each_target_is_standardised_by_its_own_rows_and_has_the_same_say(table):
+def test_each_target_is_standardized_by_its_own_rows_and_has_the_same_say(table):
     X, _, gaps = table
     fitted = network(target_weights=None).fit(X, gaps)
     scale = fitted._model.target.targets[0]
@@ -231,8 +231,8 @@ def test_each_target_is_standardised_by_its_own_rows_and_has_the_same_say(table)
         [scale.mean_[0], scale.scale_[0]], [gaps["price"].mean(), gaps["price"].std(ddof=0)]
     )
     known = gaps.notna().mean()
-    assert_allclose(fitted._model.loss.weights, 1 / known[["price", "colour", "size"]])
-    assert fitted.target_weights_ == {"price": 1, "colour": 1, "size": 1}
+    assert_allclose(fitted._model.loss.weights, 1 / known[["price", "color", "size"]])
+    assert fitted.target_weights_ == {"price": 1, "color": 1, "size": 1}
 
 
 def test_learned_weights_are_smaller_for_a_target_of_noise(table):
@@ -249,7 +249,7 @@ def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
     X, whole, _ = table
     weights = network(targets={"price": "gamma", **TARGETS}).fit(X, whole).target_weights_
     assert weights["price"] == 1
-    assert weights["colour"] != 1
+    assert weights["color"] != 1
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -271,14 +271,14 @@ def test_a_target_of_a_few_rows(table):
     """Validation rows, batches and blocks may lack it."""
     X, whole, _ = table
     few = np.arange(len(X)) % 60 == 0
-    y = whole.assign(colour=whole["colour"].where(few), size=whole["size"].where(few))
+    y = whole.assign(color=whole["color"].where(few), size=whole["size"].where(few))
     fitted = network(max_iter=40).fit(X, y)
     assert np.isfinite(fitted._model.params).all()
     assert fitted.target_scores(X, whole)["price"] > 0.8
-    assert np.isnan(fitted.target_scores(X[1:3], y[1:3])["colour"])
-    assert fitted.target_scores(X, whole.assign(colour="unknown"))["colour"] == 0
+    assert np.isnan(fitted.target_scores(X[1:3], y[1:3])["color"])
+    assert fitted.target_scores(X, whole.assign(color="unknown"))["color"] == 0
     assert np.isnan(
-        fitted.score(X[1:3], whole[1:3].assign(price=np.nan, colour=None, size=None))
+        fitted.score(X[1:3], whole[1:3].assign(price=np.nan, color=None, size=None))
     )
 
 
@@ -298,8 +298,8 @@ def test_chunks_one_of_which_lacks_a_target(table):
     X, whole, gaps = table
     gaps = gaps.copy()
     gaps.loc[:99, "price"] = np.nan
-    gaps.loc[100:199, "colour"] = None
-    gaps.loc[::50, ["price", "colour", "size"]] = None
+    gaps.loc[100:199, "color"] = None
+    gaps.loc[::50, ["price", "color", "size"]] = None
     fitted = fit_chunks(network(max_iter=30), Chunks(X, gaps))
     assert min(fitted.target_scores(X, whole).values()) > 0.8
     with pytest.raises(ValueError, match=r"No row of y has the target\(s\) \['price'\]"):
@@ -310,7 +310,7 @@ def test_partial_fit(table):
     X, whole, gaps = table
     fitted = network()
     with pytest.raises(ValueError, match=r"classes of each target .* lacks \['size'\]"):
-        fitted.partial_fit(X, gaps, classes={"colour": ["blue", "red"]})
+        fitted.partial_fit(X, gaps, classes={"color": ["blue", "red"]})
     for _ in range(15):
         for rows, y in Chunks(X, gaps):
             fitted.partial_fit(rows, y, classes=CLASSES)
@@ -319,7 +319,7 @@ def test_partial_fit(table):
     assert_allclose(scale.mean_, gaps["price"].mean(), rtol=1e-9)
     assert_allclose(scale.scale_, gaps["price"].std(ddof=0), rtol=1e-9)
     with pytest.raises(
-        ValueError, match=r"y must have the targets \['price', 'colour', 'size'\]"
+        ValueError, match=r"y must have the targets \['price', 'color', 'size'\]"
     ):
         fitted.partial_fit(X, gaps[["price", "size"]])
 
@@ -373,8 +373,8 @@ def test_a_fit_starts_from_the_outputs_of_the_same_targets(table):
     assert_allclose(tuned.predict_proba(X)["size"], source.predict_proba(X)["size"], atol=0.1)
     weights = source.target_weights_
     assert tuned.target_weights_ == pytest.approx(weights, rel=0.01)
-    other = clone(gentle).fit(X, later.drop(columns="colour"), init=source)
-    assert other.target_scores(X, later.drop(columns="colour"))["price"] < 0.5
+    other = clone(gentle).fit(X, later.drop(columns="color"), init=source)
+    assert other.target_scores(X, later.drop(columns="color"))["price"] < 0.5
 
 
 def test_grid_over_the_new_parameters(table):
@@ -398,7 +398,7 @@ def test_grid_over_the_new_parameters(table):
         ({"targets": {"wrong": "regression"}}, {}, r"targets has \['wrong'\], but the columns"),
         ({"targets": {"price": "poison"}}, {}, r"targets\['price'\] must be a Loss or one of"),
         ({"targets": {"price": "classification"}}, {}, r"y\['price'\] .*continuous"),
-        ({"targets": {"colour": "regression"}}, {}, r"y\['colour'\] .*could not convert"),
+        ({"targets": {"color": "regression"}}, {}, r"y\['color'\] .*could not convert"),
         (
             {"targets": {"price": "gamma"}},
             {"price": -1.0},
@@ -442,7 +442,7 @@ def test_an_explanation_is_about_one_target(table):
 @pytest.fixture(scope="module")
 def classes(table):
     X, whole, _ = table
-    Y = np.column_stack([whole["size"], whole["colour"] == "red", np.digitize(X["b"], [0, 1])])
+    Y = np.column_stack([whole["size"], whole["color"] == "red", np.digitize(X["b"], [0, 1])])
     assert type_of_target(Y) == "multiclass-multioutput"
     return X.to_numpy(), Y
 

@@ -176,7 +176,7 @@ def test_members_are_those_of_few_rows():
 
 
 def test_it_gains_where_columns_tell_of_what_y_depends_on():
-    """Two hidden causes, 20 noisy columns, 60 labelled rows: at most 0.9 of the log loss."""
+    """Two hidden causes, 20 noisy columns, 60 labeled rows: at most 0.9 of the log loss."""
     rng = np.random.default_rng(0)
     causes = rng.normal(size=(4000, 2))
     X = np.tanh(causes @ rng.normal(size=(2, 20))) + 0.5 * rng.normal(size=(4000, 20))

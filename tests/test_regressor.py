@@ -76,7 +76,7 @@ def test_alpha_and_l1_ratio_are_those_of_elastic_net(regression, l1_ratio):
 
 
 def test_alpha_of_scikit_learn_divided_by_n_is_the_same_penalty(regression):
-    # Both minimise the same function of the parameters: each finds no better than the other's
+    # Both minimize the same function of the parameters: each finds no better than the other's
     # value at its own minimum, and from the same minimum neither moves.
     X, y = regression
     options = {"solver": "lbfgs", "tol": 1e-7, "max_iter": 5000, "max_fun": 10**6}
@@ -129,7 +129,7 @@ def test_every_output_is_learned_whatever_its_units(multioutput):
     assert r2.min() > 0.85
 
 
-def test_the_reported_loss_is_half_the_squared_error_of_standardised_y(multioutput):
+def test_the_reported_loss_is_half_the_squared_error_of_standardized_y(multioutput):
     X, Y = multioutput
     weight = np.random.default_rng(0).uniform(0.1, 3, len(Y))
     network = quick(batch_size=1000, alpha=0.0, warm_start=True, max_iter=1)

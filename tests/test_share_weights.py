@@ -137,7 +137,7 @@ def test_the_certainty_is_fitted_with_the_weights_of_rows(largest):
 
 
 def test_the_objective_is_the_mean_of_those_of_the_members():
-    """So members are as strongly penalised as a single network is."""
+    """So members are as strongly penalized as a single network is."""
     X, y = np.random.default_rng(0).normal(size=(2, 120, 3))
     options = {"numeric_embedding": None, "early_stopping": False, "alpha": 0.5}
     network = NNRegressor((4,), **SEPARATE, **options, max_iter=1).fit(X, y[:, 0])

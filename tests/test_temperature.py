@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from sknet import NNClassifier, NNRegressor
 from sknet.streaming import fit_chunks
 
-#: Networks that memorise their rows: the accuracy that is watched does not tell.
+#: Networks that memorize their rows: the accuracy that is watched does not tell.
 OPTIONS = {
     "hidden_layer_sizes": (40,),
     "alpha": 0.0,

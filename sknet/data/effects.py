@@ -63,7 +63,7 @@ class RowsByLevel:
         self.sizes: Floats = np.bincount(self._of_row, weights).astype(np.float64)
         self.n_rows: float = float(self.sizes.sum())
 
-    def centred(self, values: Floats) -> Floats:
+    def centered(self, values: Floats) -> Floats:
         """Return the deviations of columns from their means within the levels."""
         return values - self.means(values)[self._of_row]
 
@@ -71,7 +71,7 @@ class RowsByLevel:
         """Return the deviations within levels over their standard deviations, or 0 if tiny."""
         of_all = np.square(values - np.average(values, axis=0, weights=self.weights))
         negligible = NEGLIGIBLE**2 * np.average(of_all, axis=0, weights=self.weights)
-        values = self.centred(values)
+        values = self.centered(values)
         of_levels = self.means(np.square(values))
         of_levels[of_levels <= negligible] = np.inf
         return values / np.sqrt(of_levels)[self._of_row]
@@ -190,6 +190,6 @@ def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> fl
     if not 1 < by_level.sizes.size < by_level.n_rows:
         return 0.0
     numbers = by_level.standardized(numbers)
-    found = [by_level.variances(y[:, np.newaxis] * numbers) for y in by_level.centred(Y).T]
+    found = [by_level.variances(y[:, np.newaxis] * numbers) for y in by_level.centered(Y).T]
     _, between, chance = np.sum(found, axis=0)
     return float(np.max(between[between > LEAST_SLOPE_DEVIATIONS * chance], initial=0.0))

@@ -274,8 +274,8 @@ def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
 
 def _components(layer: PrincipalComponents, params: Views, x: Tensor, width: int) -> Tensor:
     numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
-    centred = numbers - np.array(layer.center)
-    return x.graph.concat([x, centred @ np.array(layer.directions)])
+    centered = numbers - np.array(layer.center)
+    return x.graph.concat([x, centered @ np.array(layer.directions)])
 
 
 def _scattered(layer: Scattered, params: Views, x: Tensor, width: int) -> Tensor:

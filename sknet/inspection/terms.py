@@ -111,11 +111,11 @@ class Terms:
 
     def _of_groups(self, hidden: Floats, factors: Floats) -> Floats:
         """Return the terms of the groups, given the last layer's inputs and factors."""
-        centred = hidden - self._mean
-        terms = np.einsum("nmgw,mgwo->ngo", centred, self._weight, optimize=True)
+        centered = hidden - self._mean
+        terms = np.einsum("nmgw,mgwo->ngo", centered, self._weight, optimize=True)
         if self.has_pairs:
-            centred = factors - self._mean_factors
-            terms += np.einsum("nmgk,mgko->ngo", centred, self._of_factors, optimize=True)
+            centered = factors - self._mean_factors
+            terms += np.einsum("nmgk,mgko->ngo", centered, self._of_factors, optimize=True)
         return self._model.predictor.settled(terms)
 
     def factors(self, X: Any) -> Floats:
@@ -222,8 +222,8 @@ class ColumnValues(NamedTuple):
     is_category : bool
     grid : ndarray of shape (n_points,)
         Increasing numbers in the units of X, dates as datetime64 (clock times in the time zone
-        of the column), durations as timedelta64, or the levels of a category: in the order of an
-        ordered category dtype, otherwise sorted.
+        of the column), durations as timedelta64, or the levels of a category. An ordered
+        category dtype determines their order; otherwise, they are sorted.
     shares : ndarray of shape (n_points,) or (n_bins,)
         The share of the rows in each level of a category, or in each bin of a histogram.
     bin_edges : ndarray of shape (n_bins + 1,) or None

@@ -102,8 +102,8 @@ class Columns(ColumnEmbedding):
         outputs = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
         places = []
         for i, (columns, (_, layer)) in enumerate(zip(positions, self.parts, strict=True)):
-            own = _neighbours(np.concatenate([outputs[j] for j in columns]))
-            places.append(Place(str(i), columns.size, _neighbours(columns), own, layer))
+            own = _neighbors(np.concatenate([outputs[j] for j in columns]))
+            places.append(Place(str(i), columns.size, _neighbors(columns), own, layer))
         return places
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
@@ -163,7 +163,7 @@ class Columns(ColumnEmbedding):
         return buffers["delta"]
 
 
-def _neighbours(positions: NDArray[np.intp]) -> Where:
+def _neighbors(positions: NDArray[np.intp]) -> Where:
     """Return positions as a slice if they are consecutive."""
     start, stop = int(positions[0]), int(positions[0]) + positions.size
     return slice(start, stop) if (positions == np.arange(start, stop)).all() else positions

@@ -92,7 +92,7 @@ class Epochs(ABC):
     state : TrainingState
         Updated in place.
     objective : Objective
-        What is minimised.
+        What is minimized.
     budget : Budget, optional
         The seconds that the fit may take. By default, there is no limit.
     """
@@ -216,7 +216,7 @@ class Epoch(Epochs):
     def _make_stretches(self) -> list[tuple[Optimizer, float, int, int]]:
         """Return the stretches of the parameters, each of which is updated by one thread.
 
-        A stretch has an optimizer, a factor of the learning rate, a start and an end. Penalised
+        A stretch has an optimizer, a factor of the learning rate, a start and an end. Penalized
         and other parameters have separate stretches only if there is weight decay, and layers
         only if their factors differ. Parameters with a factor of zero are in none.
         """

@@ -1,7 +1,7 @@
 """Layers: their parameters, outputs and gradients.
 
 To add a layer, derive a frozen dataclass from :class:`Layer`. The tests find it automatically.
-A layer that normalises also gets a line in :data:`NORMALIZATIONS`.
+A layer that normalizes also gets a line in :data:`NORMALIZATIONS`.
 """
 
 from abc import ABC, abstractmethod
@@ -432,7 +432,7 @@ def long_mask(rate: float, size: int, dtype: np.dtype[Any]) -> Array:
 
 @dataclass(frozen=True)
 class LayerNorm(ActivationLayer):
-    """a = f(gain u + bias), where u is a row of inputs, standardised to mean 0 and variance 1.
+    """a = f(gain u + bias), where u is a row of inputs, standardized to mean 0 and variance 1.
 
     Ba, Kiros and Hinton (2016), equation 4.
 
@@ -440,7 +440,7 @@ class LayerNorm(ActivationLayer):
     ----------
     activation : Activation
     n_groups : int >= 1, default=1
-        The number of equal stretches of a row that are normalised separately, one for each
+        The number of equal stretches of a row that are normalized separately, one for each
         member of an ensemble.
     epsilon : float > 0, default=1e-5
         A number that is added to the variance, which is zero if all inputs are equal.
@@ -491,6 +491,6 @@ class LayerNorm(ActivationLayer):
         return x.reshape(x.shape[0], self.n_groups, -1)
 
 
-#: Normalisations by name. Each is a function of the activation and of the number of equal
-#: stretches of a row that are normalised separately.
+#: Normalizations by name. Each is a function of the activation and of the number of equal
+#: stretches of a row that are normalized separately.
 NORMALIZATIONS: dict[str, Callable[[Activation, int], Layer]] = {"layer": LayerNorm}

@@ -1,4 +1,4 @@
-"""The L-BFGS solver (SciPy's minimiser on the same objective), and all solvers by name."""
+"""The L-BFGS solver (SciPy's minimizer on the same objective), and all solvers by name."""
 
 import math
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from sknet.nn.soundness import Ending, Judge, Probe
 from sknet.nn.state import History, Monitor, Stopping, TrainingResult, append
 from sknet.nn.training import Evaluate, Report
 
-#: A run of the minimiser that lowers the objective by less than this fraction is the last one.
+#: A run of the minimizer that lowers the objective by less than this fraction is the last one.
 LEAST_DECREASE = 1e-6
 
 
@@ -53,13 +53,13 @@ def train_lbfgs(
     report: Report | None = None,
     budget: Budget | None = None,
 ) -> TrainingResult:
-    """Minimise the objective over all rows by L-BFGS-B; one iteration is one epoch.
+    """Minimize the objective over all rows by L-BFGS-B; one iteration is one epoch.
 
     Parameters
     ----------
     objective : Objective
     params : ndarray of shape (n_params,)
-        The initial parameters, which are overwritten by the result. The minimiser computes in
+        The initial parameters, which are overwritten by the result. The minimizer computes in
         float64, since a line search compares nearly equal values. Parameters are evaluated and
         returned in the dtype of this array.
     batches : iterable of batches
@@ -101,7 +101,7 @@ def train_lbfgs(
 
 
 def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
-    """Return the result of SciPy's minimiser, which is restarted where it gives up.
+    """Return the result of SciPy's minimizer, which is restarted where it gives up.
 
     After a step to a point where the objective is immense, its approximation of the curvature
     can be so poor that none of its steps lowers the objective, although the gradient is large.
@@ -130,7 +130,7 @@ def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
 
 
 def _ending(result: OptimizeResult, trace: "Trace") -> Ending:
-    """Return what ended the minimiser."""
+    """Return what ended the minimizer."""
     if not math.isfinite(result.fun):
         return Ending.DIVERGED
     if trace.stopped:
@@ -187,9 +187,9 @@ class Trace:
 class SplitProblem:
     """The objective over all rows, with an exact L1 term, as L-BFGS-B sees it.
 
-    With an L1 penalty, each penalised weight is w = p - n with the bounds p, n >= 0, and |w|
+    With an L1 penalty, each penalized weight is w = p - n with the bounds p, n >= 0, and |w|
     becomes p + n. This is linear, and exact if p or n is zero. The vector is (p, n,
-    unpenalised). If parameters have their own bounds, low <= w <= high with low <= 0 <= high,
+    unpenalized). If parameters have their own bounds, low <= w <= high with low <= 0 <= high,
     these become p <= high and n <= -low.
     """
 
@@ -216,7 +216,7 @@ class SplitProblem:
         return float(np.abs(projected).max(initial=0.0))
 
     def split(self, params: Array) -> Array:
-        """Return (p, n, unpenalised)."""
+        """Return (p, n, unpenalized)."""
         w, rest = params[: self.n_split], params[self.n_split :]
         return np.concatenate([np.maximum(w, 0), np.maximum(-w, 0), rest])
 

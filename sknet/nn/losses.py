@@ -20,13 +20,7 @@ from sknet.nn.cumulative import CUMULATIVE_LINK, CUMULATIVE_LINKS, DISTINCT
 from sknet.nn.distributions import Distribution, Gamma, PiecewiseNormal, Poisson, Tweedie
 from sknet.nn.kernels import Array, row_maxima, row_sums
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, side_by_side
-from sknet.nn.rules import (
-    CLOSED_UNIT_INTERVAL,
-    POSITIVE,
-    QUANTILES,
-    Interval,
-    Rule,
-)
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, Rule
 
 
 @dataclass(frozen=True)

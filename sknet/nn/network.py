@@ -108,7 +108,7 @@ class Network:
         """The position in ``layers`` of the end of each hidden layer.
 
         A hidden layer begins with a layer that has a weight matrix. It includes the layers of
-        normalisation and dropout that follow.
+        normalization and dropout that follow.
         """
         begins = sorted(slot.layer for slot in self.slots if slot.name == "weight")
         return [begin - 1 for begin in begins[1:]]
@@ -121,7 +121,7 @@ class Network:
 
     @cached_property
     def slots(self) -> list[Slot]:
-        """The layout of the flat vector: penalised parameters first, then the others."""
+        """The layout of the flat vector: penalized parameters first, then the others."""
         declared = [
             (i, name, parameter)
             for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))

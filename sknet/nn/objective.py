@@ -1,4 +1,4 @@
-"""The objective that every solver minimises, and the predictions of an ensemble's members."""
+"""The objective that every solver minimizes, and the predictions of an ensemble's members."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -230,7 +230,7 @@ class Objective:
     def constant_loss(self, batches: BatchIterable) -> float:
         """Return the mean loss of all rows if each raw prediction is zero.
 
-        Zero stands for the mean of a standardised y, or for classes of equal probability.
+        Zero stands for the mean of a standardized y, or for classes of equal probability.
         """
         total = 0.0
         for batch in batches:
@@ -285,14 +285,14 @@ def fit_factor(
 ) -> Any:
     """Return the factor of the predictions' certainty that suits some rows best.
 
-    Networks often memorise classes, and are then too certain of them. Guo, Pleiss, Sun and
+    Networks often memorize classes, and are then too certain of them. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by
     a temperature, whose inverse is the factor. Here, the factor is at most one: if the network
     predicts all held-out rows correctly, the best factor has no limit. The standard deviations
     of a normal distribution are divided by the factor. They may also become smaller, since
     dropout makes the errors of a network larger while it is trained.
 
-    The factor minimises the sum of the rows' losses plus log(factor)^2. This penalty stands for
+    The factor minimizes the sum of the rows' losses plus log(factor)^2. This penalty stands for
     a normal prior of log(factor) with a mean of zero, so a handful of rows changes little. The
     loss of an ensemble is that of the mean of its members' predictions.
 

@@ -37,7 +37,7 @@ def flush_tiny(state: Array) -> None:
 
 
 class Solver(Rule):
-    """A method that minimises the objective: a value of the estimators' ``solver``."""
+    """A method that minimizes the objective: a value of the estimators' ``solver``."""
 
     #: Whether the solver makes a step after each mini-batch. Only then does it use a learning
     #: rate, dropout, input noise and mixup, and support ``partial_fit``.

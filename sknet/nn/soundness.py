@@ -21,7 +21,7 @@ from sknet.nn.objective import BatchIterable, Objective
 #: The largest number of training rows on which parameters are judged.
 PROBE_ROWS = 64
 #: Parameters are poor if their loss is more than this many times the loss of a constant
-#: prediction. Of 477 random fits to standardised data, most with few rows or few epochs, four
+#: prediction. Of 477 random fits to standardized data, most with few rows or few epochs, four
 #: were poor. All four had an R2 below -3.
 POOR_FACTOR = 4.0
 #: Parameters are better than a constant if the loss of a constant prediction is more than this

@@ -57,7 +57,7 @@ def train(
     return_to_best: ReturnToBest | None = None,
     budget: Budget | None = None,
 ) -> TrainingResult:
-    """Minimise the objective by mini-batch steps; ``params`` is updated in place.
+    """Minimize the objective by mini-batch steps; ``params`` is updated in place.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
     The cool-down begins at the best epoch, if that was remembered. A cool-down on all rows has
-    no score. It is so much shorter than the epochs before it that it hardly memorises the rows.
+    no score. It is so much shorter than the epochs before it that it hardly memorizes the rows.
     """
     state, n_epochs, progress = epoch.state, monitor.stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:

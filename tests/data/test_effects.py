@@ -291,7 +291,7 @@ def test_means_and_deviations_are_those_of_each_level(grouped):
     assert_array_equal(by_level.sizes, [15, 10, 30, 5])
     assert_allclose(by_level.means(values), means)
     of_rows = means[np.searchsorted([2, 4, 7, 9], levels)]
-    assert_allclose(by_level.centred(values), values - of_rows)
+    assert_allclose(by_level.centered(values), values - of_rows)
     standardized = by_level.standardized(values)
     for level in (2, 4, 7, 9):
         assert_allclose(standardized[levels == level].std(axis=0), 1)

@@ -339,7 +339,7 @@ def test_sparse_arrays_are_sparse_matrices():
 
 
 @pytest.mark.parametrize("as_sparse", [False, True])
-def test_without_standardising_values_stay(as_sparse):
+def test_without_standardizing_values_stay(as_sparse):
     X = make_sparse() if as_sparse else make_table()
     encoder = fit(X, standardize=False)
     same = encoder.transform(X, np.float64)
@@ -355,7 +355,7 @@ def test_without_standardising_values_stay(as_sparse):
 
 @pytest.mark.parametrize("to_rows", [np.asarray, sparse.csr_matrix], ids=["dense", "sparse"])
 @pytest.mark.parametrize("huge", [[1e20], [-1e20], [1e20, -1e20], [1e15, 1e300], [-np.inf]])
-def test_without_standardising_huge_values_are_cut(huge, to_rows):
+def test_without_standardizing_huge_values_are_cut(huge, to_rows):
     """On either side and on both, so that the sums and squares in a network are finite."""
     encoder = fit(to_rows(np.array([[1.0], [0.0], [2.0]])), standardize=False)
     column = np.array([[*huge, 0.5, -3.0]]).T
@@ -471,8 +471,8 @@ def test_the_clip_in_order_is_the_same_function(dtype):
 
 @DTYPES
 @pytest.mark.parametrize("scale", [1e-30, 1e-3, 1, 30, 1e4, 1e12, 1e20])
-def test_the_clip_in_order_keeps_the_order_of_neighbours(dtype, scale):
-    """The other form exchanges neighbouring numbers; far ones often."""
+def test_the_clip_in_order_keeps_the_order_of_neighbors(dtype, scale):
+    """The other form exchanges neighboring numbers; far ones often."""
     X = np.random.default_rng(0).normal(size=(100_000, 1)).astype(dtype)
     encoder, plain = fit_ordered(X, (0,)), fit(X)
     low = (X * dtype(scale)).astype(dtype)

@@ -322,7 +322,7 @@ def offset_columns(n_outputs, n_rows=50):
 
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_standardised_columns(n_outputs, dtype):
+def test_standardized_columns(n_outputs, dtype):
     y = offset_columns(n_outputs)
     target = RegressionTarget(standardize=True).fit(y)
     assert target.n_outputs == n_outputs
@@ -360,7 +360,7 @@ def test_scaled_but_not_shifted(weighted):
     assert_array_equal(target.mean_, 0)
 
 
-def test_without_standardising_y_is_as_it_is():
+def test_without_standardizing_y_is_as_it_is():
     y = offset_columns(2)
     target = RegressionTarget(standardize=False).fit(y, np.ones(50))
     assert_array_equal(target.transform(y, np.float64), y)

@@ -33,7 +33,7 @@ def start(**options):
 def cluster():
     """Workers in this process, which take a third less time than processes.
 
-    They talk by TCP as workers elsewhere do, so that all they send and get is serialised.
+    They talk by TCP as workers elsewhere do, so that all they send and get is serialized.
     """
     with dask.config.set(QUIET), start(processes=False, protocol="tcp://") as started:
         yield started

@@ -295,7 +295,7 @@ for n_members in [1, 2, 4]:
 fit_case("normalization", regressor(hidden_layer_sizes=(6, 5), normalization="layer"))
 fit_case("normalization, members", classifier(normalization="layer", n_members=2), y=binary)
 
-# Regularisation.
+# Regularization.
 fit_case("dropout=0", regressor(dropout=0.0))
 fit_case("dropout=auto", regressor(dropout="auto"))
 fit_case("dropout by layer", regressor(hidden_layer_sizes=(6, 5), dropout=[0.5, 0.1]))

@@ -35,7 +35,7 @@ KINDS = {
     "plain": {},
     "linear": {"hidden_layer_sizes": ()},
     "unscaled": {"standardize": False, "learning_rate_init": 0.001},
-    "normalised": {"normalization": "layer", "dropout": 0.2, "ema_decay": 0.9},
+    "normalized": {"normalization": "layer", "dropout": 0.2, "ema_decay": 0.9},
     "periodic": {"numeric_embedding": "periodic"},
     "binned": {"numeric_embedding": "piecewise_linear"},
     "members": {"n_members": 3},

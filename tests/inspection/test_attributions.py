@@ -22,7 +22,7 @@ from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.network import Workspace
 
 KINDS = [
-    *("plain", "linear", "unscaled", "normalised", "periodic", "binned", "members", "all"),
+    *("plain", "linear", "unscaled", "normalized", "periodic", "binned", "members", "all"),
     *("additive", "pairs", "groups"),
 ]
 TASKS = [

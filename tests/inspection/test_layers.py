@@ -17,7 +17,7 @@ from sknet._base import fitted
 from sknet._summary import LayerSummary, Summary
 from sknet.inspection import hidden_features, summary
 
-KINDS = ["plain", "normalised", "periodic", "binned", "members", "all"]
+KINDS = ["plain", "normalized", "periodic", "binned", "members", "all"]
 
 
 def silu(z):

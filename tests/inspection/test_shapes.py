@@ -363,7 +363,7 @@ def test_the_display_has_axes_of_dates(times, monkeypatch):
 
 
 def heat_map(ax):
-    """Return the limits of the axes and of the colours in them, as two arrays (axes, ends)."""
+    """Return the limits of the axes and of the colors in them, as two arrays (axes, ends)."""
     edges = ax.collections[0].get_coordinates()
     found = [(edges[..., i].min(), edges[..., i].max()) for i in range(2)]
     return np.array([ax.get_xlim(), ax.get_ylim()]), np.array(found)

@@ -200,7 +200,7 @@ def draw_problem(make_target):
     """Return objective, parameters and batch of a network drawn from all registries.
 
     The layers are those that an estimator builds: embeddings, hidden layers of one network or
-    of an ensemble, each with its normalisation and dropout, and the output.
+    of an ensemble, each with its normalization and dropout, and the output.
     """
 
     def draw_embeddings(rng, n_numeric):

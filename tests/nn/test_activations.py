@@ -214,7 +214,7 @@ def test_smooth_relu_is_a_rectifier_with_a_quadratic_bend():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("name", ["smooth", "identity", "relu", "leaky_relu"])
 def test_rounding_keeps_order(name, dtype):
-    """Neighbouring floating-point numbers, at which an approximation would fall."""
+    """Neighboring floating-point numbers, at which an approximation would fall."""
     activation = SmoothReLU() if name == "smooth" else ACTIVATIONS[name]()
     activation = ByUnit(((1, Reflected(activation, 1)), (1, activation)))
     z = np.random.default_rng(0).uniform(-3, 3, size=(200_000, 2)).astype(dtype)

@@ -156,7 +156,7 @@ def test_rising_bins_are_the_mapped_bins():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rising_outputs_never_fall_after_rounding(dtype):
-    """At edges, beside them and beyond the last ones, for neighbouring numbers."""
+    """At edges, beside them and beyond the last ones, for neighboring numbers."""
     rng = np.random.default_rng(0)
     edges = (tuple(np.sort(rng.normal(size=9)).tolist()), (0.1, 0.2, 0.3, 0.7, 0.7, *[0.7] * 4))
     network = Network((RisingPiecewiseLinear(edges, 5), Dense(1, Identity())), 2)

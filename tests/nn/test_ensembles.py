@@ -108,7 +108,7 @@ def test_members_start_apart_and_share_matrices(make_ensemble):
     assert np.unique(first.bias).size == first.bias.size
     assert (first.weight.shape, second.weight.shape) == ((6, 5), (5, 4))
     assert head.weight.shape == (4, 4, 2)
-    # Only matrices are penalised.
+    # Only matrices are penalized.
     assert network.n_penalized == 6 * 5 + 5 * 4 + 4 * 4 * 2
 
 

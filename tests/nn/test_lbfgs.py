@@ -20,7 +20,7 @@ from sknet.nn.state import Stopping, best_epoch, objectives
 
 
 @pytest.fixture
-def minimise(make_batches):
+def minimize(make_batches):
     def run(
         objective,
         params,
@@ -61,9 +61,9 @@ def linear_problem():
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_outputs", [1, 3])
 @pytest.mark.parametrize("alpha", [0.0, 0.2])
-def test_ridge_closed_form(alpha, n_outputs, weighted, linear_problem, minimise):
+def test_ridge_closed_form(alpha, n_outputs, weighted, linear_problem, minimize):
     objective, params, batch = linear_problem(ElasticNet(alpha), None, n_outputs, weighted)
-    result = minimise(objective, params, batch)
+    result = minimize(objective, params, batch)
     # Normal equations about the weighted means, since the bias is free.
     weight = batch.sample_weight if weighted else np.ones(60)
     x_mean = np.average(batch.X, axis=0, weights=weight)
@@ -80,10 +80,10 @@ def test_ridge_closed_form(alpha, n_outputs, weighted, linear_problem, minimise)
 @pytest.mark.parametrize("l1_ratio", [1.0, 0.7, 0.2])
 @pytest.mark.parametrize("alpha", [0.05, 0.3])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_elastic_net_of_sklearn(alpha, l1_ratio, weighted, linear_problem, minimise):
+def test_elastic_net_of_sklearn(alpha, l1_ratio, weighted, linear_problem, minimize):
     # The same objective: both halve the squared error and the quadratic penalty.
     objective, params, batch = linear_problem(ElasticNet(alpha, l1_ratio), weighted=weighted)
-    result = minimise(objective, params, batch)
+    result = minimize(objective, params, batch)
     reference = SklearnElasticNet(alpha=alpha, l1_ratio=l1_ratio, tol=1e-13, max_iter=100_000)
     reference.fit(batch.X, batch.y[:, 0], sample_weight=batch.sample_weight)
     (views,) = objective.network.views(result.params)
@@ -92,21 +92,21 @@ def test_elastic_net_of_sklearn(alpha, l1_ratio, weighted, linear_problem, minim
     assert_array_equal(views.weight[:, 0] == 0, reference.coef_ == 0)
 
 
-def test_the_lasso_above_has_zeros(linear_problem, minimise):
+def test_the_lasso_above_has_zeros(linear_problem, minimize):
     # So that the comparison of zeros says something; biases are free even of a huge penalty.
     objective, params, batch = linear_problem(ElasticNet(0.3, 1.0))
-    (views,) = objective.network.views(minimise(objective, params, batch).params)
+    (views,) = objective.network.views(minimize(objective, params, batch).params)
     assert 0 < np.count_nonzero(views.weight) < 8
     objective, params, batch = linear_problem(ElasticNet(1e3, 1.0))
-    (views,) = objective.network.views(minimise(objective, params, batch).params)
+    (views,) = objective.network.views(minimize(objective, params, batch).params)
     assert not views.weight.any()
     assert_allclose(views.bias[0], batch.y.mean(), rtol=1e-6)
 
 
-def test_logistic_regression_of_sklearn(linear_problem, minimise):
+def test_logistic_regression_of_sklearn(linear_problem, minimize):
     objective, params, batch = linear_problem(ElasticNet(0.1), BinaryLogLoss())
     batch = batch._replace(y=(batch.y > 2).astype(float))
-    result = minimise(objective, params, batch)
+    result = minimize(objective, params, batch)
     # C multiplies the sum of the losses there, alpha the penalty of their mean here.
     reference = LogisticRegression(C=1 / (0.1 * 60), tol=1e-10, max_iter=10_000)
     reference.fit(batch.X, batch.y[:, 0])
@@ -132,18 +132,18 @@ def test_blocks_of_rows_equal_one_block(
     assert_allclose(results[1], results[0], rtol=1e-10, atol=1e-14)
 
 
-def test_blocks_of_rows_reach_the_same_minimum(linear_problem, minimise):
+def test_blocks_of_rows_reach_the_same_minimum(linear_problem, minimize):
     problem = linear_problem(ElasticNet(0.1, 0.5))
-    one, many = minimise(*problem), minimise(*problem, block_rows=7)
+    one, many = minimize(*problem), minimize(*problem, block_rows=7)
     assert_allclose(many.params, one.params, rtol=1e-5, atol=1e-7)
     assert_allclose(many.history["loss"][-1], one.history["loss"][-1], rtol=1e-9)
 
 
-def test_sparse_equals_dense(linear_problem, minimise):
+def test_sparse_equals_dense(linear_problem, minimize):
     objective, params, batch = linear_problem(ElasticNet(0.1))
     X = batch.X * (np.abs(batch.X) > 0.7)
     results = [
-        minimise(objective, params, batch._replace(X=rows)).params
+        minimize(objective, params, batch._replace(X=rows)).params
         for rows in (X, sparse.csr_matrix(X))
     ]
     assert_allclose(results[1], results[0], rtol=1e-5, atol=1e-7)
@@ -180,7 +180,7 @@ def test_split_only_where_there_is_l1(make_problem, make_batches):
 
 @pytest.mark.parametrize("penalty", [ElasticNet(0.01), ElasticNet(0.01, 0.7)])
 def test_history_is_the_objective_of_each_iteration(
-    penalty, make_problem, minimise, evaluate_objective
+    penalty, make_problem, minimize, evaluate_objective
 ):
     objective, params, batch = make_problem(penalty=penalty, n_rows=30)
     seen, reported = [], []
@@ -189,7 +189,7 @@ def test_history_is_the_objective_of_each_iteration(
         seen.append(params.copy())
         return {"validation_score": float(len(seen))}
 
-    result = minimise(
+    result = minimize(
         objective,
         params,
         batch,
@@ -209,21 +209,21 @@ def test_history_is_the_objective_of_each_iteration(
     assert_array_equal(result.params, seen[-1])
 
 
-def test_max_iter_and_max_fun_end_without_convergence(make_problem, minimise):
+def test_max_iter_and_max_fun_end_without_convergence(make_problem, minimize):
     problem = make_problem((Dense(5, Tanh()),), n_rows=30)
-    short = minimise(*problem, max_iter=3)
+    short = minimize(*problem, max_iter=3)
     assert len(short.history["loss"]) == 3 and short.ending is Ending.MAX_ITER
-    few = minimise(*problem, max_fun=5)
+    few = minimize(*problem, max_fun=5)
     assert 1 <= len(few.history["loss"]) <= 5 and few.ending is Ending.MAX_ITER
-    longer = minimise(*problem, max_iter=30)
+    longer = minimize(*problem, max_iter=30)
     assert longer.history["loss"][:3] == short.history["loss"]
 
 
 @pytest.mark.parametrize("patience", [1, 2, 5])
-def test_early_stopping_restores_the_best(patience, make_problem, minimise, scripted):
+def test_early_stopping_restores_the_best(patience, make_problem, minimize, scripted):
     problem = make_problem((Dense(5, Tanh()),), n_rows=30)
     evaluate = scripted([0, 1, 3, 2, 3, 3, 1, 2, 2, 2])
-    result = minimise(*problem, evaluate=evaluate, patience=patience)
+    result = minimize(*problem, evaluate=evaluate, patience=patience)
     assert len(result.history["loss"]) == len(evaluate.seen) == 3 + patience
     assert best_epoch(result.history) == 3
     assert result.ending is Ending.CONVERGED
@@ -231,10 +231,10 @@ def test_early_stopping_restores_the_best(patience, make_problem, minimise, scri
     assert (evaluate.seen[2] != evaluate.seen[-1]).any()
 
 
-def test_without_evaluation_patience_does_not_act(make_problem, minimise):
+def test_without_evaluation_patience_does_not_act(make_problem, minimize):
     problem = make_problem((Dense(5, Tanh()),), n_rows=30)
     patient, hasty = (
-        minimise(*problem, patience=patience, max_iter=40) for patience in (math.inf, 1)
+        minimize(*problem, patience=patience, max_iter=40) for patience in (math.inf, 1)
     )
     assert hasty.history["loss"] == patient.history["loss"]
     assert len(hasty.history["loss"]) > 10
@@ -242,47 +242,47 @@ def test_without_evaluation_patience_does_not_act(make_problem, minimise):
     assert best_epoch(hasty.history) == len(hasty.history["loss"])
 
 
-def test_start_at_the_minimum_has_one_record(linear_problem, minimise):
+def test_start_at_the_minimum_has_one_record(linear_problem, minimize):
     objective, params, batch = linear_problem(ElasticNet(0.2))
-    first = minimise(objective, params, batch)
-    again = minimise(objective, first.params, batch, tol=1e-3)
+    first = minimize(objective, params, batch)
+    again = minimize(objective, first.params, batch, tol=1e-3)
     assert len(again.history["loss"]) == best_epoch(again.history) == 1
     assert_allclose(again.params, first.params, rtol=1e-6, atol=1e-8)
     assert again.ending is Ending.CONVERGED
 
 
-def test_tol_bounds_the_gradient(linear_problem, minimise, evaluate_objective):
+def test_tol_bounds_the_gradient(linear_problem, minimize, evaluate_objective):
     objective, params, batch = linear_problem(ElasticNet(0.2))
-    coarse, fine = (minimise(objective, params, batch, tol=tol) for tol in (1e-2, 1e-6))
+    coarse, fine = (minimize(objective, params, batch, tol=tol) for tol in (1e-2, 1e-6))
     assert len(coarse.history["loss"]) < len(fine.history["loss"])
     for result, tol in ((coarse, 1e-2), (fine, 1e-6)):
         _, gradient = evaluate_objective(objective, result.params, batch)
         assert np.abs(gradient).max() <= tol
 
 
-def test_divergence_from_the_start_raises(linear_problem, minimise):
+def test_divergence_from_the_start_raises(linear_problem, minimize):
     objective, params, batch = linear_problem(ElasticNet(0.0))
     with pytest.raises(DivergenceError, match="Training diverged"):
-        minimise(objective, params, batch._replace(y=np.full((60, 1), 1e200)))
+        minimize(objective, params, batch._replace(y=np.full((60, 1), 1e200)))
 
 
-def test_divergence_later_restores(make_problem, poisoned, minimise, scripted):
+def test_divergence_later_restores(make_problem, poisoned, minimize, scripted):
     evaluate = scripted([1, 3, 2, 1, 1, 1, 1])
     problem = poisoned(make_problem(n_rows=30), 6, value_too=True)
-    result = minimise(*problem, evaluate=evaluate)
+    result = minimize(*problem, evaluate=evaluate)
     assert np.isfinite(result.params).all()
     assert best_epoch(result.history) == 2
     assert_array_equal(result.params, evaluate.seen[1])
 
 
-def test_two_runs_give_equal_bits(make_problem, minimise):
+def test_two_runs_give_equal_bits(make_problem, minimize):
     problem = make_problem((Dense(5, Tanh()),), n_rows=30, penalty=ElasticNet(0.01, 0.5))
-    first, second = (minimise(*problem, max_iter=50) for _ in range(2))
+    first, second = (minimize(*problem, max_iter=50) for _ in range(2))
     assert_array_equal(first.params, second.params)
     assert first.history["loss"] == second.history["loss"]
 
 
-def test_a_failed_line_search_begins_anew(minimise, make_problem):
+def test_a_failed_line_search_begins_anew(minimize, make_problem):
     # On a column up to 80 the first step goes where exp(raw) is immense.
     rng = np.random.default_rng(0)
     X = np.c_[rng.uniform(18, 80, 500), rng.normal(size=500)]
@@ -293,7 +293,7 @@ def test_a_failed_line_search_begins_anew(minimise, make_problem):
     reference.fit(X / [50, 1], y)  # its own line search needs scaled columns
     for seed in range(12):
         params = objective.network.init(np.random.default_rng(seed))
-        result = minimise(objective, params, batch, tol=1e-6)
+        result = minimize(objective, params, batch, tol=1e-6)
         assert_allclose(
             np.exp(X @ result.params[:2] + result.params[2]),
             reference.predict(X / [50, 1]),

@@ -162,7 +162,7 @@ def test_gradient_of_the_mean(name, n_outputs, weighted, data, numeric_gradient)
     ids=repr,
 )
 def test_the_constant_is_the_best_one(loss, n_outputs, unit, make_target):
-    """Against SciPy's minimiser, for each raw prediction; with another link it is zero."""
+    """Against SciPy's minimizer, for each raw prediction; with another link it is zero."""
     n_outputs = 1 if loss.predicts_quantiles else n_outputs
     y = make_target(loss, 30, n_outputs, np.random.default_rng(0))
     if loss.link.out_activation != "identity":
@@ -192,7 +192,7 @@ def test_inputs_are_left_alone(name, data):
 
 
 @every_loss
-def test_weights_are_not_normalised_by_the_batch(name, data):
+def test_weights_are_not_normalized_by_the_batch(name, data):
     # A batch of heavy rows has a larger mean: only so is it unbiased over all batches.
     y, raw, _ = data(name, 3, n_rows=10)
     loss, gradients = LOSSES[name](), np.empty((2, *raw.shape))

@@ -123,7 +123,7 @@ def test_the_scale_of_true_logits_is_found(n_raw, factor):
     assert_allclose(factor_of(loss, logits / factor, y), factor, rtol=0.05)
 
 
-def test_it_minimises_the_loss_of_the_rows_and_the_distance_from_one():
+def test_it_minimizes_the_loss_of_the_rows_and_the_distance_from_one():
     logits, y = draw_targets(60, 3)
     raw = (3 * logits).astype(np.float32)
     found = factor_of(MultinomialLogLoss(), raw, y)

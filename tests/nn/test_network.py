@@ -187,7 +187,7 @@ def test_outputs_are_rescaled(n_members):
 
 
 def test_ends_of_hidden_layers():
-    """A hidden layer goes on to the next weight matrix, with its dropout and normalisation."""
+    """A hidden layer goes on to the next weight matrix, with its dropout and normalization."""
     layers = (Dense(4, Identity()), LayerNorm(ReLU()), Dropout(0.5), Dense(3, Tanh()))
     network = Network((*layers, Dropout(0.1), Dense(2, Identity())), 5)
     assert network.hidden_ends == [2, 4]

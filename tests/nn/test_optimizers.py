@@ -221,7 +221,7 @@ def test_without_decay(name):
 
 
 @every_optimizer
-def test_minimises_a_badly_scaled_bowl(name):
+def test_minimizes_a_badly_scaled_bowl(name):
     scale = np.array([0.5, 2.0, 8.0])
     x, state = np.ones(3), OPTIMIZERS[name]().init(3, np.float64)
     for t in range(1, 2001):

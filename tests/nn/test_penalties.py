@@ -53,7 +53,7 @@ def test_prox_is_soft_thresholding(l1_ratio, step):
     assert_array_equal(w == 0, np.abs(W) <= threshold)
 
 
-def test_prox_solves_its_minimisation():
+def test_prox_solves_its_minimization():
     penalty = ElasticNet(0.7, 0.6)
     w, step = W.copy(), np.linspace(0.05, 2, 30)
     penalty.prox(w, step)

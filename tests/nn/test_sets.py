@@ -124,7 +124,7 @@ def test_a_step_of_sgd_is_a_projected_gradient_step():
 
 
 def test_threshold_and_bounds_are_one_proximal_step():
-    """The step minimises (w - v)^2 / 2 + t |w| over w >= 0: found here by trying values."""
+    """The step minimizes (w - v)^2 / 2 + t |w| over w >= 0: found here by trying values."""
     grid = np.linspace(0, 2, 200_001)
     for start in (-0.5, 0.02, 0.7):
         w, gradient = np.array([start]), np.zeros(1)

@@ -203,7 +203,7 @@ def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, m
         ("tweedie", [[1.0], [1.0]], 1.0),
         ("binary_log_loss", [[1.0], [0.0]], math.log(2)),
         ("log_loss", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], math.log(3)),
-        # Where y is not standardised, the constant is its mean, median or quantile.
+        # Where y is not standardized, the constant is its mean, median or quantile.
         ("squared_error", [[499.0], [501.0]], 0.5),
         ("absolute_error", [[499.0], [501.0]], 1.0),
         ("huber", [[499.0], [501.0]], 0.5),

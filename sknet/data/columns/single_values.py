@@ -26,8 +26,8 @@ from sknet.data.weights import repetitions
 #: A heavy value has at least this share of the rows, and at least so many rows.
 LEAST_SHARE, LEAST_ROWS = 0.002, 20
 #: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it:
-#: ``NEIGHBOURS`` on each side.
-LEAST_RATIO, NEIGHBOURS = 5, 3
+#: ``NEIGHBORS`` on each side.
+LEAST_RATIO, NEIGHBORS = 5, 3
 #: The maximum number of heavy values of a column. If there are more, the heaviest count.
 MOST_VALUES = 32
 
@@ -77,7 +77,7 @@ def _of_column(x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
 
 def _around(counts: NDArray[Any], i: int) -> float:
     """Return the median of the counts of the neighbors of a value."""
-    left, right = counts[max(0, i - NEIGHBOURS) : i], counts[i + 1 : i + 1 + NEIGHBOURS]
+    left, right = counts[max(0, i - NEIGHBORS) : i], counts[i + 1 : i + 1 + NEIGHBORS]
     return float(np.median(np.concatenate([left, right])))
 
 
@@ -132,7 +132,7 @@ class HeavyFlags(Feature):
 ROWS_PER_VALUE = 3
 #: The effects of neighboring values differ if the sum of their squared differences exceeds what
 #: chance gives by more than so many standard deviations.
-LEAST_NEIGHBOUR_DEVIATIONS = 10
+LEAST_NEIGHBOR_DEVIATIONS = 10
 #: These differences have at least this share of the variance of the effects. A smooth function
 #: of many values differs little between neighbors.
 LEAST_ROUGHNESS = 0.2
@@ -278,5 +278,5 @@ def is_code(x: Floats, Y: Floats) -> bool:
     of_squares = 1.5 * (2 + by_value.excess_kurtosis(Y) * np.mean(1 / sizes))
     chance = within * np.sqrt(of_squares * n_pairs)
     rough = excess / (2 * worth.sum())
-    sure = excess.sum() > LEAST_NEIGHBOUR_DEVIATIONS * chance.sum()
+    sure = excess.sum() > LEAST_NEIGHBOR_DEVIATIONS * chance.sum()
     return bool(sure and rough.sum() > LEAST_ROUGHNESS * between.sum())

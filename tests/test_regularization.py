@@ -1,4 +1,4 @@
-"""Regularisation: L1, label smoothing, noise, mixup, normalisation and averages."""
+"""Regularization: L1, label smoothing, noise, mixup, normalization and averages."""
 
 import numpy as np
 import pytest
@@ -261,7 +261,7 @@ def test_augmentation_is_told_what_is_a_number(monkeypatch):
     assert set(given) == {(2, 2 + 1 + 3, 2 + 1 + 3 + 1)}
 
 
-# Normalisation.
+# Normalization.
 
 
 @pytest.mark.parametrize("name", NORMALIZATIONS)
@@ -271,7 +271,7 @@ def test_normalization_joins_each_hidden_layer(problem, name):
     layers = network._model.network.layers
     kind = NORMALIZATIONS[name]
     assert [type(layer) is kind for layer in layers] == [False, True] * 2 + [False]
-    # The activation has moved behind the normalisation.
+    # The activation has moved behind the normalization.
     activations = [layer.activation for layer in layers]
     hidden = type(plain._model.network.layers[0].activation)
     assert [type(one) for one in activations] == [Identity, hidden] * 2 + [Identity]
@@ -345,7 +345,7 @@ def test_the_average_keeps_zeros(noisy_table):
 @pytest.mark.parametrize(
     "option", [{"input_noise": 0.1}, {"mixup": 0.2}, {"ema_decay": 0.9}], ids=str
 )
-def test_options_that_lbfgs_cannot_honour(problem, option, forbid_training):
+def test_options_that_lbfgs_cannot_honor(problem, option, forbid_training):
     forbid_training()
     name = next(iter(option))
     with pytest.raises(ValueError, match=f"lbfgs.* cannot use {name}={option[name]}"):
@@ -360,7 +360,7 @@ def test_neutral_options_are_no_matter_for_lbfgs(problem, option):
     assert network.fit(problem.X, problem.y).n_iter_ > 1
 
 
-def test_lbfgs_honours_the_rest(binary):
+def test_lbfgs_honors_the_rest(binary):
     X, y = binary
     options = {"solver": "lbfgs", "early_stopping": True, "max_iter": 3000, "random_state": 0}
     plain = NNClassifier((4,), activation="tanh", **options).fit(X, y)
