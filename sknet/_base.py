@@ -417,9 +417,9 @@ def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"{name} must be an NNClassifier or NNRegressor, got {kind_of(estimator)}. For a "
-            "pipeline, pass its last step, pipeline[-1], and X transformed by the steps "
-            "before it, pipeline[:-1].transform(X). For a search, pass its best_estimator_."
+            f"{name} must be an sknet estimator, got {kind_of(estimator)}. For a pipeline, "
+            "pass its last step, pipeline[-1], and X transformed by the steps before it, "
+            "pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
     message = f"{name}: this %(name)s instance is not fitted yet. Call its fit first."
     check_is_fitted(estimator, msg=message)

@@ -59,7 +59,7 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
         raise ValueError(
             f"The validation set is too small: validation_fraction={fraction} of "
             f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
-            "least one, and must leave rows to train on. Increase validation_fraction, give "
+            "least one, and must leave rows to train on. Change validation_fraction, give "
             "more rows, or pass X_val and y_val to fit."
         )
     return n_validation

@@ -212,10 +212,12 @@ def _distinct(column: Any) -> list[Any]:
 
 def warn_of_several(name: str, found: list[Format]) -> None:
     """Warn of a column of text that has several formats, and stays a category."""
-    remedy = "to_datetime" if isinstance(found[0], DateFormat) else "to_numeric"
+    remedy = "str.replace and astype(float)"
+    if isinstance(found[0], DateFormat):
+        remedy = "pandas.to_datetime"
     warnings.warn(
         f"Column {name} of X is text that may be {' or '.join(map(str, found))}, so it is read "
-        f"as a category. Convert it with pandas.{remedy}, or name it in categorical_features.",
+        f"as a category. Convert it with {remedy}, or name it in categorical_features.",
         stacklevel=2,
     )
 

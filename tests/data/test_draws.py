@@ -111,7 +111,7 @@ def test_too_few_rows(n_rows, fraction):
     message = str(error.value)
     assert f"validation_fraction={fraction}" in message
     assert f"n_samples={n_rows}" in message
-    assert "Increase validation_fraction" in message and "X_val" in message
+    assert "Change validation_fraction" in message and "X_val" in message
 
 
 N_ROWS = 4000

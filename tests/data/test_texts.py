@@ -249,7 +249,9 @@ def test_values_without_the_format_are_missing(tables):
 def test_unclear_text_is_said(tables):
     given, _, y = tables
     given["price"] = [f"{1000 + 37 * i:,d}" for i in range(200)]
-    with pytest.warns(UserWarning, match=r"'price' of X .* 1234\.5 or .* 1234,5, .*to_numeric"):
+    with pytest.warns(
+        UserWarning, match=r"'price' of X .* 1234\.5 or .* 1234,5, .*astype\(float\)"
+    ):
         NNRegressor(**OPTIONS).fit(given[["price", "kind"]], y)
     given["when"] = [f"{d % 12 + 1:02d}/{d % 11 + 1:02d}/2024" for d in range(200)]
     with pytest.warns(UserWarning, match="'when' of X .* %d/%m/%Y or .* %m/%d/%Y.*to_datetime"):

@@ -535,9 +535,7 @@ class TestBadInput:
 
     def test_another_estimator(self, explain, numbers):
         other = LinearRegression().fit(numbers, numbers[:, 0])
-        with pytest.raises(
-            TypeError, match="must be an NNClassifier or NNRegressor, got Linear"
-        ):
+        with pytest.raises(TypeError, match="must be an sknet estimator, got Linear"):
             explain(other, numbers)
 
     def test_a_pipeline(self, explain, numbers, fit):
