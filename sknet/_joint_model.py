@@ -108,7 +108,9 @@ class JointModel(Model):
         )
         # The weight of a single target changes nothing.
         learned = given == LEARNED and len(losses) > 1
-        return JointLoss(tuple(zip(losses, target.sizes, strict=True)), weights, learned)
+        constant = tuple(k for k, one in enumerate(target.targets) if one.is_constant)
+        with_sizes = tuple(zip(losses, target.sizes, strict=True))
+        return JointLoss(with_sizes, weights, learned, constant)
 
     # The models of single targets.
 
@@ -140,8 +142,7 @@ class JointModel(Model):
         if self.loss.learned:
             constants = self.network.views(self.params)[-1].constant
             logs = constants.mean(axis=0, dtype=np.float64)
-            are_learned = [loss.not_negative for loss, _ in self.loss.losses]
-            weights *= np.exp(np.where(are_learned, -logs, 0.0))
+            weights *= np.exp(np.where(self.loss.are_learned, -logs, 0.0))
         return weights.tolist()
 
     @cached_property

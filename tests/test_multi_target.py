@@ -306,6 +306,21 @@ def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
     assert weights["colour"] != 1
 
 
+@pytest.mark.filterwarnings("ignore:y has a single class")
+@pytest.mark.parametrize("constant", [7.0, "same"])
+def test_a_constant_target_leaves_the_others_as_they_are(table, constant):
+    """Early stopping restores an epoch from before the others got worse."""
+    X, whole, _ = table
+    noise = whole["price"] + 40 * np.random.default_rng(0).normal(size=len(X))
+    y = pd.DataFrame({"noise": noise, "constant": constant})
+    fitted = NNMultiTarget((32,), max_iter=150, early_stopping=True, random_state=0).fit(X, y)
+    equal = clone(fitted).set_params(target_weights=None).fit(X, y)
+    assert fitted.target_weights_["constant"] == 1
+    assert fitted.best_iter_ < 1.5 * equal.best_iter_
+    of_one = fitted.estimators_["noise"]
+    assert_allclose(of_one.predict(X), fitted.predict(X)["noise"], rtol=1e-6)
+
+
 @pytest.mark.parametrize("members", [1, 3])
 @pytest.mark.parametrize("cst", ["pairwise", "no_interactions"])
 def test_additive_networks_learn_weights(table, cst, members):

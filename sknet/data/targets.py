@@ -53,6 +53,11 @@ class ClassTarget:
         """The number of columns of the encoded target."""
         return 1 if self.kind == "binary" else self.classes_.size
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether there is a single class."""
+        return self.kind == "multiclass" and self.classes_.size == 1
+
     def check_labels(self, y: Any, name: str) -> None:
         """Check that y, which messages call ``name``, has labels that were learned.
 
@@ -221,6 +226,11 @@ class RegressionTarget:
         self._unit = weight_unit
         self._set_scale()
         return self
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows had the same numbers."""
+        return not self._deviation.any()
 
     def fits(self, dtype: np.dtype[Any]) -> bool:
         """Return whether numbers of a dtype can hold predictions of each column."""
