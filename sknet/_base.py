@@ -215,8 +215,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         planned = settings.solver.stochastic and settings.schedule.has_horizon
         if planned and n_made > FEW_EPOCHS * settings.max_iter:
             return None
+        made = f"{n_made:.2g}" if n_made < 100 else f"{n_made:.0f}"
         return (
-            f"Training had time for about {n_made:.2g} of {settings.max_iter} epochs "
+            f"Training had time for about {made} of {settings.max_iter} epochs "
             f"(time_limit={settings.time_limit:g} seconds), which may be too few. Increase "
             "time_limit, or make epochs faster: use fewer rows or smaller hidden_layer_sizes."
         )

@@ -63,7 +63,9 @@ class JointModel(Model):
         shares = zip(target.parts, target.shares, strict=True)
         weights = tuple(float(by_name.get(name, 1)) / share for name, share in shares)
         # The weight of a single target changes nothing.
-        return JointLoss(tuple(losses), weights, given == LEARNED and len(losses) > 1)
+        learned = given == LEARNED and len(losses) > 1
+        constant = tuple(k for k, one in enumerate(target.targets) if one.is_constant)
+        return JointLoss(tuple(losses), weights, learned, constant)
 
     # The models of single targets.
 
@@ -101,8 +103,7 @@ class JointModel(Model):
         if self.loss.learned:
             constants = self.network.views(self.params)[-1].constant
             logs = constants.mean(axis=0, dtype=np.float64)
-            are_learned = [loss.not_negative for loss, _ in self.loss.losses]
-            weights *= np.exp(np.where(are_learned, -logs, 0.0))
+            weights *= np.exp(np.where(self.loss.are_learned, -logs, 0.0))
         return weights.tolist()
 
     def each(self, raw: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
@@ -130,6 +131,10 @@ class JointModel(Model):
     def columns(self, y: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the model of each target with its column of a checked y."""
         return zip(self.models, columns_of(y), strict=True)
+
+    def y_as_given(self, y: Any, like: Any) -> Any:
+        """Return a checked y in the form of the user's, a frame with the index of ``like``."""
+        return self.target.as_given(y, like)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse targets other than those of training, and values that do not suit them."""

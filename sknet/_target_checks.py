@@ -46,7 +46,9 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     return y
 
 
-def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
+def check_targets(
+    y: Any, wanted: Mapping[str, Any], name: str, names: tuple[Any, ...] = ()
+) -> NDArray[Any]:
     """Return several targets as a structured array with a field for each.
 
     Numbers become float64, with NaN where a row lacks the target. Labels keep their dtype, or
@@ -60,13 +62,15 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
         The parameter ``targets``.
     name : str
         The name of the argument in messages.
+    names : tuple, optional
+        The names of as many columns, if y has no names.
 
     Raises
     ------
     ValueError
         If a wanted target is not a column of y, or if :func:`check_y` refuses a column.
     """
-    columns, library = _columns_of_targets(y, name)
+    columns, library = _columns_of_targets(y, name, names)
     if unknown := [key for key in wanted if key not in columns]:
         raise ValueError(f"targets has {unknown}, but the columns of {name} are {[*columns]}.")
     fields = {
@@ -76,8 +80,12 @@ def check_targets(y: Any, wanted: Mapping[str, Any], name: str) -> NDArray[Any]:
     return joint.structured(fields, library)
 
 
-def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
+def _columns_of_targets(
+    y: Any, name: str, names: tuple[Any, ...]
+) -> tuple[dict[Any, Any], str | None]:
     """Return the columns of a y with several targets by name, and the library of a frame.
+
+    A y without names gets ``names``, if these are as many as its columns.
 
     Raises
     ------
@@ -93,13 +101,16 @@ def _columns_of_targets(y: Any, name: str) -> tuple[dict[Any, Any], str | None]:
         y = np.asarray(as_array(y, name, LABELS))
     table = frames.wrapped(y, name)
     if len(table.shape) == 1:
-        return {str(getattr(y, "name", None) or "y"): table.data}, None
+        (own,) = names if len(names) == 1 else ("y",)
+        return {str(getattr(y, "name", None) or own): table.data}, None
     if len(table.shape) != 2 or 0 in table.shape or table.is_sparse:
         raise ValueError(f"{name} must be dense, with rows and a column for each target.")
-    names = [*table.columns] or [f"y{i}" for i in range(table.shape[-1])]
-    if len({*map(str, names)} - {""}) < len(names):
-        raise ValueError(f"The columns of {name} need different names, got {names}.")
-    return {key: table.column(i) for i, key in enumerate(names)}, frames.library(y)
+    n_columns = table.shape[1]
+    unnamed = names if len(names) == n_columns else [f"y{i}" for i in range(n_columns)]
+    keys = [*table.columns] or [*unnamed]
+    if len({*map(str, keys)} - {""}) < n_columns:
+        raise ValueError(f"The columns of {name} need different names, got {keys}.")
+    return {key: table.column(i) for i, key in enumerate(keys)}, frames.library(y)
 
 
 def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import check_consistent_length
 from sklearn.utils.metadata_routing import UNUSED
 
+from sknet._requirements import check_sample_weight
 from sknet.nn.distributions import Distribution, PiecewiseNormal
 from sknet.nn.kernels import Array
 from sknet.nn.rules import OPEN_UNIT_INTERVAL, QUANTILES
@@ -131,13 +131,15 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
     Raises
     ------
     ValueError
-        If there are no rows, if a score is NaN, or if there are not as many weights as rows.
+        If there are no rows, if a score is NaN, or if the weights are not one number >= 0 for
+        each row, of which one is positive.
     """
     if scores.size == 0 or np.isnan(scores).any():
         raise ValueError("The score needs at least one row, and no number may be NaN.")
     rows = scores.reshape(len(scores), -1).mean(axis=1)
-    check_consistent_length(rows, sample_weight)
-    weight = None if sample_weight is None else np.asarray(sample_weight, float)
+    if sample_weight is None:
+        return float(rows.mean())
+    weight = check_sample_weight(sample_weight, rows, dtype=float, ensure_non_negative=True)
     return float(np.average(rows, weights=weight))
 
 

@@ -20,7 +20,7 @@ from sknet._settings import TASKS
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_targets, check_targets, check_weight
 from sknet.classifier import NNClassifier, clipped
-from sknet.data import frames
+from sknet.data.joint import side_by_side
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.rules import POSITIVE
 from sknet.regressor import NNRegressor, score_predictions
@@ -181,13 +181,7 @@ class NNMultiTarget(BaseNN):
             A pandas or polars frame if the y of training was one, otherwise an array. Numbers
             are in the units of y. For labels, it has the most probable class.
         """
-        columns, library = self._columns(X), self._joint.target.library
-        if library is not None:
-            return frames.frame_of(columns, library, X)
-        arrays = list(columns.values())
-        of_numbers = all(one.dtype.kind in "biuf" for one in arrays)
-        dtype = np.result_type(*arrays) if of_numbers else object
-        return np.column_stack([one.astype(dtype) for one in arrays])
+        return side_by_side(self._columns(X), self._joint.target.library, X)
 
     @available_if(_has_labels)
     def predict_proba(self, X: Any) -> dict[str, np.ndarray]:
@@ -217,15 +211,16 @@ class NNMultiTarget(BaseNN):
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The rows to predict for.
         y : frame or array of shape (n_samples, n_targets)
-            The true targets. A row that lacks a target does not count in its score.
+            The true targets. A row that lacks a target does not count in its score. The columns
+            of an array are those of training, in their order.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. None gives each row a weight of one.
 
         Returns
         -------
         dict of str to float
-            The score of each target, NaN if no row has it. With the loss "quantile", the score
-            is D2 of the pinball loss.
+            The score of each target, NaN if no row of positive weight has it. With the loss
+            "quantile", the score is D2 of the pinball loss.
         """
         joint, read = self._joint, self._read_y(y)
         joint.target.check_columns(read, "y")
@@ -235,8 +230,9 @@ class NNMultiTarget(BaseNN):
         scores = {}
         for model, (name, _, known, values) in joint.columns(read):
             own_weight = None if sample_weight is None else sample_weight[known]
+            counted = known if own_weight is None else own_weight
             own = values, predicted[name][known], own_weight
-            scores[name] = _score(model, *own) if known.any() else np.nan
+            scores[name] = _score(model, *own) if counted.any() else np.nan
         return scores
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
@@ -265,7 +261,8 @@ class NNMultiTarget(BaseNN):
         return cast(JointModel, self._fitted_model)
 
     def _read_y(self, y: Any) -> np.ndarray:
-        return check_targets(y, self.targets or {}, "y")
+        names = self._joint.target.names if self.__sklearn_is_fitted__() else ()
+        return check_targets(y, self.targets or {}, "y", names)
 
     def _columns(self, X: Any) -> dict[str, np.ndarray]:
         """Return the predictions of each target by name."""

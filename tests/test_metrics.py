@@ -48,6 +48,15 @@ def test_crps_of_many_quantiles_is_twice_the_pinball_loss():
     assert crps(y, quantiles, levels) == pytest.approx(2 * np.mean(losses), rel=1e-4)
 
 
+@pytest.mark.parametrize("y", [-100.0, 0.0, 1.5, 2.0, 100.0])
+def test_crps_of_equal_quantiles_is_that_of_an_atom(y):
+    """They are the limit of quantiles that differ little. No overflow is told of."""
+    assert_allclose(crps([y], [[2.0, 2.0]], [0.1, 0.9]), abs(y - 2.0), atol=1e-12)
+    levels, close = [0.1, 0.2, 0.5, 0.9], [[1.0, 1.0 + 1e-9, 2.0, 2.0 + 1e-9]]
+    found = crps([y], [[1.0, 1.0, 2.0, 2.0]], levels)
+    assert_allclose(found, crps([y], close, levels), atol=1e-7)
+
+
 def test_interval_score():
     """The figures are those of scoringrules 0.10.0."""
     assert interval_score([5.0], [0.0], [4.0], coverage=0.8) == pytest.approx(14)
@@ -133,6 +142,9 @@ def test_what_is_refused(network):
     for scorer in SCORERS.values():
         with pytest.raises(ValueError, match="cannot reshape"):
             scorer(network, X, np.column_stack([y, y]))
+    for weight in (-WEIGHT, np.zeros(120), WEIGHT[:5], WEIGHT[:, np.newaxis]):
+        with pytest.raises(ValueError, match=r"weight|inconsistent numbers"):
+            interval_score(y, y, y + 1, sample_weight=weight)
     with pytest.raises(ValueError, match="low must not be above high"):
         interval_score(y, y + 1, y)
     with pytest.raises(ValueError, match="coverage must be a number in"):

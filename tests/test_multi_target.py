@@ -92,6 +92,60 @@ def test_predictions_have_the_form_of_y(table, library):
         assert_array_equal(fitted.predict(later).index, later.index)
 
 
+def test_columns_without_names_are_matched_by_position(table):
+    """As a score of an array of the columns is that of the frame."""
+    X, whole, _ = table
+    fitted = network().fit(X, whole)
+    assert fitted.target_scores(X, whole.to_numpy()) == fitted.target_scores(X, whole)
+    with pytest.raises(ValueError, match=r"must have the targets .* got \['y0', 'y1'\]"):
+        NNMultiTarget(**BRIEF).fit(X, whole).score(X, whole.to_numpy()[:, :2])
+    for y in (whole["price"], whole["price"].to_numpy()):
+        fitted = NNMultiTarget(**BRIEF).fit(X, y)
+        assert fitted.score(X, fitted.predict(X)) == 1
+        assert fitted.score(X, np.asarray(y)) == fitted.score(X, y)
+
+
+def test_a_target_that_only_rows_of_zero_weight_have_has_no_score(table):
+    X, whole, gaps = table
+    fitted = network().fit(X, whole)
+    weight = gaps["price"].isna().astype(float)
+    scores = fitted.target_scores(X, gaps, weight)
+    assert np.isnan(scores["price"]) and scores["colour"] > 0
+    assert fitted.score(X, gaps, weight) == np.mean([scores["colour"], scores["size"]])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "array", "chunks"])
+def test_scorers_get_targets_in_the_form_of_y(table, library):
+    """They have the form of predictions, so that scikit-learn's scorers work."""
+    X, whole, _ = table
+    y, seen = whole[["price", "size"]], []
+    if library == "polars":
+        polars = pytest.importorskip("polars")
+        X, y = polars.from_pandas(X), polars.from_pandas(y)
+    y = y.to_numpy() if library == "array" else y
+
+    def scoring(estimator, X, y):
+        seen.append((y, estimator.predict(X)))
+        return estimator.score(X, y)
+
+    if library == "chunks":
+        y = y.set_axis([0, 1], axis=1)
+    fitted = NNMultiTarget(**BRIEF, scoring=scoring, validation_fraction=0.3)
+    by_name = clone(fitted).set_params(scoring="r2")
+    if library == "chunks":
+        chunks = [(X[:150], y[:150]), (X[150:], y[150:])]
+        fitted, by_name = fit_chunks(fitted, chunks), fit_chunks(by_name, chunks)
+    else:
+        fitted, by_name = fitted.fit(X, y), by_name.fit(X, y)
+    for given, predicted in seen:
+        assert type(given) is type(predicted) is type(y)
+        assert given.shape == predicted.shape
+        if hasattr(given, "index"):
+            assert given.columns.equals(predicted.columns)
+            assert given.index.equals(predicted.index)
+    assert_allclose(by_name.best_validation_score_, fitted.best_validation_score_)
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -250,6 +304,21 @@ def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
     weights = network(targets={"price": "gamma", **TARGETS}).fit(X, whole).target_weights_
     assert weights["price"] == 1
     assert weights["color"] != 1
+
+
+@pytest.mark.filterwarnings("ignore:y has a single class")
+@pytest.mark.parametrize("constant", [7.0, "same"])
+def test_a_constant_target_leaves_the_others_as_they_are(table, constant):
+    """Early stopping restores an epoch from before the others got worse."""
+    X, whole, _ = table
+    noise = whole["price"] + 40 * np.random.default_rng(0).normal(size=len(X))
+    y = pd.DataFrame({"noise": noise, "constant": constant})
+    fitted = NNMultiTarget((32,), max_iter=150, early_stopping=True, random_state=0).fit(X, y)
+    equal = clone(fitted).set_params(target_weights=None).fit(X, y)
+    assert fitted.target_weights_["constant"] == 1
+    assert fitted.best_iter_ < 1.5 * equal.best_iter_
+    of_one = fitted.estimators_["noise"]
+    assert_allclose(of_one.predict(X), fitted.predict(X)["noise"], rtol=1e-6)
 
 
 @pytest.mark.parametrize("members", [1, 3])

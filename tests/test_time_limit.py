@@ -125,6 +125,16 @@ def test_a_fit_with_too_few_seconds_warns_once(problem, seconds, limit, options)
     assert "by time_limit" in str(summary(network))
 
 
+def test_many_epochs_are_counted_without_an_exponent(problem, seconds):
+    """The warning names 123 epochs as such."""
+    n_epochs, n_batches = 123, -(-len(problem.X) // 20)
+    options = {"batch_size": 20, "early_stopping": False, "learning_rate": "constant", "tol": 0}
+    network = problem.cls((6,), max_iter=500, random_state=0, **options)
+    network.set_params(time_limit=n_epochs * n_batches, n_iter_no_change=np.inf)
+    with pytest.warns(ConvergenceWarning, match=r"for about 1[12]\d of 500 epochs"):
+        network.fit(problem.X, problem.y)
+
+
 def test_half_of_the_seconds_give_no_warning(problem, seconds):
     network = problem.cls((6,), max_iter=20, random_state=0, early_stopping=False, **PLANNED)
     n_batches = -(-len(problem.X) // 20)

@@ -24,6 +24,7 @@ from sklearn.model_selection import (
     LeaveOneGroupOut,
     LeaveOneOut,
     PredefinedSplit,
+    ShuffleSplit,
     TimeSeriesSplit,
     cross_validate,
 )
@@ -394,7 +395,17 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
             None,
             "index 120 is out of bounds",
         ),
-        ({"validation_fraction": LeaveOneOut()}, None, "validate with 1 of the 120 rows. It"),
+        (
+            {"validation_fraction": LeaveOneOut()},
+            None,
+            r"validate with 1 of the 120 rows. It .* Change the splitter, .*LeaveOneOut\(\)",
+        ),
+        # It leaves out most rows, but the error says what is wrong, without a warning before.
+        (
+            {"validation_fraction": ShuffleSplit(1, train_size=1, test_size=1)},
+            None,
+            "would train on 1 and validate with 1 .* Change the splitter",
+        ),
         ({"validation_fraction": 0.0}, GROUPS, "validation_fraction=0.0"),
     ],
     ids=str,

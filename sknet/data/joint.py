@@ -5,7 +5,7 @@ structured array with a field for each target: float64 for numbers, and another 
 labels. NaN or None means that a row lacks a target.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target
 
+from sknet.data import frames
 from sknet.data.targets import ClassTarget, Target
 from sknet.data.weights import Floats
 
@@ -70,6 +71,19 @@ def columns_of(y: NDArray[Any]) -> Iterator[Column]:
         # Objects are labels with missing values; without these, they become text or numbers.
         own = np.array(own.tolist()) if own.dtype == object else own
         yield Column(name, y.ndim == 1 and values.dtype == np.float64, known, own)
+
+
+def side_by_side(columns: Mapping[Any, NDArray[Any]], library: str | None, like: Any) -> Any:
+    """Return the columns of all targets as a frame of a library, or as an array if it is None.
+
+    A frame of pandas has the index of ``like``, if that has one.
+    """
+    if library is not None:
+        return frames.frame_of(columns, library, like)
+    arrays = list(columns.values())
+    of_numbers = all(one.dtype.kind in "biuf" for one in arrays)
+    dtype = np.result_type(*arrays) if of_numbers else object
+    return np.column_stack([one.astype(dtype) for one in arrays])
 
 
 def is_multioutput(y: Any) -> bool:
@@ -185,6 +199,14 @@ class JointTarget(Target):
         """Return encoded targets, those of labels mixed with equal shares of all classes."""
         parts = zip(self.targets, self._split(Y), strict=True)
         return np.hstack([target.smooth(own, amount) for target, own in parts])
+
+    def as_given(self, y: NDArray[Any], like: Any) -> Any:
+        """Return a checked y in the user's form; a frame has the index of ``like``."""
+        if y.dtype.names is None:
+            return y
+        # Rows of several chunks lack the metadata of the dtype.
+        columns = {name: y[str(name)] for name in self.names}
+        return side_by_side(columns, self.library, like)
 
     def check_columns(self, y: NDArray[Any], name: str) -> None:
         """Check that y, which messages call ``name``, has the targets of training.

@@ -17,6 +17,11 @@ Given = tuple[Any, ...]
 #: The indices of the rows to train on, and of the rows to validate with.
 Sides = tuple[NDArray[np.intp], NDArray[np.intp]]
 
+#: What to do if groups leave too few rows on a side.
+MORE_GROUPS = (
+    "Give more groups (of consecutive rows if validation_fraction='last'), pass X_val and y_val "
+    "to fit, or set early_stopping=False."
+)
 #: If the split of a user's splitter uses a smaller share of the rows, a warning says so.
 MOSTLY_USED = 0.9
 
@@ -61,10 +66,13 @@ class Split(ABC):
         """
 
 
-def _checked(data: Dataset, labels: Labels, sides: NDArray[Any]) -> Sides:
+def _checked(
+    data: Dataset, labels: Labels, sides: NDArray[Any], remedy: str = MORE_GROUPS
+) -> Sides:
     """Return the rows of a split by groups, time or a splitter, after the checks of Split.
 
-    ``sides`` has 0 for each row to train on, and 1 for each row to validate with.
+    ``sides`` has 0 for each row to train on, and 1 for each row to validate with. ``remedy``
+    ends the message if a side has too few rows.
     """
     training, validation = (np.flatnonzero(sides == one) for one in (0, 1))
     if not training.size or validation.size < 2:
@@ -72,9 +80,7 @@ def _checked(data: Dataset, labels: Labels, sides: NDArray[Any]) -> Sides:
         raise ValueError(
             f"Early stopping would train on {training.size} and validate with "
             f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 "
-            "training row and 2 validation rows. Give more groups (of consecutive rows if "
-            "validation_fraction='last'), pass X_val and y_val to fit, or set "
-            "early_stopping=False."
+            f"training row and 2 validation rows. {remedy}"
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
         warnings.warn(
@@ -154,6 +160,13 @@ class FirstSplit(Split):
                 f"validation_fraction={self.splitter!r} divides groups. Use a splitter that "
                 "keeps groups together, such as GroupShuffleSplit, or do not pass groups."
             )
+        found = _checked(
+            data,
+            labels,
+            sides,
+            f"Change the splitter, validation_fraction={self.splitter!r}: its first split "
+            "counts, and rows of zero weight do not. Or pass X_val and y_val to fit.",
+        )
         if (n_used := np.count_nonzero(sides >= 0)) < MOSTLY_USED * data.n_rows:
             warnings.warn(
                 f"The first split of validation_fraction={self.splitter!r} leaves out "
@@ -161,7 +174,7 @@ class FirstSplit(Split):
                 "validate with the last rows, set validation_fraction='last'.",
                 stacklevel=2,
             )
-        return _checked(data, labels, sides)
+        return found
 
 
 #: Splits by name.

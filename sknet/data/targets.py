@@ -96,6 +96,11 @@ class ClassTarget(Target):
         """The number of columns of the encoded target."""
         return 1 if self.kind == "binary" else self.classes_.size
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether there is a single class."""
+        return self.kind == "multiclass" and self.classes_.size == 1
+
     def check_labels(self, y: Any, name: str) -> None:
         """Check that y, which messages call ``name``, has labels that were learned.
 
@@ -263,6 +268,11 @@ class RegressionTarget(Target):
         self._unit = weight_unit
         self._set_scale()
         return self
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows had the same numbers."""
+        return not self._deviation.any()
 
     def fits(self, dtype: np.dtype[Any]) -> bool:
         """Return whether numbers of a dtype can hold predictions of each column."""

@@ -27,7 +27,7 @@ FARTHEST = 30.0
 PRIOR_ROWS = 50
 #: SciPy's Poisson functions return NaN for means that are not far above this one.
 LARGEST_COUNT = 5e8
-#: The smallest dispersion, which exactly predicted rows get.
+#: The smallest dispersion, which exactly predicted rows with a mean of one get.
 LEAST_DISPERSION = 1e-12
 #: With more jumps on average, the distribution of their sum is nearly a shifted gamma
 #: distribution: the probabilities differ by less than 2e-4.
@@ -179,7 +179,9 @@ class PiecewiseNormal(Distribution):
         """Return the z at which the standard normal distribution has the ``cdf`` of y."""
         piece = (y[..., np.newaxis] >= self.values[..., np.newaxis, 1:]).sum(axis=-1)
         value, slope = self._of_pieces(piece)
-        return self.starts[piece] + (y - value) / slope
+        # Where quantiles are equal, the slope is tiny, and z has no limit.
+        with np.errstate(over="ignore"):
+            return self.starts[piece] + (y - value) / slope
 
     def _of_pieces(self, piece: NDArray[np.intp]) -> tuple[Array, ...]:
         """Return the values and the slopes of chosen pieces."""
@@ -189,7 +191,8 @@ class PiecewiseNormal(Distribution):
 
 def _density(z: Array) -> Array:
     """Return the density of a standard normal number."""
-    return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
+    with np.errstate(over="ignore"):
+        return np.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +253,9 @@ class Dispersed(Distribution):
         McCullagh and Nelder, "Generalized Linear Models" (1989), section 8.3.6.
         """
         square = np.square((y - self.mean) / self.mean ** (self.power / 2))
-        return np.maximum(np.average(square, 0, sample_weight), LEAST_DISPERSION)
+        # A dispersion has the units of y to the power of 2 - power.
+        least = LEAST_DISPERSION * self.mean.mean(axis=0) ** (2 - self.power)
+        return np.maximum(np.average(square, 0, sample_weight), least)
 
     def calibrated(self, calibration: Array) -> Self:
         """Return the distributions with another dispersion."""

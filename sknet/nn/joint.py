@@ -37,6 +37,7 @@ OF_LOSSES = TupleOf(
     least=1,
 )
 WEIGHTS = TupleOf("a tuple of numbers > 0", POSITIVE, least=1)
+NUMBERS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
 
 
 def stretches(sizes: Iterable[int]) -> list[slice]:
@@ -135,7 +136,8 @@ class JointLoss(Loss):
     Uncertainty to Weigh Losses for Scene Geometry and Semantics" (2018), equations 7 and 10,
     with s_k = log sigma_k^2. The best s_k is log(2 l_k). A target that is mostly noise, and
     therefore has a large mean loss, gets a small weight. A loss that may be negative would have
-    no best s_k, and stays as it is.
+    no best s_k, and stays as it is. So does the loss of a constant target: its s_k would fall
+    without end, and with it the validation loss.
 
     Parameters
     ----------
@@ -144,17 +146,28 @@ class JointLoss(Loss):
     weights : tuple of float > 0
         The weight w_k of each target, divided by the share of the training rows that have it.
     learned : bool, default=False
+    constant_targets : tuple of int, default=()
+        The numbers of the targets that are constant.
     """
 
     losses: Annotated[tuple[tuple[Loss, int], ...], OF_LOSSES]
     weights: Annotated[tuple[float, ...], WEIGHTS]
     learned: Annotated[bool, TRUTH_VALUE] = False
+    constant_targets: Annotated[tuple[int, ...], NUMBERS] = ()
     task = "several targets"
 
     @property
     def link(self) -> JointLink:
         links = tuple((loss.link, n) for loss, n in self.losses)
         return JointLink(links, len(links) if self.learned else 0)
+
+    @property
+    def are_learned(self) -> list[bool]:
+        """Whether the weight of each target is learned."""
+        return [
+            self.learned and loss.not_negative and k not in self.constant_targets
+            for k, (loss, _) in enumerate(self.losses)
+        ]
 
     @property
     def has_temperature(self) -> bool:  # type: ignore[override]
@@ -186,11 +199,12 @@ class JointLoss(Loss):
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         value, first_log = np.zeros(len(raw), raw.dtype), raw.shape[1] - len(self.losses)
         gradient_out[...] = 0
+        are_learned = self.are_learned
         for k, (known, own_y, columns, loss) in enumerate(self.parts(y)):
             own, weight = np.ascontiguousarray(raw[known, columns]), float(self.weights[k])
             gradient = np.empty_like(own)
             own_value = loss.pointwise(own_y, own, gradient)
-            if self.learned and loss.not_negative:
+            if are_learned[k]:
                 log = np.clip(raw[known, first_log + k], *LOG_STD_LIMITS)
                 precision = np.exp(-log)
                 own_value *= precision

@@ -173,6 +173,18 @@ def test_the_dispersion_is_estimated(power):
     assert plain.calibration(y, None).item() == pytest.approx(0.7, rel=0.05)
 
 
+@pytest.mark.parametrize("unit", [1e-30, 1e30])
+@pytest.mark.parametrize("power", [1.2, 1.5, 2.0])
+def test_the_units_of_a_dispersion(power, unit):
+    """Its least value is in the units of y, too, so that no unit hides a dispersion."""
+    mean, y = np.ones((4, 1, 1)), np.array([0.5, 1.5, 0.9, 1.1]).reshape(-1, 1, 1)
+    of_unit = HalfTweedie(power).distribution(unit * mean[..., 0])
+    for amounts in (y, mean):
+        expected = HalfTweedie(power).distribution(mean[..., 0]).calibration(amounts, None)
+        found = of_unit.calibration(unit * amounts, None)
+        assert_allclose(found, expected * unit ** (2 - power), rtol=1e-9)
+
+
 @pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"quantile"}))
 def test_the_distribution_of_a_loss(name):
     """A loss that says that it predicts one does, and the others refuse."""
