@@ -26,7 +26,7 @@ Value = str | int | list[str] | list[list[str]]
 #: The lines of a card: the name of each, and what it says.
 Lines = Iterator[tuple[str, Value]]
 
-#: What ended a training, in words.
+#: What ended training, in words.
 ENDINGS = {
     Ending.CONVERGED: "no more improvement",
     Ending.FINISHED: "after all planned epochs",

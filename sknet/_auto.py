@@ -35,7 +35,7 @@ EPOCHS_OF_FEW = 40
 #: The number of epochs if the learning rate does not fall to zero by plan, and of iterations
 #: of lbfgs.
 UNPLANNED_EPOCHS = 200
-#: The number of epochs without improvement that ends a training without such a plan. With a
+#: The number of epochs without improvement that ends training without such a plan. With a
 #: plan, it is the upper limit for classes without an order if all columns are numeric.
 PATIENCE = 10
 #: With such a plan and early stopping, shares of the number of epochs: if the validation score
@@ -58,7 +58,7 @@ BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST = 250, 1000
 #: noise of a gradient falls with the square root of the batch size, so the rate grows with this
 #: square root. In classification it grows up to ``LARGEST_GROWTH`` times the usual number of
 #: rows, in regression only up to the usual number, since higher rates make the loss of some
-#: trainings jump.
+#: fits jump.
 LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
 #: The dropout rate, and its upper limit in classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
@@ -92,7 +92,7 @@ SIZES = (128, 128)
 #: Members share no weights on tables with fewer rows than this, in classification and in
 #: regression. The last number is the number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: A training with more rows than this does not end on the validation rows: a tenth more rows is
+#: A fit to more rows than this does not end on the validation rows: a tenth more rows is
 #: worth little there, and a cool-down that is scored is better. The score of so many rows is
 #: precise enough to begin the cool-down at the best epoch.
 MANY_ROWS = 50_000

@@ -191,7 +191,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return {**own, **fitted}
 
     def _warning(self, ending: Ending) -> str | None:
-        """Return the warning for a training that ended in this way, or None."""
+        """Return the warning for training that ended in this way, or None."""
         settings, n_epochs = self._model.settings, self.n_iter_
         if ending is Ending.MAX_ITER:
             return (
@@ -405,7 +405,7 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
 
 
 def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
-    """Return the features and the model of a fitted estimator of sknet.
+    """Return the features and the model of a fitted sknet estimator.
 
     ``name`` is the name of the argument in messages.
 

@@ -133,7 +133,7 @@ class Model:
         return model
 
     def with_layers_of(self, source: "Model", data: Dataset) -> Self:
-        """Return this model with the layers of another one, for a training to start from.
+        """Return this model with the layers of another one, for training to start from.
 
         The output layer is that of ``source`` if y has the same form, and if predictions for
         the weighted rows ``data`` are then better than a constant. Otherwise it is a new one.

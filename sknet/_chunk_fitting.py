@@ -237,7 +237,7 @@ class FirstPass:
 
 
 def _both_sparse(*looks: Look) -> list[Look]:
-    """Return the looks at two parts; sparse rows among dense ones make a sparse table."""
+    """Return the looks at two parts, both of them as sparse if one of them is."""
     is_sparse = any(one.survey.sparse for one in looks)
     return [one._replace(survey=replace(one.survey, sparse=is_sparse)) for one in looks]
 

@@ -186,7 +186,7 @@ def _with_temperature(
     """Return the result with predictions whose certainty suits the held-out rows.
 
     The certainty is measured with parameters that were not trained on these rows. Only copies
-    of the parameters are changed, in the output layer: a resumed training continues from the
+    of the parameters are changed, in the output layer: a resumed run continues from the
     original ones.
     """
     if held is None or not model.loss.has_temperature:

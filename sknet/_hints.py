@@ -136,7 +136,7 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
 
 
 def hint_of_name(name: str, known: Collection[str]) -> str:
-    """Return a sentence that says what to use for an unknown argument, or an empty string."""
+    """Return a sentence that says what replaces an unknown argument, or an empty string."""
     for advice, names in ADVICE.items():
         if name in names:
             return advice

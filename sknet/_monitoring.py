@@ -275,7 +275,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def row_progress(verbose: int) -> "RowProgress":
-    """Return what shows how many rows a fit has done; it shows nothing unless ``verbose``.
+    """Return what shows how many rows a fit has processed; it shows nothing unless ``verbose``.
 
     It is a bar if rich is installed and the output is a terminal that can show one.
     """

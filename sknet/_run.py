@@ -1,9 +1,9 @@
-"""The run of a training: its random generators and its state, and the threads that it uses.
+"""A training run: its random generators and its state, and the threads that it uses.
 
-With its state, a training can be resumed.
+With its state, a run can be resumed.
 
 The threads of BLAS libraries spin while they wait for each other. If other programs use the
-cores, each small product then takes as long as the operating system lets a thread wait. So a
+cores, each small product then takes as long as the operating system lets a thread wait. So
 training limits BLAS to one thread, and divides its steps among threads that sleep while they
 wait.
 """
@@ -40,7 +40,7 @@ PURPOSES = ["tables", "init", "split", "shuffle", "augmentation", "noise"]
 
 @dataclass
 class Run:
-    """The random generators and the state of a training.
+    """The random generators and the state of a training run.
 
     Together with the data, they determine how the training continues. ``params`` and ``state``
     are None before the first epoch. ``n_rows`` and ``fingerprint`` identify the training rows
@@ -56,7 +56,7 @@ class Run:
 
     @classmethod
     def start(cls, random_state: Any) -> Self:
-        """Return the run of a training that has not begun."""
+        """Return a run that has not begun."""
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
         generators = np.random.default_rng(seed).spawn(len(PURPOSES))
         streams = dict(zip(PURPOSES, generators, strict=True))
@@ -130,7 +130,7 @@ def blas_libraries() -> list[LibController]:
 
 
 def n_threads() -> int:
-    """Return the number of threads of a training.
+    """Return the number of threads of a training run.
 
     It is the smaller of the numbers that scikit-learn's estimators and BLAS may use, and 1 in a
     joblib worker.
@@ -180,18 +180,18 @@ def is_process_wide(library: LibController) -> bool:
 
 
 class _Taken(threading.local):
-    """The numbers of threads that the trainings of this Python thread must restore."""
+    """The numbers of threads that training in this Python thread must restore."""
 
     def __init__(self) -> None:
         self.numbers: list[dict[LibController, int]] = []
 
 
 class BlasLimit:
-    """Limits BLAS to one thread for as long as any training of the process is running.
+    """Limits BLAS to one thread for as long as training runs anywhere in the process.
 
     Most libraries have one number of threads for the whole process. The first of several
-    trainings sets it and the last restores it, whatever threads they run in. Others, such as
-    OpenBLAS with OpenMP, have a number for each thread, which each training sets for itself. So
+    training runs sets it and the last restores it, whatever threads they use. Others, such as
+    OpenBLAS with OpenMP, have a number for each thread, which each run sets for itself. So
     each thread that computes enters this context.
     """
 

@@ -211,7 +211,7 @@ class Settings:
 
     @property
     def stopping(self) -> Stopping:
-        """The conditions that end a training."""
+        """The conditions that end training."""
         return Stopping(**self.fields_of(Stopping))
 
     def fields_of(self, cls: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from numbers import Number
 from typing import Any
@@ -47,7 +47,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
 
 
 def check_targets(
-    y: Any, wanted: Mapping[str, Any], name: str, names: tuple[Any, ...] = ()
+    y: Any, wanted: Mapping[str, Any], name: str, names: Sequence[Any] = ()
 ) -> NDArray[Any]:
     """Return several targets as a structured array with a field for each.
 

@@ -135,7 +135,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> np.ndarray:
-        """Predict the most probable class, or the labels with a probability above 0.5.
+        """Predict the class of each row, or the labels with a probability above 0.5.
 
         Parameters
         ----------
@@ -145,7 +145,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The class labels, or 0 or 1 for each label. With loss="ordinal", the median class.
+            The most probable class, or 0 or 1 for each label. With loss="ordinal", the median
+            class.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))

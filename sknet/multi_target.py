@@ -261,7 +261,7 @@ class NNMultiTarget(BaseNN):
         return cast(JointModel, self._fitted_model)
 
     def _read_y(self, y: Any) -> np.ndarray:
-        names = self._joint.target.names if self.__sklearn_is_fitted__() else ()
+        names = self._joint.target.names if self.__sklearn_is_fitted__() else []
         return check_targets(y, self.targets or {}, "y", names)
 
     def _columns(self, X: Any) -> dict[str, np.ndarray]:

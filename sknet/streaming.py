@@ -264,7 +264,7 @@ def fit_chunks(
     3
     """
     if not isinstance(estimator, BaseNN):
-        raise TypeError(f"fit_chunks fits networks of sknet, got {kind_of(estimator)}.")
+        raise TypeError(f"fit_chunks fits sknet networks, got {kind_of(estimator)}.")
     validation = Batch(X_val, y_val, sample_weight_val)
     fit_on_chunks(estimator, chunks, shuffle_window, validation_rows, validation, resume_from)
     return estimator

@@ -1,4 +1,4 @@
-"""Settings with which a training goes wrong, and a check that it never does so in silence."""
+"""Settings with which training goes wrong, and a check that it never does so in silence."""
 
 import math
 import re

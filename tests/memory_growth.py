@@ -12,7 +12,7 @@ import numpy as np
 
 from sknet import NNClassifier, NNRegressor
 
-#: Options that use the random generator, the averages and the copies of a training.
+#: Options that use the random generator, the averages and the copies of a training run.
 OPTIONS = {
     "batch_size": 20, "max_iter": 1, "n_iter_no_change": np.inf, "random_state": 0,
     "dropout": 0.1, "ema_decay": 0.9, "n_members": 2, "early_stopping": True,

@@ -34,7 +34,7 @@ def hide_threads():
 
 
 def divide_all_batches(setting=setattr):
-    """Let each training divide batches and steps that are too small for it."""
+    """Let each training run divide batches and steps that are too small for it."""
     from sknet.nn import kernels, shares
 
     setting(shares, "LEAST_WORK", 1)
@@ -51,7 +51,7 @@ def tables():
 
 
 def predictions():
-    """Return what networks predict after trainings of each kind, by name."""
+    """Return what networks predict after training of each kind, by name."""
     from sknet import NNClassifier, NNRegressor
     from sknet.streaming import fit_chunks
 

@@ -102,7 +102,7 @@ SHORT = {
     "sknet._version": "The build reads it.",
     "sknet.distributed.dask": "With the base of its estimators it would pass 400 lines.",
     "sknet.exceptions": "Its path is public.",
-    "sknet.nn.budget": "With the state of a training it would pass 400 lines.",
+    "sknet.nn.budget": "With the state of a training run it would pass 400 lines.",
 }
 #: Tokens that are no code.
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}

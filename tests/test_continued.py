@@ -1,4 +1,4 @@
-"""A training that is continued: each parameter acts, is refused, or is free; ``warm_start``."""
+"""Training that is continued: each parameter acts, is refused, or is free; ``warm_start``."""
 
 import copy
 from dataclasses import dataclass

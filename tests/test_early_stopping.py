@@ -370,7 +370,7 @@ def test_the_training_ends_on_all_rows(problem, monkeypatch):
 
 
 def test_rows_that_were_held_out_change_the_result(problem):
-    """Their targets do nothing but stop a training that does not end on all rows."""
+    """Their targets do nothing but stop training that does not end on all rows."""
     network, X, y = planned(problem, refit=True, max_iter=20)
     with_all = network.fit(X, y).predict(X)
     assert (with_all != network.set_params(refit=False).fit(X, y).predict(X)).any()

@@ -127,7 +127,7 @@ def test_extreme_numbers_make_no_warning(rows, embedding, standardize, dtype):
             (sknet.NNRegressor(**options, **OPTIONS), y),
             (sknet.NNClassifier(**options, **OPTIONS), y > 0),
         ]:
-            # Without scaling, steps may be so long that a training diverges.
+            # Without scaling, steps may be so long that training diverges.
             with suppress(*([] if standardize else [DivergenceError])):
                 assert np.isfinite(network.fit(X, target).predict(X)).all()
                 network.partial_fit(X, target)

@@ -1,4 +1,4 @@
-"""Columns that were constant where a training began, and vary in the rows that follow."""
+"""Columns that were constant where training began, and vary in the rows that follow."""
 
 import sys
 

@@ -20,7 +20,7 @@ from sklearn.base import clone
 
 import sknet
 
-#: Options that use the random generator, the averages and the copies of a training.
+#: Options that use the random generator, the averages and the copies of a training run.
 EAGER = {**OPTIONS, "max_iter": 4}
 
 

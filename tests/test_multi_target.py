@@ -110,8 +110,8 @@ def test_a_target_that_only_rows_of_zero_weight_have_has_no_score(table):
     fitted = network().fit(X, whole)
     weight = gaps["price"].isna().astype(float)
     scores = fitted.target_scores(X, gaps, weight)
-    assert np.isnan(scores["price"]) and scores["colour"] > 0
-    assert fitted.score(X, gaps, weight) == np.mean([scores["colour"], scores["size"]])
+    assert np.isnan(scores["price"]) and scores["color"] > 0
+    assert fitted.score(X, gaps, weight) == np.mean([scores["color"], scores["size"]])
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars", "array", "chunks"])

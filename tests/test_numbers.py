@@ -1,4 +1,4 @@
-"""The precision of a training: float32 stays float32, and is as good as float64."""
+"""The precision of training: float32 stays float32, and is as good as float64."""
 
 import numpy as np
 import pytest

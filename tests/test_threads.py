@@ -277,7 +277,7 @@ def library(request, monkeypatch):
 
 
 def test_every_kind_of_library_is_limited_in_every_thread(library):
-    """Each training limits its thread, whether a number holds for a thread or a process."""
+    """Each training run limits its thread, whether a number holds for a thread or a process."""
     limit, before = BlasLimit(), library.num_threads
     numbers = (before, 1 if before else None)
 
@@ -297,7 +297,7 @@ def test_every_kind_of_library_is_limited_in_every_thread(library):
 
 
 def test_other_threads_may_set_limits_after_a_training():
-    """A training gives up the control that threadpoolctl 3.8 has given it."""
+    """Training gives up the control that threadpoolctl 3.8 has given it."""
     library = ControlledLibrary(4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sknet._run, "blas_libraries", lambda: [library])

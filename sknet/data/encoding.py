@@ -83,7 +83,7 @@ class TableEncoder:
     ordered: tuple[int, ...] = ()
     keep_rare: bool = False
 
-    # The features are learned.
+    # These methods learn the features.
 
     def fit_survey(self, survey: Survey) -> Self:
         """Learn the encoding from a survey.
@@ -205,7 +205,7 @@ class TableEncoder:
         after.features_ = (numbers, *self.features_[1:])
         return after
 
-    # The features are used.
+    # These methods use the learned features.
 
     def of_kind(self, kind: type[Kind]) -> list[Kind]:
         """Return the features of a class and its subclasses."""

@@ -19,8 +19,8 @@ Sides = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 #: What to do if groups leave too few rows on a side.
 MORE_GROUPS = (
-    "Give more groups (of consecutive rows if validation_fraction='last'), pass X_val and y_val "
-    "to fit, or set early_stopping=False."
+    "Give more groups (of consecutive rows if validation_fraction='last'), pass X_val and "
+    "y_val to fit, or set early_stopping=False."
 )
 #: If the split of a user's splitter uses a smaller share of the rows, a warning says so.
 MOSTLY_USED = 0.9

@@ -19,7 +19,7 @@ CONSTANT_SHARE = 2.0**-10
 class Target:
     """Base class of what turns y into columns that a network predicts, and back.
 
-    Its methods are those that only labels need. By default, numbers stay as they are.
+    It has the methods that only labels need. By default, they leave numbers as they are.
     """
 
     def check_all_labels(self, y: Any) -> None:
@@ -354,7 +354,7 @@ class RegressionTarget(Target):
 
 
 def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
-    """Return what is known of the whole y, given the name of each part and what it tells.
+    """Return what is known of the whole y, given each part's name and what is known of its y.
 
     The result is a LabelCounts, a RegressionTarget or a JointTarget.
 

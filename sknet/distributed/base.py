@@ -32,7 +32,7 @@ class DaskNN(BaseEstimator):
 
     Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
     into shards. In each round, each shard makes some steps from the shared parameters; the
-    shared parameters then move towards the mean of the results, with Nesterov momentum. See the
+    shared parameters then move toward the mean of the results, with Nesterov momentum. See the
     page "Training on a cluster" of the documentation for details.
 
     The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
@@ -146,7 +146,7 @@ class DaskNN(BaseEstimator):
         return self
 
     def to_local(self) -> BaseNN:
-        """Return the fitted network as an ordinary estimator of sknet.
+        """Return the fitted network as an ordinary sknet estimator.
 
         Returns
         -------

@@ -42,7 +42,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
     """
 
     def predict(self, X: Any) -> Any:
-        """Predict the most probable class, or all labels with a probability above 0.5.
+        """Predict the class of each row, or all labels with a probability above 0.5.
 
         Parameters
         ----------
@@ -52,8 +52,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_labels), Series or DataFrame
-            Labels, not yet computed; with ``loss="ordinal"``, the median class. For a frame,
-            they have the index of the frame.
+            The most probable class, or 0 or 1 for each label, not yet computed. With
+            ``loss="ordinal"``, the median class. For a frame, they have the index of the frame.
         """
         target = self._learned_model().target
         if target.kind == "multilabel":

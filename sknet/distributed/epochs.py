@@ -70,7 +70,7 @@ def most_shards(settings: Settings, n_rows: int, local_steps: int) -> int:
 
 @dataclass(frozen=True)
 class OuterStep:
-    """The step that moves the shared parameters towards the mean of the shards' parameters.
+    """The step that moves the shared parameters toward the mean of the shards' parameters.
 
     With the shared points x_0, x_1, ..., round t starts at z_t = x_t + mu (x_t - x_{t-1}), and
     x_{t+1} = (1 - eta) z_t + eta (weighted mean of the shards' parameters). This is Nesterov's
@@ -124,7 +124,7 @@ class OuterStep:
 
 
 class Shards:
-    """The shards of a training, and the rounds that they make.
+    """The shards of a training run, and the rounds that they make.
 
     Some training rows of each shard are the probe, on which the result of training is checked.
 
@@ -264,7 +264,7 @@ class ClusterEpoch(Epochs):
         return {"validation_loss": loss, "validation_score": -loss}
 
     def least_score(self) -> float:
-        """Return the score that shows that something has been learned."""
+        """Return the least score that shows that something has been learned."""
         loss = self._shards.mean(Shard.evaluate, None)
         return score_of_learning(loss, self._shards.n_validation)
 

@@ -118,7 +118,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     """
     if container.target_opset < _onnx.OLDEST_OPSET:
         raise ValueError(
-            f"target_opset must be at least {_onnx.OLDEST_OPSET} for estimators of sknet, got "
+            f"target_opset must be at least {_onnx.OLDEST_OPSET} for sknet estimators, got "
             f"{container.target_opset}."
         )
     features, model = _onnx.exported(operator.raw_operator)

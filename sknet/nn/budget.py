@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-#: During this first share of the seconds of a training, steps are only measured.
+#: During this first share of the seconds of a training run, steps are only measured.
 MEASURED = 0.05
 #: The work after the last step takes as long as this many evaluations: the result is evaluated,
 #: and the certainty of predictions is fitted to rows that are encoded again.
@@ -42,7 +42,7 @@ class Budget:
         return self._end < math.inf
 
     def begin(self, evaluate: Callable[[], Any] | None = None) -> None:
-        """Begin to measure the steps of a training, and reserve time for the work after them.
+        """Begin to measure the steps of a training run, and reserve time for the work after it.
 
         Calls of ``evaluate()`` estimate this time. None reserves no time.
         """

@@ -264,7 +264,7 @@ class Epoch(Epochs):
         return begun.loss / begun.n_rows, begun.penalty / begun.n_rows
 
     def _step(self) -> None:
-        """Move the parameters, then their running average towards them."""
+        """Move the parameters, then their running average toward them."""
         self.state.n_updates += 1
         if len(self._tasks) == 1:
             # Calling the team would take a twentieth of the step of a tiny network.
@@ -297,6 +297,6 @@ class Epoch(Epochs):
 
 
 def update_average(average: Array, params: Array, decay: float) -> None:
-    """Move a running average towards the parameters, block by block to stay in cache."""
+    """Move a running average toward the parameters, block by block to stay in cache."""
     for average_block, block in blocks(average, params):
         average_block += (1 - decay) * (block - average_block)

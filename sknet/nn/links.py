@@ -57,7 +57,7 @@ class Link(ABC):
         return ()
 
     def n_constant(self, n_raw: int) -> int:
-        """Return how many raw predictions, the last ones, are the same for all rows."""
+        """Return how many of the last raw predictions are the same for all rows."""
         return 0
 
     def of_decision(self, n_raw: int) -> "Link | None":

@@ -229,7 +229,7 @@ class Judge:
     def _poor(self, loss: float, constant: float) -> bool:
         """Whether a loss is far above the loss of a constant, and not only for lack of time.
 
-        If a short training starts from poor parameters, its loss may still be high at the end.
+        If a short run starts from poor parameters, its loss may still be high at the end.
         It is then not above the initial loss, and not immense.
         """
         short = loss <= self.initial_loss and not _exceeds(loss, DIVERGED_FACTOR, constant)

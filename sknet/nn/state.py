@@ -1,4 +1,4 @@
-"""A training: the plan of its epochs, what ends it, its state, and its result."""
+"""A training run: the plan of its epochs, what ends it, its state, and its result."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from sknet.nn.soundness import Ending
 #: divided by the square root of the number of validation rows. Even if the network learns
 #: nothing, some epoch has a gain of that order by chance.
 LEAST_GAIN = 1.5
-#: The record of a training: a list for each quantity, with one entry for each epoch.
+#: The record of a training run: a list for each quantity, with one entry for each epoch.
 History: TypeAlias = dict[str, list[float]]
 
 
@@ -183,15 +183,15 @@ class Begun:
     before: Array | None = None
 
 
-#: What another training takes over from a state, in addition to the state of the optimizer.
+#: What another training run takes over from a state, in addition to the state of the optimizer.
 KEPT = "n_updates", "samples_seen", "plateau_factor", "average", "trained", "share_rngs"
 
 
 @dataclass
 class TrainingState:
-    """The state of a training, apart from the parameters; updated in place.
+    """The state of a training run, apart from the parameters; updated in place.
 
-    With this, the parameters and the generators of the batches, an interrupted training can
+    With this, the parameters and the generators of the batches, an interrupted run can
     continue as if it had not been interrupted.
 
     Attributes
@@ -291,14 +291,14 @@ class TrainingState:
         return self.optimizer is type(optimizer) and self.slots.dtype == params.dtype
 
     def next_training(self) -> Self:
-        """Return the state for another training, which has its own record."""
+        """Return the state for another training run, which has its own record."""
         kept = {name: getattr(self, name) for name in KEPT}
         return type(self)(self.optimizer, self.slots, self.rng, **kept)
 
 
 @dataclass
 class TrainingResult:
-    """The result of a training.
+    """The result of a training run.
 
     Attributes
     ----------

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sknet import NNClassifier, NNRegressor
 
-#: A short training that no change of the estimators' defaults touches.
+#: Short training that no change of the estimators' defaults touches.
 PLAIN = {
     "hidden_layer_sizes": (12, 8),
     "activation": "silu",

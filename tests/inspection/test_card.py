@@ -17,7 +17,7 @@ from sknet.nn.losses import LOSSES, Loss, Pinball
 from sknet.nn.soundness import Ending
 from sknet.streaming import fit_chunks
 
-#: A short training without early stopping.
+#: Short training without early stopping.
 SHORT = {"hidden_layer_sizes": (6,), "max_iter": 3, "random_state": 0, "early_stopping": False}
 
 

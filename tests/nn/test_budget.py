@@ -1,4 +1,4 @@
-"""The budget of a training: its plan ends with the seconds, however long a step takes."""
+"""The budget of a training run: its plan ends with the seconds, however long a step takes."""
 
 import math
 import pickle
@@ -104,7 +104,7 @@ def test_a_pickle_has_the_seconds_that_are_left():
     assert not pickle.loads(pickle.dumps(Budget())).is_limited
 
 
-# In a training.
+# In training.
 
 PLAN = {"max_iter": 10, "schedule": Cosine(), "learning_rate": 0.1, "batch_size": 3}
 

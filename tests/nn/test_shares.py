@@ -106,7 +106,7 @@ def test_work_is_that_of_products_and_of_the_columns_of_work_arrays(monkeypatch)
 
 
 def test_overflow_in_a_thread_is_silent():
-    """A training checks its result, and the settings of NumPy belong to a single thread."""
+    """Training checks its result, and the settings of NumPy belong to a single thread."""
     with Team(2) as team, np.errstate(over="ignore"):
         results = team.run([lambda: np.exp(np.array([1e4]))] * 2)
     assert np.isinf(results).all()

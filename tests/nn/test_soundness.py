@@ -155,7 +155,7 @@ def test_a_probe_of_many_rows_is_small_and_even(make_problem, make_batches):
 
 
 def test_a_probe_draws_nothing(make_problem, make_batches):
-    """Neither dropout nor the order of the rows is drawn, so that a training stays the same."""
+    """Neither dropout nor the order of the rows is drawn, so that training stays the same."""
     objective, params, batch = make_problem((Dense(5, ReLU()), Dropout(0.5)), n_rows=30)
     rng = np.random.default_rng(0)
     state = rng.bit_generator.state

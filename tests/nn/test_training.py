@@ -523,7 +523,7 @@ def test_a_cool_down_never_makes_a_training_longer(make_problem, run_training, s
 
 
 def resumed_rates(make_problem, run_training, scripted, n_before, max_iter, **options):
-    """Return the learning rates of a training that goes on with another ``max_iter``."""
+    """Return the learning rates of a training run that goes on with another ``max_iter``."""
     options = {"schedule": Cosine(), "n_cooling": 4, "patience": 2, **options}
     before = scripted([1] + [0] * (n_before - 1))
     objective, _, batch = problem = make_problem()
@@ -548,7 +548,7 @@ def resumed_rates(make_problem, run_training, scripted, n_before, max_iter, **op
 def test_a_cool_down_goes_on_as_planned_with_another_max_iter(
     n_before, make_problem, run_training, scripted
 ):
-    """The learning rate does not rise again, and a finished training has no more epochs."""
+    """The learning rate does not rise again, and a finished run has no more epochs."""
     same = resumed_rates(make_problem, run_training, scripted, n_before, 20)
     assert len(same) == 3 + 4
     for max_iter in (7, 40, 200):
@@ -566,7 +566,7 @@ def test_a_cool_down_respects_a_smaller_max_iter(
 
 
 def test_a_resumed_training_has_its_own_patience(make_problem, run_training, scripted):
-    """The first training would have waited longer."""
+    """The first training run would have waited longer."""
     objective, _, batch = problem = make_problem()
     first, state = run_training(
         problem, max_iter=4, patience=9, evaluate=scripted([1, 0, 0, 0])
@@ -586,7 +586,7 @@ def test_a_resumed_training_has_its_own_patience(make_problem, run_training, scr
 
 @pytest.fixture
 def refit(make_problem, make_batches, run_training, scripted):
-    """Return the result of a training with further rows for its cool-down, and its state."""
+    """Return the result of training with further rows for its cool-down, and its state."""
     objective, params, batch = make_problem(n_rows=15)
     some = batch._replace(X=batch.X[:9], y=batch.y[:9])
 
@@ -920,7 +920,7 @@ def test_a_stopped_training_goes_on_as_if_it_had_not(
         (objective, first.params, batch), shuffle=rng, state=state, **options
     )
     assert_array_equal(second.params, whole.params)
-    # One record of one training.
+    # One record of one training run.
     assert second.history["loss"] == whole.history["loss"]
     assert state.monitor.best_iter == of_whole.monitor.best_iter
 

@@ -144,7 +144,7 @@ def unchanged(value: Any, before: Any) -> bool:
 def fingerprint(estimator: Any) -> str:
     """Return a hash of an estimator, without the state of a given random generator.
 
-    A training that has begun has drawn from the generator, even if it cannot be completed.
+    Training that has begun has drawn from the generator, even if it cannot be completed.
     """
     state = vars(estimator)
     if isinstance(estimator.random_state, np.random.RandomState):

@@ -102,7 +102,7 @@ class Cycle:
         return (t - begin) / length
 
 
-#: The cycles by name. A week begins on Monday, as 1970-01-05 was.
+#: The cycles by name. A week begins on a Monday, such as 1970-01-05.
 CYCLES: dict[str, Cycle] = {
     "day": Cycle(DAY),
     "week": Cycle(7 * DAY, begin=4 * DAY),
