@@ -81,7 +81,7 @@ def check_targets(
 
 
 def _columns_of_targets(
-    y: Any, name: str, names: tuple[Any, ...]
+    y: Any, name: str, names: Sequence[Any]
 ) -> tuple[dict[Any, Any], str | None]:
     """Return the columns of a y with several targets by name, and the library of a frame.
 

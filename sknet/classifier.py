@@ -145,8 +145,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            The most probable class, or 0 or 1 for each label. With loss="ordinal", the median
-            class.
+            The most probable class (with loss="ordinal" the median), or 0 or 1 for each label.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (places,) = self._predict(X, lambda raw: (model.places(raw),))
@@ -168,8 +167,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
-            The columns are in the order of ``classes_``. No probability is 0 or 1. The dtype is
-            float32 for float32 X, otherwise float64.
+            In the order of ``classes_``. No probability is 0 or 1. float32 for float32 X.
         std : ndarray or list of the same shape
             The standard deviations. Only returned with ``return_std=True``.
         """

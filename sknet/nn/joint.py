@@ -36,8 +36,9 @@ OF_LOSSES = TupleOf(
     PairOf(instance_of(Loss), POSITIVE_INT),
     least=1,
 )
+from sknet.nn.sets import POSITIONS
+
 WEIGHTS = TupleOf("a tuple of numbers > 0", POSITIVE, least=1)
-NUMBERS = TupleOf("a tuple of integers >= 0", NOT_NEGATIVE_INT)
 
 
 def stretches(sizes: Iterable[int]) -> list[slice]:
@@ -153,7 +154,7 @@ class JointLoss(Loss):
     losses: Annotated[tuple[tuple[Loss, int], ...], OF_LOSSES]
     weights: Annotated[tuple[float, ...], WEIGHTS]
     learned: Annotated[bool, TRUTH_VALUE] = False
-    constant_targets: Annotated[tuple[int, ...], NUMBERS] = ()
+    constant_targets: Annotated[tuple[int, ...], POSITIONS] = ()
     task = "several targets"
 
     @property

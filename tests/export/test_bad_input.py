@@ -102,8 +102,8 @@ def test_a_users_own_layer(make):
 def test_wrong_columns(fitted, frame):
     with pytest.raises(ValueError, match=r"(?s)feature names.*model"):
         to_onnx(fitted, frame.drop(columns="model"))
-    with pytest.raises(ValueError, match=r"(?s)feature names.*color"):
-        to_onnx(fitted, frame.rename(columns={"color": "color"}))
+    with pytest.raises(ValueError, match=r"(?s)feature names.*paint"):
+        to_onnx(fitted, frame.rename(columns={"color": "paint"}))
     with pytest.raises(ValueError, match=r"(?s)feature names"):
         to_onnx(fitted, frame[frame.columns[::-1]])
 

@@ -265,7 +265,7 @@ def test_tables_of_several_libraries_are_refused_or_are_one(case, shares, places
             lambda: fit_chunks(case.cls(), mixed),
             lambda: list(shuffle_chunks(mixed)),
         ):
-            with pytest.raises(ValueError, match="Give X of all chunks as one") as caught:
+            with pytest.raises(ValueError, match="Use one of them for all chunks") as caught:
                 consume()
             said, _ = str(caught.value).split("Give X")
             assert sum(kind in said for kind in kinds) == 2
