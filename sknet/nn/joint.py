@@ -25,6 +25,7 @@ from sknet.nn.rules import (
     TupleOf,
     instance_of,
 )
+from sknet.nn.sets import POSITIONS
 
 OF_LINKS = TupleOf(
     "a tuple of pairs (Link, number of columns of y), not empty",
@@ -36,8 +37,6 @@ OF_LOSSES = TupleOf(
     PairOf(instance_of(Loss), POSITIVE_INT),
     least=1,
 )
-from sknet.nn.sets import POSITIONS
-
 WEIGHTS = TupleOf("a tuple of numbers > 0", POSITIVE, least=1)
 
 
