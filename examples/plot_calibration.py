@@ -49,7 +49,7 @@ for name, network in networks.items():
 # each probability was predicted.
 
 figure, axes = plt.subplots(
-    2, 2, figsize=(11, 6), height_ratios=[3, 1], sharex=True, layout="constrained"
+    2, 2, figsize=(11, 6), height_ratios=[3, 1], sharex=True, sharey="row", layout="constrained"
 )
 for (name, network), (curve, histogram) in zip(networks.items(), axes.T, strict=True):
     display = CalibrationDisplay.from_estimator(

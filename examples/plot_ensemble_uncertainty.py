@@ -48,13 +48,13 @@ for name, network in networks.items():
     network.fit(known[["age"]], known["bp"])
     _, low, high = band(network, tested[["age"]])
     coverage[name] = np.mean((low <= tested["bp"]) & (tested["bp"] <= high))
-    print(f"{name}: {coverage[name]:.0%} of the test patients are in the 90 % band")
+    print(f"{name}: {100 * coverage[name]:.0f} % of the test patients are in the 90 % band")
 
 # %%
 # Which band to use
 # -----------------
 # Few patients are in the band of the spread, although it is drawn for 90 % of a normal
-# distribution. The band tells how well the curve of the mean is known, and is wide where the
+# distribution. The band tells how well the curve of the mean is known, and is wider where the
 # members had no training rows. For a prediction interval, use ``loss="normal"`` or quantiles,
 # and measure how many held-out rows the interval covers. Do not rely on any band far from the
 # training rows.
@@ -71,7 +71,8 @@ for axis, (name, network) in zip(axes, networks.items(), strict=True):
         (left_out, "tab:red", "other ages"),
     ]:
         axis.scatter(rows["age"], rows["bp"], s=8, color=color, label=label)
-    axis.set(xlabel="age", title=f"{name}:\n{coverage[name]:.0%} of the test rows covered")
+    covered = f"{100 * coverage[name]:.0f} % of the test rows covered"
+    axis.set(xlabel="age", title=f"{name}:\n{covered}")
 axes[0].set(ylabel="blood pressure")
 axes[0].legend(loc="upper left", fontsize="small")
 plt.show()

@@ -22,7 +22,7 @@ network = NNRegressor(loss="quantile", quantile=[0.1, 0.5, 0.9], random_state=0)
 folds = KFold(10, shuffle=True, random_state=0)
 low, middle, high = cross_val_predict(network, X, y, cv=folds).T
 inside = (low <= y) & (y <= high)
-print(f"{inside.mean():.0%} of the patients are within their 80 % interval")
+print(f"{100 * inside.mean():.0f} % of the patients are within their 80 % interval")
 
 # %%
 # Coverage of the intervals
@@ -51,7 +51,7 @@ axis.set(
     xlabel="patients, by predicted median",
     ylabel="disease progression",
     xlim=(0, len(y)),
-    title=f"{inside.mean():.0%} of the patients are within their 80 % interval",
+    title=f"{100 * inside.mean():.0f} % of the patients are within their 80 % interval",
 )
 axis.legend(loc="upper left")
 plt.show()

@@ -20,6 +20,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 NAMES: dict[str, tuple[str, ...]] = {
     "hidden_layer_sizes": ("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
     "solver": ("optimizer", "optim"),
+    "n_members": ("n_estimators", "n_models", "ensemble_size"),
     "alpha": ("weight_decay", "l2", "l2_reg", "reg_lambda", "regularization"),
     "learning_rate_init": ("lr", "eta", "eta0", "step_size"),
     "max_iter": ("epochs", "n_epochs", "num_epochs", "max_epochs", "num_iterations"),

@@ -5,6 +5,7 @@ neither "auto" nor the name of a rule.
 """
 
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
@@ -256,7 +257,8 @@ class Settings:
     @property
     def n_parts(self) -> int:
         """The number of parts of the rows, one of which early stopping holds out."""
-        return round(1 / self.split.fraction)
+        # A fraction of zero is refused where the rows are counted.
+        return round(1 / max(self.split.fraction, sys.float_info.min))
 
     @property
     def marks_heavy(self) -> bool:

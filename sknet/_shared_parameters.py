@@ -113,8 +113,9 @@ class SharedParameters:
         to calibrate probabilities. "auto" is True for {SMALL} rows or more, or with ``X_val``.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
-        than {MANY} rows or without ``share_weights``, else {VALIDATION_OF_MANY}. "last" takes
-        this share from the end. A splitter of scikit-learn holds out its first test set.
+        than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,
+        {VALIDATION_OF_FEW} but at most ``1 / n_members``. "last" takes this share from the end.
+        A splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
         Whether the last epochs train on all rows, including validation rows, if the schedule
         ends at zero. Tables of more than {many_rows} rows ignore it.

@@ -32,7 +32,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     allowed = () if numeric else LABELS
     with checking(name):
         check_kinds(y, name, allowed)
-    _check_no_missing_labels(y, name)
+    _check_none_missing(y, name)
     y = frames.without_nullable(as_array(y, name, allowed))
     sparse_format = False if numeric else "csr"
     with checking(name):
@@ -185,23 +185,32 @@ def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
         ) from error
 
 
-def _check_no_missing_labels(y: Any, name: str) -> None:
-    """Refuse missing labels (None, NaN and pandas.NA), which cannot be sorted.
+def _check_none_missing(y: Any, name: str) -> None:
+    """Refuse missing targets: NaN, and among objects also None and pandas.NA.
 
     Raises
     ------
     ValueError
-        If y has a missing label.
+        If y has a missing target.
     """
     # Without this dtype, NumPy would turn a NaN in a list of text into the text "nan".
     labels = np.asarray(y, dtype=object if isinstance(y, list | tuple) else None)
-    if labels.ndim == 0 or labels.dtype.kind not in "OmM":
+    if labels.ndim == 0 or labels.dtype.kind not in "OmMf":
         return
-    missing = [frames.is_missing(label) for label in labels.flat]
-    if any(missing):
+    is_float = labels.dtype.kind == "f"
+    if is_float:
+        n_missing = int(np.isnan(labels).sum())
+    else:
+        n_missing = sum(frames.is_missing(label) for label in labels.flat)
+    if n_missing:
+        # scikit-learn's message for numbers, with what to do.
+        start = f"Input {name} contains NaN: it" if is_float else name
+        advice = "for classification, give them a class of their own, such as 'unknown'."
+        if labels.ndim == 2 and labels.shape[1] > 1:
+            advice = "for several targets, fit an NNMultiTarget, which accepts them."
         raise ValueError(
-            f"{name} has missing values, {sum(missing)} of {len(missing)}. Leave these rows "
-            "out, or, for classification, give them a class of their own, such as 'unknown'."
+            f"{start} has missing values, {n_missing} of {labels.size}. Leave these rows out, "
+            f"or, {advice}"
         )
 
 

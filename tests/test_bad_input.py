@@ -48,11 +48,20 @@ BAD_DATA = {
     "3-D X": (lambda X, y: (X[np.newaxis], y), "Found array with dim 3"),
     "lengths": (lambda X, y: (X[:10], y), "inconsistent numbers of samples"),
     "no rows": (lambda X, y: (X[:0], y[:0]), "0 sample"),
+    "dicts": (lambda X, y: ([{"a": 1.0}] * len(y), y), r"holds dicts.*pandas\.DataFrame\(X\)"),
+    "a dict": (lambda X, y: ({"a": X[:, 0]}, y), r"holds dicts.*pandas\.DataFrame\(X\)"),
+    "frame without columns": (
+        lambda X, y: (pd.DataFrame(X).iloc[:, :0], y),
+        "X has no columns",
+    ),
     "no columns": (lambda X, y: (X[:, :0], y), "0 feature"),
     "inf": (lambda X, y: (with_value(X, np.inf), y), "Input X contains infinity"),
     "sparse inf": (lambda X, y: (sparse.csr_array(with_value(X, np.inf)), y), "infinity"),
     "complex X": (lambda X, y: (X.astype(complex), y), "Complex data not supported"),
-    "NaN in y": (lambda X, y: (X, np.where(y == y[0], np.nan, y)), "Input y contains NaN"),
+    "NaN in y": (
+        lambda X, y: (X, np.where(y == y[0], np.nan, y)),
+        "Input y contains NaN: it has missing values, .* Leave these rows out",
+    ),
     "inf in y": (lambda X, y: (X, np.where(y == y[0], np.inf, y)), "Input y contains inf"),
     "no y": (lambda X, y: (X, None), "requires y to be passed"),
     "3-D y": (lambda X, y: (X, np.zeros((len(y), 2, 2))), "dim 3"),
@@ -99,6 +108,14 @@ def test_missing_labels_of_pandas_types(binary, forbid_training):
         assert_rejected(NNClassifier(), match, X, labels.astype(dtype))
         assert_rejected(NNClassifier(), match, X, labels.astype(dtype), None, ["a", "b"],
                         method="partial_fit")  # fmt: skip
+
+
+def test_missing_values_of_one_of_several_targets(multioutput, forbid_training):
+    X, Y = multioutput
+    Y = np.where(np.arange(Y.size).reshape(Y.shape) == 4, np.nan, Y)
+    forbid_training()
+    for y in (Y, pd.DataFrame(Y)):
+        assert_rejected(NNRegressor(), "has missing values, 1 of .* fit an NNMultiTarget", X, y)
 
 
 def test_labels_must_be_classes(binary, forbid_training):
@@ -543,6 +560,16 @@ def test_rows_too_few_to_split(problem, forbid_training, solver, n_rows, fractio
     forbid_training()
     match = "The validation set is too small"
     assert_rejected(network, match, problem.X[:n_rows], problem.y[:n_rows])
+
+
+@pytest.mark.parametrize("fraction", [0, 0.0, 5e-324, 0.01])
+def test_a_fraction_too_small_to_split_for_members(problem, forbid_training, fraction):
+    # Members without shared weights, as by default on few rows.
+    network = problem.cls(
+        early_stopping=True, validation_fraction=fraction, n_members=2, share_weights=False
+    )
+    forbid_training()
+    assert_rejected(network, "The validation set is too small", problem.X[:50], problem.y[:50])
 
 
 # Parameters.

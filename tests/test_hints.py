@@ -38,6 +38,7 @@ WRONG_NAMES = [
     ("weight_decay", "alpha"),
     ("patience", "n_iter_no_change"),
     ("seed", "random_state"),
+    ("n_estimators", "n_members"),
     ("n_jobs", "OMP_NUM_THREADS"),
     ("device", "CPU"),
     ("validation_data", "X_val= and y_val="),

@@ -216,7 +216,7 @@ class LossCurveDisplay:
         -------
         self : LossCurveDisplay
         """
-        ax = one_axes(ax)
+        ax = one_axes(ax, layout="constrained")
         epochs = np.arange(1, len(self.history["loss"]) + 1)
         self.ax_: Axes = ax
         self.figure_: Figure | SubFigure = ax.figure
@@ -241,6 +241,11 @@ class LossCurveDisplay:
         ax, rates = self.ax_.twinx(), self.history["learning_rate"]
         (line,) = ax.plot(epochs, rates, "--", color="0.7", label="learning rate")
         ax.set(ylabel="learning rate", ylim=(0, None))
+        # The legend, which belongs to the other axes, covers this curve. Only the axes below
+        # have a background; from version 3.11 on, matplotlib itself sees to that.
+        ax.patch.set_visible(self.ax_.patch.get_visible())
+        self.ax_.set_zorder(ax.get_zorder() + 1)
+        self.ax_.patch.set_visible(False)
         self.learning_rate_ax_, self.lines_["learning_rate"] = ax, line
         return line
 

@@ -53,6 +53,10 @@ def test_loss_curves(fit):
     assert labels(display.ax_) == ["training", "validation", best, "learning rate"]
     assert display.figure_ is display.ax_.figure
     assert display.learning_rate_ax_ is display.lines_["learning_rate"].axes
+    # The legend covers the learning rate, whose axes have the background.
+    assert display.ax_.get_zorder() > display.learning_rate_ax_.get_zorder()
+    assert display.learning_rate_ax_.patch.get_visible()
+    assert not display.ax_.patch.get_visible()
 
 
 def test_loss_curves_without_validation_and_learning_rate(fit):

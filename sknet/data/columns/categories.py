@@ -172,7 +172,8 @@ class CategoryColumn(Column):
         except (TypeError, ArithmeticError) as error:
             raise ValueError(
                 f"The levels of column {self.label} cannot be compared: they must be all text "
-                "or all numbers, in all parts of the table."
+                "or all numbers, in all parts of the table. Convert the column, for example to "
+                "text by astype(str)."
             ) from error
 
     def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:

@@ -80,8 +80,14 @@ def check_columns(X: Table) -> None:
     Raises
     ------
     TypeError, ValueError
-        If a column cannot be read as finite numbers.
+        If a column cannot be read as finite numbers, if a frame has no columns, or if the table
+        consists of dicts.
     """
+    rows = X.given if isinstance(X.given, list | tuple) else [X.given]
+    if rows and isinstance(rows[0], dict):
+        raise TypeError("X holds dicts, which are not read. Pass a frame: pandas.DataFrame(X).")
+    if X.names is not None and not X.shape[1]:
+        raise ValueError("X has no columns, but a network needs at least one.")
     mixed = X.mixed()
     if mixed is not None and mixed.shape[0]:
         _check_each(mixed, np.arange(mixed.shape[1]), mixed.names)
