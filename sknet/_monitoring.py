@@ -266,6 +266,8 @@ def epoch_line(number: int, record: Mapping[str, float]) -> str:
         del shown["validation_score"]
     parts = [f"Iteration {number}, loss = {loss:.8f}"]
     parts += [f"{name.replace('_', ' ')} = {value:.6g}" for name, value in shown.items()]
+    if math.isnan(record.get("validation_loss", 0.0)):
+        parts.append("trained on all rows")
     columns = [f"{part}, ".ljust(COLUMN_WIDTH) for part in parts]
     return "".join([*columns, f"{seconds:.3f} s"])
 

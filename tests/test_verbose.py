@@ -36,6 +36,17 @@ def test_a_line_an_epoch(problem, capsys):
         assert "validation" not in line
 
 
+def test_the_last_epochs_say_that_they_train_on_all_rows(problem, capsys):
+    """Their lines have no validation loss, which would otherwise look like a fault."""
+    planned = options(early_stopping=True, n_iter_no_change=2, max_iter=20)
+    network = problem.cls((4,), **planned, learning_rate="one_cycle", refit=True)
+    network.fit(problem.X, problem.y)
+    on_all_rows = np.isnan(network.history_["validation_loss"])
+    assert 0 < on_all_rows.sum() < on_all_rows.size
+    for line, expected in zip(lines_of(capsys), on_all_rows, strict=True):
+        assert ("trained on all rows" in line) == expected == ("validation" not in line)
+
+
 @pytest.mark.parametrize("scoring", ["loss", None])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_columns_are_aligned(problem, capsys, scoring, solver):
