@@ -120,9 +120,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         Raises
         ------
         ValueError
-            If an argument is invalid, or if training diverges from the start. The estimator is
-            then unchanged. Training that diverges later, ends far worse than a constant or is
-            cut short gives a ConvergenceWarning.
+            If an argument is invalid or training diverges at once. The estimator is unchanged.
+            Training that diverges later or is cut short gives a ConvergenceWarning.
         """
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from, init)

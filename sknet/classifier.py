@@ -95,11 +95,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ) -> Self:
         """Update the network with one pass over the given rows.
 
-        The first call fixes the classes and the scaling of the inputs. Later calls must
-        not change layers, encodings or constraints. A schedule that ends at zero becomes a
-        constant learning rate. ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
-        ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
-        Only the first call uses ``random_state``.
+        The first call fixes the classes and the scaling of the inputs. Later calls must not
+        change layers, encodings or constraints, and ignore ``random_state``. A schedule that
+        ends at zero becomes a constant rate. ``max_iter``, ``time_limit``, ``tol``,
+        ``n_iter_no_change``, ``early_stopping``, ``refit``, ``scoring`` and
+        ``validation_fraction`` have no effect.
 
         Parameters
         ----------

@@ -111,12 +111,11 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network with one pass over the given rows.
 
-        The first call fixes the scaling of the inputs. Each call updates the mean and the
-        standard deviation of y, which by itself does not change the predictions. Later calls
-        must not change layers, encodings or constraints. A schedule that ends at zero becomes a
-        constant learning rate. ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
-        ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
-        Only the first call uses ``random_state``.
+        The first call fixes the scaling of the inputs, and each call updates that of y. Later
+        calls must not change layers, encodings or constraints, and ignore ``random_state``. A
+        schedule that ends at zero becomes a constant rate. ``max_iter``, ``time_limit``,
+        ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``scoring`` and
+        ``validation_fraction`` have no effect.
 
         Parameters
         ----------
