@@ -140,6 +140,8 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
     if sample_weight is None:
         return float(rows.mean())
     weight = check_sample_weight(sample_weight, rows, dtype=float, ensure_non_negative=True)
+    if not weight.any():  # Older versions of scikit-learn accept this.
+        raise ValueError("sample_weight must have at least one number > 0.")
     return float(np.average(rows, weights=weight))
 
 
