@@ -250,10 +250,6 @@ class Model:
         """Return the loss of the settings in the form that suits the target."""
         return settings.loss
 
-    def y_as_given(self, y: Any, like: Any) -> Any:
-        """Return a checked y in a form that scorers read; ``like`` is the user's X."""
-        return y
-
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse a y that does not suit the target that was learned.
 

@@ -132,10 +132,6 @@ class JointModel(Model):
         """Yield the model of each target with its column of a checked y."""
         return zip(self.models, columns_of(y), strict=True)
 
-    def y_as_given(self, y: Any, like: Any) -> Any:
-        """Return a checked y in the form of the user's, a frame with the index of ``like``."""
-        return self.target.as_given(y, like)
-
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse targets other than those of training, and values that do not suit them."""
         self.target.check_columns(y, name)

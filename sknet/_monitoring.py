@@ -94,7 +94,7 @@ class Validation:
         scorer = check_scoring(make_estimator(self._model), scoring=as_scorer(scoring))
         rows = _take_rows(held_out.source, data.positions)
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
-        y = self._model.y_as_given(data.y, rows)
+        y = self._model.target.as_given(data.y, rows)
         self._scorer = lambda model: scorer(make_estimator(model), rows, y, **weights)
         try:
             self._score(self._model.params)

@@ -39,6 +39,10 @@ class Target:
         """Return the class of each row, whose shares a validation split keeps, or None."""
         return None
 
+    def as_given(self, y: Any, like: Any) -> Any:
+        """Return a checked y in a form that scorers read; ``like`` is the user's X."""
+        return y
+
     def labels(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return predictions in the form of y, given numbers or the places of classes."""
         return values
