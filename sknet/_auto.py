@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._parameters import hidden_layer_sizes, is_auto
+from sknet._parameters import SIZES, hidden_layer_sizes, is_auto
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.times import MOST_PHASES
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
@@ -87,11 +87,16 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: The same for groups of columns: a function of few columns hardly overfits, and it can be no
 #: sharper than the bins.
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
-#: The sizes of the hidden layers by default.
-SIZES = (128, 128)
 #: Members share no weights on tables with fewer rows than this, in classification and in
-#: regression. The last number is the number of such members.
+#: regression. The last number is the number of such members, unless they are small.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
+#: In classification with up to this number of inputs, such members are small and many: the
+#: sizes of their layers, the number of updates that they need, and the largest number of epochs
+#: in which they make them.
+MOST_INPUTS_OF_SMALL, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
+#: The number of small members times the number of rows, and the limits of the number of small
+#: members.
+ROWS_OF_MEMBERS, FEWEST_MEMBERS, MOST_MEMBERS = 5000, 5, 8
 #: A fit to more rows than this does not end on the validation rows: a tenth more rows is
 #: worth little there, and a cool-down that is scored is better. The score of so many rows is
 #: precise enough to begin the cool-down at the best epoch.
@@ -253,6 +258,8 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
     if facts.n_rows < SMALL:
         return EPOCHS_OF_FEW
     updates = math.ceil(facts.n_rows / known["batch_size"])
+    if _has_small_members(known, facts):
+        return min(math.ceil(SMALL_UPDATES / updates), SMALL_EPOCHS)
     enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
     affordable = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // facts.n_rows))
     return max(enough, affordable)
@@ -308,21 +315,41 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
     return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // n_rows)
 
 
+def _is_few(facts: Facts) -> bool:
+    """Return whether members share no weights on a table with so few rows."""
+    limit = SEPARATE_ROWS_OF_NUMBERS if facts.one_score else SEPARATE_ROWS
+    return SMALL <= facts.n_rows < limit and facts.n_earlier is None
+
+
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     # The loss is a mean over the members, so sgd's steps would be smaller by this factor.
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None and not facts.is_sparse
-    limit = SEPARATE_ROWS_OF_NUMBERS if facts.one_score else SEPARATE_ROWS
-    few = SMALL <= facts.n_rows < limit and facts.n_earlier is None
     # If the user has chosen the sizes, several such networks would cost more than expected.
-    is_default = tuple(hidden_layer_sizes(known)) == SIZES
-    suited = few and embedded and is_default and known["n_members"] != 1
-    return not (suited and adaptive and not tied)
+    suited = embedded and is_auto(known["hidden_layer_sizes"]) and known["n_members"] != 1
+    return not (_is_few(facts) and suited and adaptive and not tied)
+
+
+def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether an ensemble of many small members suits the table."""
+    suited = not facts.one_score and facts.n_inputs <= MOST_INPUTS_OF_SMALL
+    return not known["share_weights"] and _is_few(facts) and suited
+
+
+def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:
+    return SMALL_SIZES if _suits_small_members(known, facts) else SIZES
+
+
+def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
+    sizes = tuple(hidden_layer_sizes(known))
+    return _suits_small_members(known, facts) and sizes == SMALL_SIZES
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
+    if _has_small_members(known, facts):
+        return int(np.clip(ROWS_OF_MEMBERS // facts.n_rows, FEWEST_MEMBERS, MOST_MEMBERS))
     if not known["share_weights"]:
         return SEPARATE_MEMBERS
     return 1 if facts.numeric_y or known["interaction_cst"] is not None else 2
@@ -338,23 +365,24 @@ Rule = Callable[[Mapping[str, Any], Facts], Any]
 #: The rule of each parameter. Their order matters, since a rule sees the values that the rules
 #: before it have chosen.
 RULES: dict[str, Rule] = {
+    "numeric_embedding": _numeric_embedding,
+    "share_weights": _share_weights,
+    "hidden_layer_sizes": _hidden_layer_sizes,
+    "n_members": _n_members,
     "alpha": _alpha,
     "batch_size": _batch_size,
     "learning_rate_init": _learning_rate_init,
     "max_iter": _max_iter,
     "n_iter_no_change": _n_iter_no_change,
     "early_stopping": _early_stopping,
-    "dropout": _dropout,
-    "numeric_embedding": _numeric_embedding,
-    "n_components": _n_components,
-    "share_weights": _share_weights,
-    "n_members": _n_members,
     "validation_fraction": _validation_fraction,
+    "dropout": _dropout,
+    "n_components": _n_components,
     "dtype": _dtype,
 }
 
 #: The parameters that shape the network. A fit that continues a network keeps their values.
 SHAPING = (
-    *("dropout", "numeric_embedding", "n_components"),
-    *("share_weights", "n_members", "dtype"),
+    *("numeric_embedding", "share_weights", "hidden_layer_sizes", "n_members"),
+    *("dropout", "n_components", "dtype"),
 )

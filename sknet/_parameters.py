@@ -80,6 +80,8 @@ class Instances(HasMethods):
 FLAT_LIST = FlatList(["__len__", "__iter__"])
 SPLITTER = Instances(["split", "get_n_splits"])
 AUTO = Names({"auto"})
+#: The sizes of the hidden layers that "auto" most often stands for.
+SIZES = (128, 128)
 
 
 @dataclass(frozen=True)
@@ -288,8 +290,10 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
 
 
 def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:
-    """Return the sizes of the hidden layers as a list."""
+    """Return the sizes of the hidden layers as a list; "auto" always stands for two layers."""
     sizes = parameters["hidden_layer_sizes"]
+    if is_auto(sizes):
+        return list(SIZES)
     return [sizes] if isinstance(sizes, Integral) or np.ndim(sizes) == 0 else list(sizes)
 
 

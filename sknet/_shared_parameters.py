@@ -51,14 +51,15 @@ class SharedParameters:
 
     Parameters
     ----------
-    hidden_layer_sizes : int or array-like of int, default=(128, 128)
-        The number of units in each hidden layer, first to last. ``()`` gives a linear model.
+    hidden_layer_sizes : int, array-like of int or "auto", default="auto"
+        The units of each hidden layer; ``()`` gives a linear model. "auto" is {SIZES}, or
+        {SMALL_SIZES} for classes in few rows.
     activation : str, Activation or list of these, default="silu"
         The activation function, or a list with one for each hidden layer. The names are
         {activations}.
     n_members : int or "auto", default="auto"
-        The number of networks in the ensemble. "auto" is {SEPARATE_MEMBERS} if they share no
-        weights, else 2 in classification, and 1 in regression or with ``interaction_cst``.
+        The number of networks in the ensemble. "auto" is 2 in classification, {FEWEST_MEMBERS}
+        to {MOST_MEMBERS} with few rows; 1 in regression, {SEPARATE_MEMBERS} with few rows.
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
     max_iter : int or "auto", default="auto"
@@ -163,7 +164,9 @@ class SharedParameters:
         outputs are summed. "no_interactions": functions of one column; "pairwise": also of two.
     """
 
-    hidden_layer_sizes: Annotated[int | Sequence[int], FLAT_LIST, POSITIVE_INT] = _auto.SIZES
+    hidden_layer_sizes: Annotated[int | str | Sequence[int], AUTO, FLAT_LIST, POSITIVE_INT] = (
+        "auto"
+    )
     activation: Annotated[
         str | Activation | Sequence[str | Activation], ACTIVATIONS, Activation, FLAT_LIST
     ] = "silu"

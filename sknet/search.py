@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterSampler
 
 from sknet._auto import LEARNING_RATE
-from sknet._parameters import defaults, is_auto, never_steps
+from sknet._parameters import defaults, hidden_layer_sizes, is_auto, never_steps
 from sknet._requirements import check_count
 from sknet.nn.embeddings import Periodic
 from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
@@ -170,7 +170,7 @@ class Integers(Uniform):
 Distribution = Choice | Uniform
 
 #: The sizes of hidden layers that are searched.
-SIZES = (128, 128), (256, 256), (128, 128, 128)
+SIZES = "auto", (256, 256), (128, 128, 128)
 #: The distribution of each parameter that is searched, for both estimators. Each contains the
 #: default of the parameter. ``docs/guide/searching.md`` has the table, with the reasons.
 TABLE: dict[str, Distribution] = {
@@ -438,8 +438,9 @@ def search_space(estimator: Any) -> SearchSpace:
         if name not in unused and _is_default(parameters[name], usual[name])
     }
     if LAYERS in open_to_search and any(np.ndim(parameters[name]) for name in BY_LAYER):
-        n_layers = len(parameters[LAYERS])
-        open_to_search[LAYERS] = Choice(tuple(one for one in SIZES if len(one) == n_layers))
+        n_layers = len(hidden_layer_sizes(parameters))
+        fitting = [one for one in SIZES if len(hidden_layer_sizes({LAYERS: one})) == n_layers]
+        open_to_search[LAYERS] = Choice(tuple(fitting))
     return SearchSpace(open_to_search, parameters)
 
 

@@ -42,8 +42,8 @@ def test_only_what_is_auto_is_resolved():
     [
         (10, 10, 40),
         (99, 99, 40),
-        (100, 32, 300),
-        (1000, 40, 80),
+        (100, 32, 100),
+        (1000, 40, 32),
         (5000, 200, 80),
         (10_000, 200, 60),
         (36_000, 360, 60),
@@ -69,7 +69,9 @@ def test_the_patience_of_long_plans():
 
 
 def test_epochs_follow_the_batch_size_that_is_given():
-    assert resolved(1000, batch_size=100)["max_iter"] == 200
+    assert resolved(4000, batch_size=100)["max_iter"] == 60
+    assert resolved(4000, batch_size=200)["max_iter"] == 100
+    assert resolved(1000, batch_size=100)["max_iter"] == 80
     assert resolved(10_000, batch_size=50)["max_iter"] == 60
 
 
@@ -131,8 +133,8 @@ def test_members_of_few_rows_share_no_weights(cls):
     limit = 1000 if cls is NNRegressor else 2000
     chosen = [resolved(n, cls=cls) for n in (99, 100, limit - 1, limit)]
     assert [one["share_weights"] for one in chosen] == [True, False, False, True]
-    usual = 1 if cls is NNRegressor else 2
-    assert [one["n_members"] for one in chosen] == [usual, 2, 2, usual]
+    members = [1, 2, 2, 1] if cls is NNRegressor else [2, 8, 5, 2]
+    assert [one["n_members"] for one in chosen] == members
     assert chosen[2]["validation_fraction"] == 0.2
     others = [
         {"hidden_layer_sizes": (64,)},
@@ -145,6 +147,22 @@ def test_members_of_few_rows_share_no_weights(cls):
         {"n_earlier": 0},
     ]
     assert all(resolved(500, cls=cls, **one)["share_weights"] for one in others)
+
+
+def test_small_members_are_for_classes_of_few_inputs():
+    small, usual = ((64, 64), 8, 62), ((128, 128), 2, 154)
+
+    def found(**options):
+        values = options | resolved(400, **options)
+        return values["hidden_layer_sizes"], values["n_members"], values["max_iter"]
+
+    assert found() == found(n_columns=100) == found(batch_size=32) == small
+    others = {"n_columns": 101}, {"cls": NNRegressor}
+    assert all(found(**one) == usual for one in others)
+    # Whoever chooses large members gets few, and whoever chooses the number gets small ones.
+    chosen = resolved(400, hidden_layer_sizes=(128, 128), share_weights=False)
+    assert (chosen["n_members"], chosen["max_iter"]) == usual[1:]
+    assert found(n_members=3) == ((64, 64), 3, small[2])
 
 
 def test_few_rows_need_a_larger_share_to_validate_with():
@@ -249,7 +267,8 @@ def test_what_shapes_a_network_outlives_a_warm_start(binary):
     before = network.auto_params_
     assert (before["dropout"], before["batch_size"]) == (0, 60)
     after = network.fit(X, y).auto_params_
-    assert {k: after[k] for k in SHAPING} == {k: before[k] for k in SHAPING}
+    kept = set(SHAPING) - {"hidden_layer_sizes"}
+    assert {k: after[k] for k in kept} == {k: before[k] for k in kept}
     assert after["batch_size"] == 32
     # "No embedding" is kept as well, though the new solver would get one.
     without = NNClassifier((4,), solver="lbfgs", warm_start=True, max_iter=500, tol=0.01)

@@ -10,6 +10,7 @@ from test_architecture import documented
 from test_auto import resolved
 
 from sknet import NNClassifier, NNRegressor, _auto
+from sknet._parameters import SIZES
 
 PAGE = Path(__file__).parents[1] / "docs" / "default_settings.md"
 
@@ -63,6 +64,8 @@ def test_every_rule_is_on_the_page():
             _auto.EPOCHS,
             _auto.MIN_UPDATES,
             _auto.MOST_EPOCHS,
+            _auto.SMALL_UPDATES,
+            _auto.SMALL_EPOCHS,
             _auto.ROW_VISITS // _auto.EPOCHS,
             _auto.ROW_VISITS,
             _auto.FEWEST_EPOCHS,
@@ -83,6 +86,22 @@ def test_every_rule_is_on_the_page():
             _auto.MANY,
             _auto.VALIDATION_OF_MANY,
             _auto.VALIDATION_OF_FEW,
+            1,
+        ],
+        "hidden_layer_sizes": [
+            *SIZES,
+            *_auto.SMALL_SIZES,
+            _auto.SMALL,
+            _auto.SEPARATE_ROWS - 1,
+            _auto.MOST_INPUTS_OF_SMALL,
+        ],
+        "n_members": [
+            2,
+            1,
+            _auto.ROWS_OF_MEMBERS,
+            _auto.FEWEST_MEMBERS,
+            _auto.MOST_MEMBERS,
+            _auto.SEPARATE_MEMBERS,
             1,
         ],
         "share_weights": [
@@ -163,11 +182,12 @@ def test_the_rule_of_the_learning_rate(n_rows, batch_size):
     assert_allclose(found, expected, rtol=1e-12)
 
 
-@SOURCES
-def test_the_rule_of_members(rule):
-    sizes = (500, NNRegressor), (5000, NNClassifier), (5000, NNRegressor)
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_the_docstring_has_the_numbers_of_members(cls):
+    sizes = (10_000, NNClassifier), (1500, NNClassifier), (200, NNClassifier)
+    sizes = *sizes, (10_000, NNRegressor), (500, NNRegressor)
     expected = [resolved(n, cls=cls)["n_members"] for n, cls in sizes]
-    assert numbers(rule("n_members"))[:3] == expected
+    assert numbers(rule_in_docstring(cls, "n_members")) == expected
 
 
 @SOURCES
@@ -186,6 +206,6 @@ def test_resolved_values_of_the_page():
     header, rows = table("values of auto")
     sizes = [int(size) for column in header[1:] for size in numbers(column)]
     assert len(sizes) == len(header) - 1
-    assert set(rows) == set(_auto.RULES) - {"n_members", "numeric_embedding"}
+    assert set(rows) == set(_auto.RULES) - {"numeric_embedding"}
     for name, cells in rows.items():
         assert cells == [shown(resolved(n)[name]) for n in sizes], name

@@ -48,7 +48,7 @@ def test_signatures_show_names_and_defaults(cls):
     signature = inspect.signature(cls)
     shown = str(signature)
     assert list(signature.parameters)[:5] == FIVE
-    assert shown.startswith("(hidden_layer_sizes=(128, 128), activation='silu', *, n_members=")
+    assert shown.startswith("(hidden_layer_sizes='auto', activation='silu', *, n_members=")
     assert ": " not in shown and "->" not in shown
 
 

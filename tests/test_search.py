@@ -197,7 +197,7 @@ def test_values_by_layer_decide_the_number_of_layers(decided, rows):
     network = NNClassifier(max_iter=1, **decided)
     space = search_space(network)
     sizes = space.parameters["hidden_layer_sizes"]
-    assert sizes == Choice(((128, 128), (256, 256)))
+    assert sizes == Choice(("auto", (256, 256)))
     for size in sizes.values:
         clone(network).set_params(hidden_layer_sizes=size).fit(*rows)
 

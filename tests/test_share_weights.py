@@ -179,7 +179,7 @@ def test_names_of_inputs_are_those_of_one_member():
     ]
     assert_array_equal(*names)
     separate = NNClassifier(share_weights=False, **options).fit(X, y)
-    assert separate.coefs_[0].shape == (2, names[0].size, 128)
+    assert separate.coefs_[0].shape == (2, names[0].size, 64)
 
 
 def test_a_fit_goes_on_with_more_rows_than_are_few():
@@ -206,6 +206,6 @@ def test_what_members_without_common_weights_cannot_do(options, is_sparse, what)
 
 def test_the_card_tells_that_each_row_validates_one_member():
     X, y = table()
-    assert "48, each held out by one member" in str(
+    assert "120, each held out by one member" in str(
         summary(NNClassifier(max_iter=1, random_state=0).fit(X, y))
     )

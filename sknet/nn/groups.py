@@ -65,9 +65,13 @@ class Gathering:
         self.padding: NDArray[np.intp] = np.flatnonzero(columns < 0)
         self.columns: NDArray[np.intp] = np.maximum(columns, 0)
         # The places of the first column, then those of the second one, and so on.
-        self._places = np.argsort(columns, kind="stable")[self.padding.size :]
-        self._used, self._starts = np.unique(columns[self._places], return_index=True)
-        self._once: bool = self._used.size == self._places.size == n_inputs
+        places = np.argsort(columns, kind="stable")[self.padding.size :]
+        used, counts = np.unique(columns[places], return_counts=True)
+        is_once = np.repeat(counts == 1, counts)
+        self._once, self._place_of_once = used[counts == 1], places[is_once]
+        self._shared, n_places = used[counts > 1], counts[counts > 1]
+        self._places_of_shared, self._starts = places[~is_once], n_places.cumsum() - n_places
+        self._all_once: bool = self._once.size == n_inputs
 
     def gather(self, x: Array, out: Array) -> Array:
         """Write the columns of the groups into ``out``, with zeros as padding."""
@@ -78,10 +82,13 @@ class Gathering:
 
     def scatter(self, delta: Array, out: Array) -> Array:
         """Write the sum over the places of each column into ``out``."""
-        if self._once:
-            return np.take(delta, self._places, axis=1, out=out, mode="clip")
+        if self._all_once:
+            return np.take(delta, self._place_of_once, axis=1, out=out, mode="clip")
         out.fill(0)
-        out[:, self._used] = np.add.reduceat(delta[:, self._places], self._starts, axis=1)
+        out[:, self._once] = delta[:, self._place_of_once]
+        # Summing up single places in the same way takes several times as long.
+        sums = np.add.reduceat(delta[:, self._places_of_shared], self._starts, axis=1)
+        out[:, self._shared] = sums
         return out
 
 
