@@ -95,6 +95,11 @@ class Network:
         mixing = (i for i, (layer, width) in pairs if layer.output_counts(width) is None)
         return next(mixing, len(self.layers))
 
+    @cached_property
+    def _first_trained(self) -> int:
+        """The position of the first layer that has parameters, where a backward pass ends."""
+        return min((slot.layer for slot in self.slots), default=0)
+
     @property
     def origins(self) -> NDArray[np.intp]:
         """The position of the network's input that each output of the front comes from."""
@@ -305,12 +310,13 @@ class Network:
         views = workspace.views(params)
         grads = None if gradient_out is None else workspace.views(gradient_out)
         delta = workspace.delta
-        for i in reversed(range(len(self.layers))):
+        last = 0 if workspace.input_gradient else self._first_trained
+        for i in reversed(range(last, len(self.layers))):
             layer, x, buffers = self.layers[i], inputs[i], workspace.buffers[i]
             delta = layer.backward_shared(views[i], x, delta, buffers)
             if grads is not None and vars(grads[i]):
                 layer.backward_params(views[i], grads[i], x, delta, buffers)
-            if i > 0 or workspace.input_gradient:
+            if i > last or workspace.input_gradient:
                 delta = layer.backward_inputs(views[i], x, delta, buffers)
         return delta if workspace.input_gradient else None
 
