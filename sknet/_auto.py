@@ -88,14 +88,14 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: sharper than the bins.
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: Members share no weights on tables with fewer rows than this, in classification and in
-#: regression. The last number is the number of such members, unless they are small.
+#: regression. The last number is the usual number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: In classification with up to this number of inputs, such members are small and many: the
+#: In classification, and with more than ``MOST_NARROW`` inputs, such members are small: the
 #: sizes of their layers, the number of updates that they need, and the largest number of epochs
 #: in which they make them.
-MOST_INPUTS_OF_SMALL, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
-#: The number of small members times the number of rows, and the limits of the number of small
-#: members.
+MOST_NARROW, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
+#: In classification with up to ``MOST_NARROW`` inputs, there are many small members: their
+#: number times the number of rows, and the limits of their number.
 ROWS_OF_MEMBERS, FEWEST_MEMBERS, MOST_MEMBERS = 5000, 5, 8
 #: A fit to more rows than this does not end on the validation rows: a tenth more rows is
 #: worth little there, and a cool-down that is scored is better. The score of so many rows is
@@ -128,6 +128,11 @@ class Facts(NamedTuple):
     def one_score(self) -> bool:
         """Whether one score determines y: for numbers, and for classes that have an order."""
         return self.numeric_y or self.ordered_y
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether there are many inputs."""
+        return self.n_inputs > MOST_NARROW
 
     @property
     def n_seen(self) -> int:
@@ -333,9 +338,8 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether an ensemble of many small members suits the table."""
-    suited = not facts.one_score and facts.n_inputs <= MOST_INPUTS_OF_SMALL
-    return not known["share_weights"] and _is_few(facts) and suited
+    suited = facts.is_wide or not facts.one_score
+    return suited and not known["share_weights"] and _is_few(facts)
 
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:
@@ -348,7 +352,8 @@ def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
-    if _has_small_members(known, facts):
+    are_many = not (facts.is_wide or facts.one_score)
+    if are_many and _has_small_members(known, facts):
         return int(np.clip(ROWS_OF_MEMBERS // facts.n_rows, FEWEST_MEMBERS, MOST_MEMBERS))
     if not known["share_weights"]:
         return SEPARATE_MEMBERS

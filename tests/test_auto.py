@@ -149,20 +149,19 @@ def test_members_of_few_rows_share_no_weights(cls):
     assert all(resolved(500, cls=cls, **one)["share_weights"] for one in others)
 
 
-def test_small_members_are_for_classes_of_few_inputs():
-    small, usual = ((64, 64), 8, 62), ((128, 128), 2, 154)
+def test_small_members_are_for_classes_and_for_many_inputs():
+    small, usual = (64, 64), (128, 128)
 
     def found(**options):
         values = options | resolved(400, **options)
         return values["hidden_layer_sizes"], values["n_members"], values["max_iter"]
 
-    assert found() == found(n_columns=100) == found(batch_size=32) == small
-    others = {"n_columns": 101}, {"cls": NNRegressor}
-    assert all(found(**one) == usual for one in others)
+    assert found() == found(n_columns=100) == found(batch_size=32) == (small, 8, 62)
+    assert found(n_columns=101) == found(n_columns=101, cls=NNRegressor) == (small, 2, 62)
+    assert found(cls=NNRegressor) == found(cls=NNRegressor, n_columns=100) == (usual, 2, 154)
     # Whoever chooses large members gets few, and whoever chooses the number gets small ones.
-    chosen = resolved(400, hidden_layer_sizes=(128, 128), share_weights=False)
-    assert (chosen["n_members"], chosen["max_iter"]) == usual[1:]
-    assert found(n_members=3) == ((64, 64), 3, small[2])
+    assert found(hidden_layer_sizes=usual, share_weights=False) == (usual, 2, 154)
+    assert found(n_members=3) == (small, 3, 62)
 
 
 def test_few_rows_need_a_larger_share_to_validate_with():
