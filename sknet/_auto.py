@@ -91,8 +91,8 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: regression. The last number is the usual number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
 #: In classification, and with more than ``MOST_NARROW`` inputs, such members are small: the
-#: sizes of their layers, the number of updates that they need, and the largest number of epochs
-#: in which they make them.
+#: sizes of their layers; in classification, also the number of updates that they need, and the
+#: largest number of epochs in which they make them.
 MOST_NARROW, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
 #: In classification with up to ``MOST_NARROW`` inputs, there are many small members: their
 #: number times the number of rows, and the limits of their number.
@@ -263,7 +263,7 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
     if facts.n_rows < SMALL:
         return EPOCHS_OF_FEW
     updates = math.ceil(facts.n_rows / known["batch_size"])
-    if _has_small_members(known, facts):
+    if _has_small_members(known, facts) and not facts.one_score:
         return min(math.ceil(SMALL_UPDATES / updates), SMALL_EPOCHS)
     enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
     affordable = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // facts.n_rows))

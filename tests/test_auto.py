@@ -157,7 +157,8 @@ def test_small_members_are_for_classes_and_for_many_inputs():
         return values["hidden_layer_sizes"], values["n_members"], values["max_iter"]
 
     assert found() == found(n_columns=100) == found(batch_size=32) == (small, 8, 62)
-    assert found(n_columns=101) == found(n_columns=101, cls=NNRegressor) == (small, 2, 62)
+    assert found(n_columns=101) == (small, 2, 62)
+    assert found(n_columns=101, cls=NNRegressor) == (small, 2, 154)
     assert found(cls=NNRegressor) == found(cls=NNRegressor, n_columns=100) == (usual, 2, 154)
     # Whoever chooses large members gets few, and whoever chooses the number gets small ones.
     assert found(hidden_layer_sizes=usual, share_weights=False) == (usual, 2, 154)
