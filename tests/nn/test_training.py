@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sknet.data.batches import Batch
 from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
-from sknet.nn.epochs import ReturnToBest, UpdateRule
+from sknet.nn.epochs import Epoch, ReturnToBest, UpdateRule
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -960,6 +960,23 @@ def test_average_is_the_published_recursion(decay, make_problem, run_training, s
         d = min(decay, (1 + t) / (10 + t))
         average = d * average + (1 - d) * params
         assert_allclose(visible, average, rtol=1e-12, atol=1e-15)
+
+
+def test_average_moves_after_four_steps_and_at_the_end_of_an_epoch(
+    make_problem, run_training, scripted, monkeypatch
+):
+    steps, step = [], Epoch._step
+    monkeypatch.setattr(
+        Epoch, "_step", lambda self: (step(self), steps.append(self.params.copy()))
+    )
+    problem, seen = make_problem(n_rows=12), scripted([0.0] * 2)
+    run_training(problem, max_iter=2, batch_size=2, evaluate=seen, ema_decay=0.9)
+    average, visible = problem[1].copy(), {}
+    for t, n_steps in [(4, 4), (6, 2), (10, 4), (12, 2)]:
+        d = min(0.9, (1 + t) / (10 + t)) ** n_steps
+        average = visible[t] = d * average + (1 - d) * steps[t - 1]
+    for found, t in zip(seen.seen, (6, 12), strict=True):
+        assert_allclose(found, visible[t], rtol=1e-12, atol=1e-15)
 
 
 def test_average_is_returned_and_training_goes_on_beside_it(make_problem, run_training):
