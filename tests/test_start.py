@@ -175,6 +175,17 @@ def test_frozen_layers_keep_their_bits(frame, options):
         ]
 
 
+@pytest.mark.parametrize("n_frozen", [1, 2])
+def test_passes_with_layers_frozen_later_keep_their_bits(frame, n_frozen):
+    """The running average of the frozen layers does not move toward their last weights."""
+    X, y = frame
+    started = network().partial_fit(X, y)
+    before = started.coefs_
+    started.set_params(frozen_layers=n_frozen).partial_fit(X, y)
+    same = [np.array_equal(*pair) for pair in zip(started.coefs_, before, strict=True)]
+    assert same == [i < n_frozen for i in range(3)]
+
+
 def test_gentle_layers_make_smaller_steps(frame):
     """One step of gradient descent: the factor is that of the step."""
     X, y = frame
