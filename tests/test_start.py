@@ -276,6 +276,17 @@ def test_levels_that_the_other_network_lacks_are_missing_values(frame):
     assert started.predict(X).shape == y.shape
 
 
+def test_layers_that_auto_takes_from_the_other_network(frame):
+    """Whatever describes each layer must suit them, and not the usual two layers."""
+    X, y = frame
+    other = network().set_params(hidden_layer_sizes=(8, 6, 4)).fit(X, y)
+    started = network().set_params(hidden_layer_sizes="auto", frozen_layers=3)
+    started.set_params(activation=["relu"] * 3, dropout=[0.1] * 3).fit(X, y, init=other)
+    assert started.auto_params_["hidden_layer_sizes"] == (8, 6, 4)
+    for now, then in zip(started.coefs_[:3], other.coefs_[:3], strict=True):
+        assert_array_equal(now, then)
+
+
 # What is refused before any training.
 
 REFUSED = {
@@ -325,6 +336,25 @@ def test_other_columns_are_refused(frame, forbid_training, change, message):
     forbid_training()
     with pytest.raises(ValueError, match=message):
         network().fit(change(X), y, init=other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frozen_layers": 2}, "frozen_layers=2, but there are 1 hidden layers"),
+        ({"activation": ["silu"] * 2}, "activation has 2 values for 1 hidden layers"),
+        ({"dropout": [0.1] * 2}, "dropout has 2 values for 1 hidden layers"),
+    ],
+)
+def test_what_does_not_suit_the_layers_of_auto_is_refused(
+    frame, forbid_training, options, message
+):
+    X, y = frame
+    other = network().set_params(hidden_layer_sizes=8).fit(X, y)
+    started = network().set_params(hidden_layer_sizes="auto", **options)
+    forbid_training()
+    with pytest.raises(ValueError, match=message):
+        started.fit(X, y, init=other)
 
 
 def test_what_is_no_fitted_network_is_refused(frame, forbid_training):
