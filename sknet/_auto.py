@@ -338,8 +338,8 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
-    suited = facts.is_wide or not facts.one_score
-    return suited and not known["share_weights"] and _is_few(facts)
+    separate = known["n_members"] != 1 and not known["share_weights"]
+    return separate and _is_few(facts) and (facts.is_wide or not facts.one_score)
 
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:

@@ -225,7 +225,9 @@ def check_together(estimator: Any, task: str) -> None:
     """
     parameters = estimator.get_params(deep=False)
     check_loss_task(type(estimator).__name__, parameters.get("loss"), task)
-    check_layers(parameters)
+    # "auto" may stand for the layers of another network, which are not known yet.
+    if not is_auto(parameters["hidden_layer_sizes"]):
+        check_layers(parameters)
     check_solver_options(estimator)
 
 
@@ -290,7 +292,7 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
 
 
 def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:
-    """Return the sizes of the hidden layers as a list; "auto" always stands for two layers."""
+    """Return the sizes of the hidden layers as a list; "auto" counts as its usual sizes."""
     sizes = parameters["hidden_layer_sizes"]
     if is_auto(sizes):
         return list(SIZES)
@@ -349,7 +351,7 @@ def _is_neutral(name: str, parameters: Mapping[str, Any], default: Any) -> bool:
     value = parameters[name]
     if isinstance(value, Schedule):
         return value == SCHEDULES["constant"]()
-    values = per_layer(parameters, name) if np.ndim(value) else [value]
+    values = value if np.ndim(value) else [value]
     return all(one in (default, STOCHASTIC_OPTIONS[name]) for one in values)
 
 

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import Any, Self, cast
 
 from sknet._auto import COOLING, RULES, SHAPING, Facts, bins_for, choose, level_penalty
-from sknet._parameters import hidden_layer_sizes, per_layer, plain
+from sknet._parameters import check_layers, hidden_layer_sizes, per_layer, plain
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.data.splits import SPLITS, FirstSplit, RandomRows, Split
@@ -296,11 +296,17 @@ def resolve(
         otherwise empty.
     promise : Promise or None
         The promise of the monotonic constraints; None if there are none.
+
+    Raises
+    ------
+    ValueError
+        If the other parameters do not suit the hidden layers that "auto" stands for.
     """
     parameters = estimator.get_params(deep=False)
     auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
     # A regressor has no class weights.
     known = {"class_weight": None, **parameters, **auto}
+    check_layers(known)
     embedding = _rule(known["numeric_embedding"], NUMERIC_EMBEDDINGS, known)
     needs_bins = embedding is not None and (
         embedding.needs_bins or (promise is not None and embedding.rising().needs_bins)

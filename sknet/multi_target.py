@@ -45,7 +45,7 @@ class NNMultiTarget(BaseNN):
     """Neural network for several targets: numbers, labels or both, with missing values.
 
     The targets share all layers but the last. The loss is the weighted sum of the targets' mean
-    losses, each over the rows that have the target, where it is not NaN or None.
+    losses. A row whose target is NaN or None does not count in the loss of that target.
 
     Parameters
     ----------

@@ -27,8 +27,9 @@ from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
-#: "auto" chooses the members of a network as for at most this many rows with targets.
-LABELED_ROWS = 500
+#: "auto" chooses the members of a network as for at most this many rows with targets: the
+#: parameters that describe them.
+LABELED_ROWS, MEMBERS = 500, ("share_weights", "hidden_layer_sizes", "n_members")
 
 __all__ = ["PretrainedNetwork", "pretrain"]
 
@@ -104,7 +105,7 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     facts = facts_of_rows(features, data)
     few = facts._replace(n_rows=min(facts.n_rows, LABELED_ROWS))
     chosen = choose(estimator.get_params(deep=False), few, {})
-    members = {name: chosen[name] for name in ("n_members", "share_weights") if name in chosen}
+    members = {name: chosen[name] for name in MEMBERS if name in chosen}
     settings = settle(estimator.set_params(**members), facts)
     survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])
     encoder = learn_encoder(settings, survey)

@@ -163,6 +163,7 @@ def test_small_members_are_for_classes_and_for_many_inputs():
     # Whoever chooses large members gets few, and whoever chooses the number gets small ones.
     assert found(hidden_layer_sizes=usual, share_weights=False) == (usual, 2, 154)
     assert found(n_members=3) == (small, 3, 62)
+    assert found(n_members=1, share_weights=False) == (usual, 1, 154)
 
 
 def test_few_rows_need_a_larger_share_to_validate_with():

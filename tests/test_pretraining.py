@@ -171,7 +171,7 @@ def test_members_are_those_of_few_rows():
     pretrained = pretrain(estimator, X)
     fitted = estimator.fit(X[:150], X[:150, 0] > 0, init=pretrained)
     chosen = NNClassifier(max_iter=1).fit(X[:150], X[:150, 0] > 0).auto_params_
-    for name in ("n_members", "share_weights"):
+    for name in ("n_members", "share_weights", "hidden_layer_sizes"):
         assert fitted.auto_params_[name] == chosen[name]
 
 

@@ -175,6 +175,17 @@ def test_frozen_layers_keep_their_bits(frame, options):
         ]
 
 
+@pytest.mark.parametrize("n_frozen", [1, 2])
+def test_passes_with_layers_frozen_later_keep_their_bits(frame, n_frozen):
+    """The running average of the frozen layers does not move toward their last weights."""
+    X, y = frame
+    started = network().partial_fit(X, y)
+    before = started.coefs_
+    started.set_params(frozen_layers=n_frozen).partial_fit(X, y)
+    same = [np.array_equal(*pair) for pair in zip(started.coefs_, before, strict=True)]
+    assert same == [i < n_frozen for i in range(3)]
+
+
 def test_gentle_layers_make_smaller_steps(frame):
     """One step of gradient descent: the factor is that of the step."""
     X, y = frame
@@ -265,6 +276,17 @@ def test_levels_that_the_other_network_lacks_are_missing_values(frame):
     assert started.predict(X).shape == y.shape
 
 
+def test_layers_that_auto_takes_from_the_other_network(frame):
+    """Whatever describes each layer must suit them, and not the usual two layers."""
+    X, y = frame
+    other = network().set_params(hidden_layer_sizes=(8, 6, 4)).fit(X, y)
+    started = network().set_params(hidden_layer_sizes="auto", frozen_layers=3)
+    started.set_params(activation=["relu"] * 3, dropout=[0.1] * 3).fit(X, y, init=other)
+    assert started.auto_params_["hidden_layer_sizes"] == (8, 6, 4)
+    for now, then in zip(started.coefs_[:3], other.coefs_[:3], strict=True):
+        assert_array_equal(now, then)
+
+
 # What is refused before any training.
 
 REFUSED = {
@@ -314,6 +336,25 @@ def test_other_columns_are_refused(frame, forbid_training, change, message):
     forbid_training()
     with pytest.raises(ValueError, match=message):
         network().fit(change(X), y, init=other)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"frozen_layers": 2}, "frozen_layers=2, but there are 1 hidden layers"),
+        ({"activation": ["silu"] * 2}, "activation has 2 values for 1 hidden layers"),
+        ({"dropout": [0.1] * 2}, "dropout has 2 values for 1 hidden layers"),
+    ],
+)
+def test_what_does_not_suit_the_layers_of_auto_is_refused(
+    frame, forbid_training, options, message
+):
+    X, y = frame
+    other = network().set_params(hidden_layer_sizes=8).fit(X, y)
+    started = network().set_params(hidden_layer_sizes="auto", **options)
+    forbid_training()
+    with pytest.raises(ValueError, match=message):
+        started.fit(X, y, init=other)
 
 
 def test_what_is_no_fitted_network_is_refused(frame, forbid_training):

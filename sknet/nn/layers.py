@@ -75,8 +75,9 @@ class Layer(Rule, ABC):
 
     The backward pass of a layer has up to three steps. :meth:`backward_shared` always comes
     first. In training, :meth:`backward_params` follows. :meth:`backward_inputs` comes last, if
-    another layer precedes this one or the caller asks for the gradient of the network's inputs.
-    The network decides which steps it needs, so a layer need not know which gradients the
+    a layer with parameters precedes this one, or if the caller asks for the gradient of the
+    network's inputs. In training, layers before the first with parameters have no step. The
+    network decides which steps it needs, so a layer need not know which gradients the
     caller wants.
     """
 

@@ -96,7 +96,7 @@ class Network:
         return next(mixing, len(self.layers))
 
     @cached_property
-    def _first_trained(self) -> int:
+    def first_trained(self) -> int:
         """The position of the first layer that has parameters, where a backward pass ends."""
         return min((slot.layer for slot in self.slots), default=0)
 
@@ -310,7 +310,7 @@ class Network:
         views = workspace.views(params)
         grads = None if gradient_out is None else workspace.views(gradient_out)
         delta = workspace.delta
-        last = 0 if workspace.input_gradient else self._first_trained
+        last = 0 if workspace.input_gradient else self.first_trained
         for i in reversed(range(last, len(self.layers))):
             layer, x, buffers = self.layers[i], inputs[i], workspace.buffers[i]
             delta = layer.backward_shared(views[i], x, delta, buffers)
@@ -350,8 +350,9 @@ class Workspace:
         self.input_gradient = input_gradient
         self._dtype = dtype
         self._declared = network.work_arrays()
-        if self._declared and not input_gradient:
-            self._declared[0].pop("delta", None)
+        if not input_gradient:
+            for work in self._declared[: network.first_trained + 1]:
+                work.pop("delta", None)
         self._network = network
         whole = [_allocate(work, n_rows, dtype) for work in self._declared]
         delta = np.empty((n_rows, network.n_outputs), dtype)

@@ -123,6 +123,23 @@ def test_the_gradient_of_the_inputs_takes_memory_only_if_asked_for():
     assert [set(layer) for layer in wide_others] == [set(layer) for layer in others]
 
 
+def test_a_backward_pass_ends_at_the_first_layer_with_parameters():
+    """No work array and no gradient is made below it, unless the caller asks for it."""
+    network = Network((Dropout(0.2), Dense(4, Tanh()), Dense(1, Identity())), 3)
+    params, X = network.init(np.random.default_rng(0)), np.ones((2, 3))
+    found = []
+    for wanted in (False, True):
+        workspace = Workspace(network, 2, np.float64, input_gradient=wanted)
+        assert ["delta" in one for one in workspace.buffers] == [False, wanted, True]
+        network.forward(params, X, workspace, np.random.default_rng(1))
+        workspace.delta.fill(1)
+        found.append(np.empty_like(params))
+        gradient = network.backward(params, found[-1], X, workspace)
+        assert (gradient is not None) == wanted
+    assert_array_equal(*found)
+    assert gradient.shape == X.shape
+
+
 def test_workspaces_share_nothing():
     # predict runs in several threads, each with a workspace.
     pair = Workspace(NETWORK, 3, np.float64), Workspace(NETWORK, 3, np.float64)

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sknet.data.batches import Batch
 from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
-from sknet.nn.epochs import Epoch, ReturnToBest, UpdateRule
+from sknet.nn.epochs import ReturnToBest, UpdateRule
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -184,12 +184,16 @@ class Rest(Interrupted):
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.8])
-@pytest.mark.parametrize("at", [1, 4, 8])
-def test_an_epoch_that_has_begun_goes_on(at, ema_decay, make_problem, make_batches):
+@pytest.mark.parametrize(
+    "n_batches, at", [(3, 1), (3, 4), (3, 8), (9, 3), (9, 4), (9, 6), (9, 17)]
+)
+def test_an_epoch_that_has_begun_goes_on(n_batches, at, ema_decay, make_problem, make_batches):
     """With the state of an interrupted training, the rest of it has the same bits."""
     objective, params, batch = make_problem((Dense(5, Tanh()), Dropout(0.3)))
     rule = UpdateRule(Adam(), Cosine(), 0.02, ema_decay)
-    batches, stopping = make_batches(*batch[:2], batch_size=3), Stopping(3, 0.0, 2)
+    batches = make_batches(*batch[:2], batch_size=9 // n_batches)
+    assert len(batches) == n_batches
+    stopping = Stopping(3, 0.0, 2)
 
     def start():
         return TrainingState.start(Adam(), params, np.random.default_rng(0))
@@ -199,8 +203,8 @@ def test_an_epoch_that_has_begun_goes_on(at, ema_decay, make_problem, make_batch
     now, state = params.copy(), start()
     with pytest.raises(KeyboardInterrupt):
         train(objective, now, Interrupted(batches, at), rule, stopping, state)
-    n_done = at % 3
-    assert (state.iteration, state.begun.n_batches) == (at // 3, n_done)
+    n_done = at % n_batches
+    assert (state.iteration, state.begun.n_batches) == (at // n_batches, n_done)
     result = train(objective, now, Rest(batches, n_done), rule, stopping, state)
     assert_array_equal(result.params, whole.params)
     assert result.history["loss"] == whole.history["loss"]
@@ -962,21 +966,36 @@ def test_average_is_the_published_recursion(decay, make_problem, run_training, s
         assert_allclose(visible, average, rtol=1e-12, atol=1e-15)
 
 
-def test_average_moves_after_four_steps_and_at_the_end_of_an_epoch(
-    make_problem, run_training, scripted, monkeypatch
+class Watched(Interrupted):
+    """Batches before each of which the parameters are copied."""
+
+    def __init__(self, batches, params):
+        super().__init__(batches, -1)
+        self.params, self.seen = params, []
+
+    def __iter__(self):
+        for batch in super().__iter__():
+            self.seen.append(self.params.copy())
+            yield batch
+
+
+@pytest.mark.parametrize("n_batches", [1, 2, 3, 4, 5, 8, 9])
+def test_average_moves_after_every_fourth_step_and_after_epochs(
+    n_batches, make_problem, make_batches
 ):
-    steps, step = [], Epoch._step
-    monkeypatch.setattr(
-        Epoch, "_step", lambda self: (step(self), steps.append(self.params.copy()))
-    )
-    problem, seen = make_problem(n_rows=12), scripted([0.0] * 2)
-    run_training(problem, max_iter=2, batch_size=2, evaluate=seen, ema_decay=0.9)
-    average, visible = problem[1].copy(), {}
-    for t, n_steps in [(4, 4), (6, 2), (10, 4), (12, 2)]:
-        d = min(0.9, (1 + t) / (10 + t)) ** n_steps
-        average = visible[t] = d * average + (1 - d) * steps[t - 1]
-    for found, t in zip(seen.seen, (6, 12), strict=True):
-        assert_allclose(found, visible[t], rtol=1e-12, atol=1e-15)
+    objective, params, batch = make_problem(n_rows=2 * n_batches)
+    average, state = params.copy(), TrainingState.start(SGD(), params, np.random.default_rng(0))
+    batches = Watched(make_batches(*batch[:2], batch_size=2), params)
+    rule = UpdateRule(SGD(), Constant(), 0.02, 0.6)
+    train(objective, params, batches, rule, Stopping(3, 0.0, np.inf), state)
+    after = [*batches.seen[1:], state.trained]
+    assert len(after) == state.n_updates == 3 * n_batches
+    for start in range(0, 3 * n_batches, n_batches):
+        last = start
+        for t in sorted({*range(start + 4, start + n_batches, 4), start + n_batches}):
+            d = min(0.6, (1 + t) / (10 + t)) ** (t - last)
+            average, last = d * average + (1 - d) * after[t - 1], t
+    assert_allclose(state.average, average, rtol=1e-12, atol=1e-15)
 
 
 def test_average_is_returned_and_training_goes_on_beside_it(make_problem, run_training):
