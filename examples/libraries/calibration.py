@@ -39,8 +39,9 @@ before = log_loss_of("default settings", network)
 after = log_loss_of("with a temperature", with_temperature(network))
 assert abs(after - before) < 0.01
 
-# Without early stopping, no rows are held out, and a network can become far too certain.
-certain = NNClassifier(early_stopping=False, dropout=0.0, random_state=0).fit(X_train, y_train)
+# Without early stopping, no rows are held out, and a single network can become far too certain.
+certain = NNClassifier(n_members=1, early_stopping=False, dropout=0.0, random_state=0)
+certain.fit(X_train, y_train)
 cooled = with_temperature(certain)
 before = log_loss_of("without early stopping", certain)
 after = log_loss_of("with a temperature", cooled)
