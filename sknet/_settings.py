@@ -306,7 +306,8 @@ def resolve(
     auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
     # A regressor has no class weights.
     known = {"class_weight": None, **parameters, **auto}
-    check_layers(known)
+    if "hidden_layer_sizes" in auto:  # Given sizes were checked with the other parameters.
+        check_layers(known)
     embedding = _rule(known["numeric_embedding"], NUMERIC_EMBEDDINGS, known)
     needs_bins = embedding is not None and (
         embedding.needs_bins or (promise is not None and embedding.rising().needs_bins)

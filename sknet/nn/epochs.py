@@ -261,9 +261,9 @@ class Epoch(Epochs):
                 begun.loss += loss * n_rows
                 begun.penalty += self.objective.penalty_value(self.params) * n_rows
                 self._step()
-                begun.n_batches = i + 1
                 if (i + 1) % STEPS_OF_AVERAGE == 0:
                     self._average(STEPS_OF_AVERAGE)
+                begun.n_batches = i + 1
                 begun.n_rows += n_rows
                 if self.budget.is_limited:
                     self._keep_limit(i + 1, n_batches)
