@@ -1,7 +1,7 @@
 """Neural networks for tables, as scikit-learn estimators."""
 
-# Importing scikit-learn here, instead of ten nested imports further down, makes the import of
-# the package 6 % faster.
+# Importing scikit-learn here, rather than after ten nested imports, makes importing the package
+# 6 % faster.
 import sklearn  # noqa: F401
 
 from sknet._version import __version__

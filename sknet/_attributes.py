@@ -28,7 +28,7 @@ Lines = Iterator[tuple[str, Value]]
 
 #: What ended training, in words.
 ENDINGS = {
-    Ending.CONVERGED: "no more improvement",
+    Ending.CONVERGED: "after no further improvement",
     Ending.FINISHED: "after all planned epochs",
     Ending.STOPPED: "by a callback",
     Ending.MAX_ITER: "by max_iter, although more epochs could have helped",
@@ -44,8 +44,8 @@ class FittedAttributes:
     ----------
     history_ : dict of str to list of float
         A number for each epoch, or each iteration of "lbfgs": "loss" (without the penalty),
-        "penalty", "validation_loss", "validation_score" (NaN in epochs that train on these
-        rows, see ``refit``), "learning_rate" and "seconds".
+        "penalty", "validation_loss", "validation_score" (both NaN in epochs that also train on
+        the validation rows, see ``refit``), "learning_rate" and "seconds".
     auto_params_ : dict
         The value that the last fit chose for each parameter that is "auto".
     n_iter_, best_iter_, t_ : int
@@ -147,7 +147,7 @@ class FittedAttributes:
 
     @property
     def _fitted_model(self) -> Model:
-        # scikit-learn's check, which raises the error, takes longer than to compute one row.
+        # scikit-learn's check, which raises the error, takes longer than predicting one row.
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         return self._model
@@ -165,7 +165,7 @@ def column_names(estimator: FittedAttributes) -> list[str]:
 
 
 def unique_names(names: Sequence[str]) -> list[str]:
-    """Return the names; those that occur again get a number, from 2 on, appended."""
+    """Return the names, with a number (2, 3 and so on) appended to each repeated one."""
     taken, found = set(names), dict[str, None]()
     for name in names:
         numbered = (f"{name}_{i}" for i in count(2))
@@ -335,7 +335,7 @@ def _kept_epoch(provenance: Provenance, history: dict[str, list[float]]) -> str:
     ending = Ending(provenance.ending)
     if provenance.n_refit and not ending.restores_best:
         first = len(history["loss"]) - provenance.n_refit + 1
-        return f"the last epoch; from epoch {first} on also trained on the validation rows"
+        return f"the last epoch; from epoch {first} on, training also used the validation rows"
     if "validation_score" in history:
         return f"epoch {best_epoch(history)}, with the best validation score"
     if ending.restores_best:

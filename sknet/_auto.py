@@ -36,15 +36,16 @@ EPOCHS_OF_FEW = 40
 #: of lbfgs.
 UNPLANNED_EPOCHS = 200
 #: The number of epochs without improvement that ends training without such a plan. With a
-#: plan, it is the upper limit for classes without an order if all columns are numeric.
+#: plan, it is the upper limit of this number for classes without an order if all columns are
+#: numeric.
 PATIENCE = 10
 #: With such a plan and early stopping, shares of the number of epochs: if the validation score
 #: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
 #: learning rate falls to zero within the second.
 PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
 #: The score of whole groups of rows is uncertain: one of the first epochs is often the best
-#: until the learning rate has fallen. Except for classes without an order, patience is this
-#: many times as long.
+#: until the learning rate has fallen. With groups, the patience is therefore multiplied by this
+#: number, except for classes without an order.
 PATIENCE_OF_GROUPS = 3
 #: With ``SMALL`` rows or more: the number of mini-batches in an epoch, and the smallest and the
 #: largest number of rows in a mini-batch.
@@ -56,14 +57,14 @@ BATCHES_OF_MANY, LARGEST_BATCH_OF_MANY = 100, 500
 BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST = 250, 1000
 #: The learning rate for batches of the usual number of rows, at most ``LARGEST_BATCH``. The
 #: noise of a gradient falls with the square root of the batch size, so the rate grows with this
-#: square root. In classification it grows up to ``LARGEST_GROWTH`` times the usual number of
-#: rows, in regression only up to the usual number, since higher rates make the loss of some
-#: fits jump.
+#: square root. In classification, it grows for batches of up to ``LARGEST_GROWTH`` times the
+#: usual number of rows; in regression, only for batches of up to the usual number, since higher
+#: rates make the loss of some fits jump.
 LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
 #: The dropout rate, and its upper limit in classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
-#: The share of the rows that are held out for validation: with fewer than ``MANY`` rows, and
-#: with more.
+#: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
+#: with ``MANY`` or more.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows; alpha with fewer than ``SMALL``
 #: rows, which is also its upper limit; and alpha for lbfgs.
@@ -76,8 +77,8 @@ PENALTY_OF_GROUPS = 0.003
 ROWS_PER_INPUT = 40
 #: The largest number of numeric columns whose embeddings have their usual size, and the
 #: smallest number of rows for each of them. The embeddings of more columns shrink in
-#: proportion, down to their smallest size. So the network does not memorize few rows, and all
-#: embeddings together cost a few times as much as none.
+#: proportion, down to their smallest size. This keeps the network from memorizing small tables,
+#: and training with all embeddings costs a few times as much as with none.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 #: The largest number of principal components of the numeric columns, and the smallest number of
 #: rows for each component, in regression and in classification.
@@ -90,16 +91,16 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: Members share no weights on tables with fewer rows than this, in classification and in
 #: regression. The last number is the usual number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: In classification, and with more than ``MOST_NARROW`` inputs, such members are small: the
-#: sizes of their layers; in classification, also the number of updates that they need, and the
-#: largest number of epochs in which they make them.
+#: In classification, and in regression with more than ``MOST_NARROW`` inputs, such members are
+#: small: the sizes of their layers; in classification, also the number of updates that they
+#: need, and the largest number of epochs in which they make them.
 MOST_NARROW, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
 #: In classification with up to ``MOST_NARROW`` inputs, there are many small members: their
 #: number times the number of rows, and the limits of their number.
 ROWS_OF_MEMBERS, FEWEST_MEMBERS, MOST_MEMBERS = 5000, 5, 8
-#: A fit to more rows than this does not end on the validation rows: a tenth more rows is
-#: worth little there, and a cool-down that is scored is better. The score of so many rows is
-#: precise enough to begin the cool-down at the best epoch.
+#: The last epochs of a fit to more rows than this do not train on the validation rows: a tenth
+#: more rows gains little there, and a cool-down that is scored is better. The score of so many
+#: rows is precise enough to begin the cool-down at the best epoch.
 MANY_ROWS = 50_000
 
 
@@ -195,7 +196,7 @@ def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
 
 
 def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
-    """Return the penalty of the levels' vectors for each row that their prior is worth.
+    """Return the strength of the penalty on levels' vectors, per row that the prior is worth.
 
     It is zero with ``alpha=0`` and with lbfgs. It is also zero for a chunk, since the number of
     rows that follow is unknown.
@@ -212,7 +213,7 @@ def _is_planned(known: Mapping[str, Any]) -> bool:
 
 
 def _suits_extras(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether rows and solver suit dropout and learned features."""
+    """Return whether the number of rows and the solver suit dropout and learned features."""
     return facts.n_rows >= SMALL and is_stochastic(known["solver"])
 
 
@@ -327,7 +328,7 @@ def _is_few(facts: Facts) -> bool:
 
 
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
-    # The loss is a mean over the members, so sgd's steps would be smaller by this factor.
+    # The loss is a mean over the members, so sgd's steps would shrink by the number of members.
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])

@@ -43,7 +43,7 @@ from sknet.nn.budget import Budget
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import TrainingResult
 
-#: The score of fewer validation rows is mostly chance.
+#: A score on fewer validation rows is mostly chance.
 FEW_TO_VALIDATE = 10
 #: A fit that makes a smaller share of its planned epochs may leave the network underfitted.
 FEW_EPOCHS = 0.1
@@ -54,14 +54,14 @@ FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
     """Base class of the estimators.
 
-    An estimator keeps its parameters, the model of the last fit in ``_model``, and its record
-    in ``history_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the state of the
-    training. A fit builds a new model and sets all of these attributes in one assignment at its
-    end, so that an error or an interrupt leaves the estimator as it was.
+    An estimator keeps its parameters, the model of the last fit in ``_model``, and the record
+    of that fit in ``history_``. After ``partial_fit`` and in checkpoints, ``_run`` keeps the
+    state of the training. A fit builds a new model and sets all of these attributes in one
+    assignment at its end, so that an error or an interrupt leaves the estimator as it was.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
-        """Add scikit-learn's methods of metadata routing to a subclass."""
+        """Add scikit-learn's metadata-routing methods to a subclass."""
         super().__init_subclass__(**options)
         shorten_requests(cls)
 
@@ -108,7 +108,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation rows for early stopping, which otherwise holds out rows of X.
         resume_from : path-like, default=None
-            A file of a ``sknet.callbacks.Checkpoint``. The fit continues exactly from there.
+            A file that a ``sknet.callbacks.Checkpoint`` wrote. The fit resumes exactly there.
         init : fitted sknet estimator or PretrainedNetwork, default=None
             A network fitted to the same columns. The fit starts from its encodings and layers.
 
@@ -181,7 +181,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
         model.target.check_all_labels(data.y)
-        # A resumed fit has the same rows, so no column can vary only now.
+        # A resumed fit has the same rows, so no constant column can begin to vary.
         return model.with_late_scales(data) if before is self else model
 
     def _after_fit(self, fitted: dict[str, Any]) -> dict[str, Any]:
@@ -411,7 +411,7 @@ def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     Raises
     ------
     TypeError
-        If the estimator is not from sknet, but for example a pipeline.
+        If the estimator is not from sknet, but is a pipeline, for example.
     NotFittedError
         If it is not fitted.
     """

@@ -36,7 +36,7 @@ CALIBRATION_ROWS = 10_000
 
 
 #: The settings that shape encodings and layers, each with the name of its parameter. A fit that
-#: starts from a model must have the same.
+#: starts from a model must have the same values of these settings.
 BODY = {
     **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
     **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
@@ -67,7 +67,7 @@ class Model:
         The training that the parameters come from.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
         What some rows tell about the distribution of y: see :mod:`sknet.nn.distributions`. With
-        several targets, shorter rows are filled up with NaN.
+        several targets, shorter rows are padded with NaN.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.
@@ -140,7 +140,7 @@ class Model:
         """
         params, own, others = self.params.copy(), self.network, source.network
         own.copy_layers(params, others, source.params, with_outputs=False)
-        # If these are equal, raw predictions have as many columns and the same meaning.
+        # If these are equal, raw predictions have the same number of columns and mean the same.
         heads = [(type(one), one.loss.link, one.network.layers[-1]) for one in (self, source)]
         if heads[0] == heads[1] and (change := self.rescaling_from(source.target)):
             whole = params.copy()
@@ -358,7 +358,7 @@ class Model:
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
         predictor = self.predictor
-        # The inverse links of very large raw predictions may overflow, to the right limit.
+        # Inverse links may overflow for very large raw predictions, with the right limit.
         with np.errstate(over="ignore"):
             return predictor.map_rows(
                 X, lambda outputs: function(predictor.settled(outputs[-1].astype(np.float64)))

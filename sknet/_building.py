@@ -234,8 +234,8 @@ def check_memory(network: Network, settings: Settings) -> None:
     Raises
     ------
     ValueError
-        If the parameters, their gradient and the two vectors of an optimizer's state are larger
-        than main memory.
+        If the parameters, their gradient and the two vectors of an optimizer's state together
+        are larger than main memory.
     """
     needed = 4 * network.n_params * np.dtype(settings.dtype).itemsize
     # If the size of memory is unknown, the largest possible array is the limit.
@@ -243,7 +243,7 @@ def check_memory(network: Network, settings: Settings) -> None:
     if needed > limit:
         raise ValueError(
             f"The network would have {Decimal(network.n_params):.4g} parameters. Training "
-            f"takes {Decimal(needed) / 2**30:.4g} GiB, but main memory has {limit / 2**30:.4g} "
-            f"GiB. Choose smaller hidden_layer_sizes={settings.hidden_layer_sizes}, a smaller "
-            f"n_members={settings.n_members}, or fewer columns."
+            f"needs {Decimal(needed) / 2**30:.4g} GiB, but main memory has {limit / 2**30:.4g} "
+            f"GiB. Reduce hidden_layer_sizes={settings.hidden_layer_sizes} or "
+            f"n_members={settings.n_members}, or use fewer columns."
         )

@@ -89,7 +89,7 @@ class Findings(NamedTuple):
     n_training : int
         The number of rows to train on.
     sizes : list of int
-        The number of rows of positive weight of each chunk that has any.
+        The number of rows of positive weight in each chunk that has any.
     held_out : Batch
         The validation rows; there are none without early stopping.
     sample : Batch
@@ -143,7 +143,7 @@ def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: 
     if not hasattr(chunks, "__iter__") or iter(chunks) is chunks:
         raise TypeError(
             "chunks must allow repeated iteration, like a list or the result of read_chunks; "
-            f"got {type(chunks).__name__}. Turn your generator into the __iter__ of a class."
+            f"got {type(chunks).__name__}. Make your generator the __iter__ method of a class."
         )
 
 
@@ -212,7 +212,7 @@ class FirstPass:
         data = with_target(features, chunk._replace(X=X))
         part = f"chunk {len(self._sizes)}"
         self._include(look_at(features, data, data.in_own_units(), part), data)
-        # The y that was read: in the user's form, a column of labels in one chunk and a flat y
+        # The y that was read replaces the user's: a column of labels in one chunk and a flat y
         # in another could not be joined. Rows that lack all targets are left out.
         chosen = chunk if data.rows is None else take(chunk, data.rows)
         return chosen._replace(y=data.y)
@@ -237,7 +237,7 @@ class FirstPass:
 
 
 def _both_sparse(*looks: Look) -> list[Look]:
-    """Return the looks at two parts, both of them as sparse if one of them is."""
+    """Return the looks at two parts, with both marked as sparse if one of them is."""
     is_sparse = any(one.survey.sparse for one in looks)
     return [one._replace(survey=replace(one.survey, sparse=is_sparse)) for one in looks]
 
@@ -247,8 +247,8 @@ def _start(
 ) -> tuple[Findings, Model]:
     """Return the findings and the model to train.
 
-    The model is new, or it is that of the fit to be continued, ``before``. The findings then
-    have the features of that fit.
+    The model is new, or it is that of the fit to be continued, ``before``. In the second case,
+    the findings get the features of that fit.
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
@@ -303,7 +303,7 @@ def _epoch(
     """Yield the chunks of one epoch, without the rows held out.
 
     Until the epoch ends, the run keeps the generator with which its shuffling began. A resumed
-    fit therefore draws the same order of rows again, and continues after those that are done.
+    fit therefore draws the same order of rows again, and skips the rows that are done.
     """
     rng = np.random.default_rng(run.split_seed)
 

@@ -40,7 +40,7 @@ def split_off_validation(
     parts = settings.split(data, model.target.strata(data.y), split_seed, given)
     if isinstance(data.X, RowBlocks):
         for rows in parts:
-            rows.sort()  # In place, since a copy of many positions takes much memory.
+            rows.sort()  # In place, since a copy of many positions takes a lot of memory.
     training, held_out = (data.choose(rows) for rows in parts)
     return training, held_out
 

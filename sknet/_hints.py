@@ -93,7 +93,7 @@ def hinting(method: Method) -> Method:
     Raises
     ------
     TypeError
-        By the method, if it is called with an unknown argument.
+        When the returned method is called with an unknown argument.
     """
     known, name = inspect.signature(method).parameters, method.__name__
 

@@ -57,7 +57,7 @@ class Features:
         ------
         ValueError
             If ``categorical_features`` does not suit X, or if X holds infinity, NaN in sparse
-            rows, or values of a kind that is not read, such as bytes.
+            rows, or values of an unsupported kind, such as bytes.
         """
         with checking("X"):
             table = check_kinds(X, "X", with_times=True)
@@ -82,7 +82,7 @@ class Features:
         Raises
         ------
         ValueError
-            If X is not such a part, as in :meth:`read`.
+            If X is not a valid part of the table, as in :meth:`read`.
         """
         if self.reader.only_numbers:
             return self, self.read(X)
@@ -94,7 +94,7 @@ class Features:
 
     @property
     def promise(self) -> Promise | None:
-        """The promise of the monotonic constraints; None if no column has one.
+        """The promise of the monotonic constraints; None if no column is constrained.
 
         Raises
         ------
@@ -120,7 +120,7 @@ class Features:
 
     @property
     def names(self) -> np.ndarray | None:
-        """The names of the columns, or None if X had no names that are all strings."""
+        """The names of the columns, or None unless X had names that were all strings."""
         return getattr(self.estimator, "feature_names_in_", None)
 
     @property
@@ -163,8 +163,8 @@ class Features:
         Raises
         ------
         ValueError
-            If X holds infinity or values of a kind that is not read, if sparse X holds NaN, or
-            if the columns of X differ from the columns of the training table.
+            If X holds infinity or values of an unsupported kind, if sparse X holds NaN, or if
+            the columns of X differ from the columns of the training table.
         """
         only_array = self.reader.only_numbers and self.names is None
         if only_array and is_plain(X) and X.shape[1] == self.n_features:
@@ -186,8 +186,8 @@ class Features:
         """Return a table with categories or dates, whose names have been checked."""
         if X.is_sparse:
             raise ValueError(
-                "X is sparse, but training saw categories or dates, which sparse X cannot "
-                "hold. Pass a data frame or a dense array."
+                "X is sparse, but the training table has categories or dates, which sparse X "
+                "cannot hold. Pass a data frame or a dense array."
             )
         X = X.dense()
         if reset or not self._has_same_names(X):
@@ -266,7 +266,8 @@ def read_training(
     -------
     features : Features
     data : Dataset
-        The rows, as :func:`read_rows` returns them, with weights in units of their own.
+        The rows, as :func:`read_rows` returns them, with weights in their own unit (see
+        ``Dataset.in_own_units``).
 
     Raises
     ------
@@ -376,8 +377,8 @@ def has_validation(estimator: BaseEstimator, given: Batch) -> bool:
 def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
     """Return the reader of X; ``wanted`` is the parameter ``categorical_features``."""
     if X.names is None and (wanted is None or isinstance(wanted, str)):
-        # Only a frame tells which columns are not plain numbers. A later check refuses what has
-        # no columns.
+        # Only a frame tells which columns are not plain numbers. A later check refuses X if it
+        # does not have two dimensions.
         return TableReader(np.arange(X.shape[1] if len(X.shape) == 2 else 0))
     if X.is_sparse:
         raise ValueError("categorical_features cannot be used with sparse X.")

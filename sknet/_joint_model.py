@@ -20,12 +20,12 @@ from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
 from sknet.nn.objective import Members, of_targets
 
-#: The value of ``target_weights`` with which the network learns them.
+#: The value of ``target_weights`` with which the network learns the weights.
 LEARNED = "learned"
 
 
 class JointModel(Model):
-    """A model of several targets, composed of the models that each would have by itself."""
+    """A model of several targets, composed of the models that each target would have alone."""
 
     numeric_y = True
     target: JointTarget
@@ -71,7 +71,7 @@ class JointModel(Model):
 
     @cached_property
     def models(self) -> list[Any]:
-        """The model of each target, whose raw predictions are some of this model's."""
+        """The model of each target, whose raw predictions are some columns of this model's."""
         return [self._alone(*one) for one in enumerate(self.target.targets)]
 
     def _alone(self, number: int, target: Any) -> Any:
@@ -115,7 +115,7 @@ class JointModel(Model):
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray:
-        """Return what rows tell about the distribution of each target, NaN for nothing.
+        """Return what rows tell about the distribution of each target, or NaN if nothing.
 
         The arguments are those of ``RegressionModel``.
         """

@@ -60,7 +60,7 @@ class ClassificationModel(Model):
         return settings.loss.of_classes(target.classes_, target.declared_)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
-        """Refuse labels that are not among the classes, and another order if it is used."""
+        """Refuse unknown labels, and another order of the classes if the loss uses it."""
         self.target.check_labels(y, name)
         loss, given = self.loss, self.settings.loss
         if not (isinstance(loss, Ordinal) and isinstance(given, Ordinal)) or given.classes:
@@ -124,8 +124,9 @@ class RegressionModel(Model):
     std_remedy = (
         "a network that predicts a standard deviation: set loss='normal', which estimates that "
         "of y for each row, and fit again. With another loss and several members, such as "
-        "n_members=8, it is the spread of their predictions. This shows where the members "
-        "disagree, but not how much y varies, so it gives no interval for y."
+        "n_members=8, the standard deviation is the spread of the members' predictions. It "
+        "shows where the members disagree, but not how much y varies, so it gives no interval "
+        "for y."
     )
     target: RegressionTarget
 
@@ -184,8 +185,9 @@ class RegressionModel(Model):
             The encoded targets.
         weight : ndarray of shape (n_rows,) or None
         *unseen : ndarray of shape (n_rows, members.n * n_raw)
-            Raw predictions of parameters that were not trained on the rows, for the errors.
-            Without them, the rows are training rows, which only give a dispersion.
+            Raw predictions of parameters that were not trained on the rows, from which the
+            errors are computed. Without them, the rows are training rows, which give only a
+            dispersion.
         """
         loss = self.loss
         if not (loss.predicts_distribution if unseen else loss.has_dispersion):
@@ -210,9 +212,9 @@ class RegressionModel(Model):
         """
         if self.loss.has_dispersion and self.calibration is None:
             raise ValueError(
-                f"The dispersion of {type(self.loss).__name__} has not been estimated. Either "
-                "this is the model of an epoch, since only a finished fit estimates it, or no "
-                "held-out row has this target. In the second case, set early_stopping=False."
+                f"The dispersion of {type(self.loss).__name__} has not been estimated. Only a "
+                "finished fit estimates it, so the model of an unfinished fit has none. If the "
+                "fit is finished, no held-out row has this target: set early_stopping=False."
             )
         with_std = self.loss.link.predicts_std
         found = self.predict(X, lambda raw: self.predictions(raw, with_std))

@@ -70,7 +70,7 @@ class Validation:
     def least_score(self) -> float:
         """The lowest score that shows that something has been learned.
 
-        It is minus infinity for scorers, whose score of a constant is not known.
+        It is minus infinity for scorers, since their score of a constant prediction is unknown.
         """
         if self._scorer is not None:
             return -math.inf
@@ -154,12 +154,13 @@ def held_out_predictions(
 ) -> tuple[Members, np.ndarray, np.ndarray, np.ndarray | None]:
     """Return the members, their raw predictions, encoded targets and weights of held-out rows.
 
-    From many rows, ``CALIBRATION_ROWS`` are drawn, always the same ones. If a row was held out
-    of one member only, its prediction is that of this member, as if there were no others.
+    From a larger number of rows, ``CALIBRATION_ROWS`` are drawn, always the same ones. If a row
+    was held out by one member only, its prediction is that of this member, as if there were no
+    others.
     """
     by_member = same_rows(held_out.data, CALIBRATION_ROWS)
     data = by_member.with_row_weights()
-    # Each row is needed once, so no encoded rows are kept.
+    # Each row is needed only once, so no encoded rows are kept.
     batches = model.blocks(data, encoded_bytes=0, smooth=False)
     raw = raw_predictions(model, batches)
     members = model.members
@@ -244,7 +245,7 @@ class CallbackObserver:
 
 
 def reporter(verbose: int, observe: Report | None = None, n_before: int = 0) -> Report | None:
-    """Return what prints every ``verbose``-th epoch and calls the observer, or None.
+    """Return a function that prints every ``verbose``-th epoch and calls the observer, or None.
 
     ``n_before`` is the number of epochs before this training, which printed numbers include.
     """
@@ -277,7 +278,7 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def row_progress(verbose: int) -> "RowProgress":
-    """Return what shows how many rows a fit has processed; it shows nothing unless ``verbose``.
+    """Return a display of the number of processed rows; it shows nothing unless ``verbose``.
 
     It is a bar if rich is installed and the output is a terminal that can show one.
     """

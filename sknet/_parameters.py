@@ -70,7 +70,7 @@ class FlatList(HasMethods):
 
 
 class Instances(HasMethods):
-    """Objects with some methods, but not the classes of such objects."""
+    """Objects with certain methods, but not the classes of such objects."""
 
     def is_satisfied_by(self, val: Any) -> bool:
         """Return whether a value has the methods and is not a class."""
@@ -242,7 +242,7 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
     if isinstance(loss, Loss) and loss.task != task:
         raise ValueError(
             f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
-            f"{task}. In your own class, set task = {task!r}."
+            f"{task}. If you wrote this loss, set task = {task!r} in its class."
         )
 
 
@@ -386,7 +386,7 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
         if not isinstance(one, dict):
             raise ValueError(
                 f"class_weight={class_weight} is a list, which must have a dict for each "
-                "label of a multi-label y. For other y, give one dict with the weights of "
+                "label of a multi-label y. For any other y, give one dict with the weights of "
                 f"the classes {list(classes)}."
             )
         known = {0, 1} if listed else set(classes)

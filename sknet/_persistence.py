@@ -38,10 +38,10 @@ PLAIN = str | bytes | list | tuple | range | np.ndarray
 def as_stored(value: Any) -> Any:
     """Return an attribute of an estimator in the form that files keep.
 
-    A sequence of another library, such as a pandas Series in ``monotonic_cst``, becomes a list,
-    so that loading a file requires neither that library nor trust in its types. Frozensets in
-    ``interaction_cst`` become sets, since skops before 0.16 does not save the items of a
-    frozenset.
+    A sequence from another library, such as a pandas Series in ``monotonic_cst``, becomes a
+    list, so that loading a file requires neither that library nor trust in its types.
+    Frozensets in ``interaction_cst`` become sets, since skops before 0.16 does not save the
+    items of a frozenset.
     """
     if isinstance(value, list | tuple) and any(isinstance(one, frozenset) for one in value):
         sets = (set(one) if isinstance(one, frozenset) else one for one in value)
@@ -150,7 +150,7 @@ def _read_checkpoint(path: Any) -> Any:
 
 
 def _check_seal(file: IO[bytes], path: Any) -> None:
-    """Refuse a file that is not a checkpoint, or whose checksum differs from its content."""
+    """Refuse a file that is not a checkpoint, or whose checksum does not match its content."""
     found = file.read(SEAL_SIZE)
     if not found.startswith(SEAL_START):
         raise ValueError(

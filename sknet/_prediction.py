@@ -32,7 +32,7 @@ class Predictor:
     """Encodes rows of a table and passes them through a network, block by block.
 
     With a promise, the parameters are float64, and the number of rows in a block is a multiple
-    of its ``tile``, so that the products of all rows are rounded alike.
+    of the promise's ``tile``, so that the products of all rows are rounded alike.
 
     The work arrays for single rows are kept for later calls, since a service would spend much
     of its time making new ones. Threads may share a predictor: each takes its own work arrays.
@@ -128,7 +128,7 @@ class Predictor:
             self._spare.append(workspace)
 
     def _workspace(self, n_rows: int, dtype: np.dtype[Any]) -> Workspace:
-        """Return work arrays for a number of rows: new ones, or spare ones of a single row."""
+        """Return work arrays for a number of rows: new ones, or spare ones for a single row."""
         if n_rows == self.tile:
             # At first there are none, and other threads may have taken them all.
             with suppress(IndexError):

@@ -54,8 +54,8 @@ CALLBACK_ATTRIBUTES = [
 def n_openmp_threads() -> int:
     """Return the number of threads that scikit-learn's own estimators may use.
 
-    It respects the cores of the machine, the CPU quota and affinity of the process, limits of
-    threadpoolctl, and environment variables.
+    It respects the number of cores of the machine, the CPU quota and affinity of the process,
+    limits of threadpoolctl, and environment variables.
     """
     # To count physical cores, joblib starts a program on some machines.
     return _openmp_effective_n_threads(only_physical_cores=False)
@@ -95,7 +95,7 @@ def described(method: Method, text: str) -> Method:
 class ShortRequest(RequestMethod):
     """A descriptor: scikit-learn's ``set_fit_request`` or a similar method, described briefly.
 
-    scikit-learn makes such a method anew at each access, with about 45 lines of documentation.
+    scikit-learn creates such a method at each access, with about 45 lines of documentation.
     """
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:

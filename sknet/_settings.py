@@ -54,8 +54,7 @@ class Provenance:
     n_refit : int
         The number of epochs at the end of that fit that also trained on the validation rows.
     n_unvisited : int
-        The number of rows that the last epoch of that fit did not visit, because its time was
-        over.
+        The number of rows that the last epoch of that fit did not visit, because time ran out.
     n_passes : int
         The number of passes of ``partial_fit`` since that fit.
     n_pass_rows : int
@@ -149,12 +148,12 @@ class Settings:
         The number of quantile bins of each numeric column, or 0 if the embedding needs none.
     solver, penalty : Solver, ElasticNet
         The penalty stands for ``alpha`` and ``l1_ratio``. A solver with decoupled weight decay
-        has taken over its part of it.
+        has taken over the quadratic part of the penalty.
     loss : Loss, or dict of str to Loss
         Several targets have a dict, which may lack some of them.
     level_penalty : float
-        The strength of the penalty on the levels' vectors, for each row that the prior of their
-        effect is worth.
+        The strength of the penalty on the levels' vectors, per row that the prior on the effect
+        of a level is worth.
     split : Split
         Stands for ``validation_fraction``.
     promise : Promise or None
@@ -203,7 +202,7 @@ class Settings:
 
     @property
     def shape(self) -> dict[str, Any]:
-        """The values of the parameters that shape the network, for "auto" in a fit from it.
+        """The values of parameters that shape the network, which "auto" keeps with ``init``.
 
         Dropout is left out: it has no weights, and its rate follows the new table.
         """
@@ -249,7 +248,7 @@ class Settings:
     def cross_fits(self) -> bool:
         """Whether early stopping holds out different rows for each member.
 
-        A scorer could not judge them, since it predicts with all members at once.
+        With a scorer, this is impossible, since it predicts with all members at once.
         """
         by_loss = self.early_stopping and self.scoring == "loss" and self.solver.stochastic
         return by_loss and self.split.is_random and 1 < self.n_separate <= self.n_parts
@@ -262,7 +261,7 @@ class Settings:
 
     @property
     def marks_heavy(self) -> bool:
-        """Whether heavy values of numeric columns get indicators."""
+        """Whether heavy (frequent) values of numeric columns get indicators."""
         embedding = self.numeric_embedding
         return embedding is not None and embedding.needs_indicators
 
@@ -270,7 +269,7 @@ class Settings:
     def finds_codes(self) -> bool:
         """Whether numeric columns whose single values matter also become categories.
 
-        With groups there are none: the curve of such a column could not be read.
+        With groups, no column does: the curve of such a column could not be read.
         """
         return self.numeric_embedding is not None and self.groups is None
 
@@ -287,7 +286,7 @@ def resolve(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         The estimator whose parameters are resolved. They have been checked.
     facts : Facts
         The facts of the training data that the rules of "auto" need.

@@ -1,4 +1,4 @@
-"""The parameters of both estimators, each declared once: type, values, default and meaning.
+"""The parameters of all estimators, each declared once: type, values, default and meaning.
 
 Constructors and constraints follow from the declarations (``sknet._parameters``), and
 ``shared_documentation`` inserts the docstrings into those of the estimators.
@@ -43,7 +43,7 @@ SCORES = {"loss", *get_scorer_names(), *SCORERS}
 
 @with_parameters
 class SharedParameters:
-    """The parameters that both estimators have. A name in braces is one of ``PLACEHOLDERS``.
+    """The parameters that all estimators have. A name in braces is one of ``PLACEHOLDERS``.
 
     They are in the order of the signature: the five that matter most, then group by group. The
     description of the first parameter of a group begins with the group's name. The page
@@ -53,7 +53,7 @@ class SharedParameters:
     ----------
     hidden_layer_sizes : int, array-like of int or "auto", default="auto"
         The units of each hidden layer; ``()`` gives a linear model. "auto" is {SIZES}, or
-        {SMALL_SIZES} for classes in few rows.
+        {SMALL_SIZES} with few rows, mostly in classification.
     activation : str, Activation or list of these, default="silu"
         The activation function, or a list with one for each hidden layer. The names are
         {activations}.
@@ -66,12 +66,12 @@ class SharedParameters:
         The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
         more for small tables, and fewer above {rows_of_fewer_epochs} rows.
     normalization : "layer" or None, default=None
-        **Network.** With "layer", each hidden layer normalizes every row before activation.
+        **Network.** With "layer", each hidden layer normalizes every row before its activation.
     numeric_embedding : str, NumericEmbedding or None, default="auto"
-        The learned features that join each numeric input: "periodic" (waves),
+        The learned features added to each numeric input: "periodic" (waves),
         "piecewise_linear" (positions between quantiles), or None. "auto" depends on the task.
     n_components : int or "auto", default="auto"
-        The maximum number of principal components of the numeric columns that join the inputs.
+        The maximum number of principal components of the numeric columns to add as inputs.
     share_weights : bool or "auto", default="auto"
         Whether members share large matrices. "auto" is False for {SMALL} to {last_separate}
         rows ({last_of_numbers} in regression); each member then has its own validation rows.
@@ -90,7 +90,7 @@ class SharedParameters:
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
     frozen_layers : int, default=0
-        The number of hidden layers, from the first, whose weights a fit with ``init`` keeps.
+        The number of first hidden layers whose weights a fit with ``init`` keeps.
     hidden_rate_factor : float, default=1.0
         The factor for the learning rate of all layers before the output layer.
     verbose : bool or int, default=False
@@ -119,7 +119,7 @@ class SharedParameters:
         A splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
         Whether the last epochs train on all rows, including validation rows, if the schedule
-        ends at zero. Tables of more than {many_rows} rows ignore it.
+        ends at zero. It has no effect with more than {many_rows} rows.
     scoring : str, callable or None, default="loss"
         The score of the validation rows, where higher is better: "loss" (the negative loss), a
         scorer's name (scikit-learn or ``sknet.metrics``), a callable, or None for ``score``.

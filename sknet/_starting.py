@@ -4,9 +4,9 @@ For a table in memory, ``start_model`` looks at y before it surveys X, because t
 rows with the weights of their classes.
 
 Other tables come in parts: chunks of a stream, or partitions on a cluster. ``look_at`` returns
-what matters of a part, a small :class:`Look`. ``merge_looks`` turns the looks at all parts into
-one at the whole table, with exact levels, classes and scale of y. Quantiles are estimated from
-a sample of rows, which is read when the levels of all parts are known.
+what matters about a part: a small :class:`Look`. ``merge_looks`` turns the looks at all parts
+into one look at the whole table, with exact levels, classes and scale of y. Quantiles are
+estimated from a sample of rows, which is read when the levels of all parts are known.
 """
 
 from collections.abc import Mapping, Sequence
@@ -151,8 +151,8 @@ def start_model(
         The random generators of the run.
     n_earlier : int, optional
         The number of rows of earlier chunks, if the data are a chunk of a stream. A level that
-        a chunk has once or never then remains a level of its own, because further rows may
-        contain it. Without ``n_earlier``, it is treated as missing.
+        occurs once or never in a chunk then remains a level of its own, because further rows
+        may contain it. Without ``n_earlier``, it is treated as missing.
     classes : array-like, optional
         All classes, if the data may lack some of them.
 
@@ -265,7 +265,8 @@ class Look(NamedTuple):
     survey : Survey
         The survey of its X, without a sample.
     target : LabelCounts, RegressionTarget or JointTarget
-        The weighted counts of the labels in its y, the scale of its y, or one for each target.
+        The weighted counts of the labels in its y, or the scale of its y; with several targets,
+        one of these for each.
     """
 
     survey: Survey
@@ -282,7 +283,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     data : Dataset
         Its rows, as ``features`` reads them. Weights that are whole numbers count rows.
     weighted : Dataset
-        The same rows, with weights in units of their own.
+        The same rows, with weights in their own unit (see ``Dataset.in_own_units``).
     part : str
         The name of the part, for messages.
 

@@ -18,9 +18,11 @@ from sknet.nn.kernels import Array
 #: The names of the columns of a table of layers, and how their text is aligned.
 HEADER = ["layer", "outputs", "parameters", "memory", "zeros", "shapes"]
 SIDES = "<>>>><"
-#: The largest widths of its first and last columns in characters. The others take at most 44.
+#: The largest widths in characters of the table's first and last columns. The other columns
+#: together take at most 44.
 NAME_WIDTH, SHAPES_WIDTH = 26, 30
-#: The largest numbers of names and of groups of names that a card shows. ``value`` has all.
+#: The largest numbers of names and of groups of names that a card shows. ``value`` has all of
+#: them.
 MOST_NAMES, MOST_GROUPS = 8, 4
 #: The largest number of characters of a name that a card shows.
 LONGEST_NAME = 40
@@ -70,7 +72,7 @@ class Summary(list[LayerSummary]):
     sparsity : float
         The share of all weights that are exactly zero.
     card : ModelCard
-        What the network predicts, which constraints hold, and what its training saw.
+        What the network predicts, which constraints hold, and what it was trained on.
     """
 
     def __init__(
@@ -145,13 +147,13 @@ class CardLine(NamedTuple):
 
 
 class ModelCard(list[CardLine]):
-    """What a fitted network predicts, which constraints hold, and what its training saw.
+    """What a fitted network predicts, which constraints hold, and what it was trained on.
 
     It is a list with a :class:`CardLine` for each fact. It prints at most 80 characters wide.
     """
 
     def to_dict(self) -> dict[str, Value]:
-        """Return the value of each line by its name, in types that JSON has."""
+        """Return the value of each line by its name, in types that JSON supports."""
         return dict(self)
 
     def __repr__(self) -> str:

@@ -63,7 +63,7 @@ def check_targets(
     name : str
         The name of the argument in messages.
     names : tuple, optional
-        The names of as many columns, if y has no names.
+        Names for the columns of a y without names, if there are as many names as columns.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def _columns_of_targets(
 ) -> tuple[dict[Any, Any], str | None]:
     """Return the columns of a y with several targets by name, and the library of a frame.
 
-    A y without names gets ``names``, if these are as many as its columns.
+    A y without names gets ``names``, if there are as many of these as columns.
 
     Raises
     ------
@@ -203,7 +203,7 @@ def _check_none_missing(y: Any, name: str) -> None:
     else:
         n_missing = sum(frames.is_missing(label) for label in labels.flat)
     if n_missing:
-        # scikit-learn's message for numbers, with what to do.
+        # scikit-learn's message for numbers, with advice added.
         start = f"Input {name} contains NaN: it" if is_float else name
         advice = "for classification, give them a class of their own, such as 'unknown'."
         if labels.ndim == 2 and labels.shape[1] > 1:

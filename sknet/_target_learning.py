@@ -125,7 +125,7 @@ def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.nd
 def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     """Return the rows with class weights applied.
 
-    The products of the weights get units of their own.
+    The products of the weights are then divided by their own unit.
 
     Raises
     ------

@@ -44,8 +44,8 @@ class Checkpoint(FitCallback):
     ``joblib.load`` returns an estimator that can predict. With the same data and parameters,
     ``fit(..., resume_from=path)`` continues the training. It ends with the same parameters as
     an uninterrupted fit, bit for bit. :func:`~sknet.streaming.fit_chunks` can also resume, and
-    can save within an epoch. A new file replaces the old one only when it is complete. It has a
-    checksum, by which ``resume_from`` detects damage.
+    can save within an epoch. A new file replaces the old one only when it is complete. The file
+    has a checksum, by which ``resume_from`` detects damage.
 
     Parameters
     ----------
@@ -147,8 +147,8 @@ class Checkpoint(FitCallback):
 class TimeLimit(FitCallback):
     """Stops a fit after the first epoch that ends later than a time limit.
 
-    It cuts off fits that take too long, and changes no others. If you expect the time to be
-    short, set the parameter ``time_limit`` of the estimator instead. ``fit`` then plans the
+    It cuts off fits that take too long, and changes no others. If you expect a fit to reach the
+    limit, set the parameter ``time_limit`` of the estimator instead. ``fit`` then plans the
     training for that many seconds, so that the learning rate falls to zero in time.
 
     Parameters

@@ -166,7 +166,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        proba : ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
+        proba : ndarray of shape (n_samples, n_classes), or a list of these, like ``classes_``
             In the order of ``classes_``. No probability is 0 or 1. float32 for float32 X.
         std : ndarray or list of the same shape
             The standard deviations. Only returned with ``return_std=True``.
@@ -187,7 +187,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_classes), or a list of these, as ``classes_``
+        ndarray of shape (n_samples, n_classes), or a list of these, like ``classes_``
             The logarithms of the probabilities of ``predict_proba``. All are finite.
         """
         proba = self.predict_proba(X)
@@ -205,7 +205,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes), or a list of these
             The logit of the second of two classes, otherwise a column for each class or label.
-            Those of several members are computed from their mean probabilities.
+            With several members, logits are computed from the mean probabilities.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))

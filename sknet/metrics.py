@@ -89,8 +89,8 @@ def interval_score(
     """Return the mean interval score (Winkler score) of predicted intervals; lower is better.
 
     The score of a row is the width of its interval, plus 2 / (1 - coverage) times the distance
-    from y to it (Gneiting and Raftery, 2007, equation 43). The true quantiles have the lowest
-    expected score.
+    from y to the interval (Gneiting and Raftery, 2007, equation 43). The true quantiles have
+    the lowest expected score.
 
     Parameters
     ----------

@@ -144,7 +144,7 @@ class NNMultiTarget(BaseNN):
         """Update the network with one pass over the given rows.
 
         The first call fixes the classes and the scaling of the inputs, and needs rows with each
-        target. Otherwise this method works like ``partial_fit`` of :class:`NNRegressor`.
+        target. Otherwise, this method works like ``partial_fit`` of :class:`NNRegressor`.
 
         Parameters
         ----------
@@ -178,7 +178,7 @@ class NNMultiTarget(BaseNN):
         -------
         frame or ndarray of shape (n_samples, n_targets)
             A pandas or polars frame if the y of training was one, otherwise an array. Numbers
-            are in the units of y. For labels, it has the most probable class.
+            are in the units of y. For labels, the most probable class is predicted.
         """
         return side_by_side(self._columns(X), self._joint.target.library, X)
 
@@ -211,7 +211,7 @@ class NNMultiTarget(BaseNN):
             The rows to predict for.
         y : frame or array of shape (n_samples, n_targets)
             The true targets. A row that lacks a target does not count in its score. The columns
-            of an array are those of training, in their order.
+            of an array are those of training, in the same order.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. None gives each row a weight of one.
 

@@ -27,8 +27,8 @@ from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
 
-#: "auto" chooses the members of a network as for at most this many rows with targets: the
-#: parameters that describe them.
+#: The parameters that describe the members of a network. For these, "auto" chooses values as if
+#: the table had at most this number of rows, all with targets.
 LABELED_ROWS, MEMBERS = 500, ("share_weights", "hidden_layer_sizes", "n_members")
 
 __all__ = ["PretrainedNetwork", "pretrain"]

@@ -203,7 +203,7 @@ class NNRegressor(RegressorMixin, BaseNN):
 
         Returns
         -------
-        ndarray of shape (n_samples,) or (n_samples, k), or with the axis of several outputs
+        ndarray of shape (n_samples,) or (n_samples, k); several outputs are on axis 1
             The probabilities.
         """
         of_y, n_rows, shaped = self._distribution(X)
@@ -222,7 +222,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         n_samples : int, default=1
             The number of independent samples for each row.
         random_state : int, RandomState instance or None, default=None
-            The seed.
+            The seed of the draws.
 
         Returns
         -------

@@ -171,7 +171,7 @@ Distribution = Choice | Uniform
 
 #: The sizes of hidden layers that are searched.
 SIZES = "auto", (256, 256), (128, 128, 128)
-#: The distribution of each parameter that is searched, for both estimators. Each contains the
+#: The distribution of each parameter that is searched, for all estimators. Each contains the
 #: default of the parameter. ``docs/guide/searching.md`` has the table, with the reasons.
 TABLE: dict[str, Distribution] = {
     "learning_rate_init": LogUniform(0.003, 0.02, auto=LEARNING_RATE),
@@ -184,9 +184,10 @@ TABLE: dict[str, Distribution] = {
     "dropout": Choice(("auto", 0.0, 0.2)),
 }
 
-#: The parameter with the sizes of the hidden layers, and those that may have a value for each.
+#: The parameter with the sizes of the hidden layers, and the parameters that may have one value
+#: for each hidden layer.
 LAYERS, BY_LAYER = "hidden_layer_sizes", ("activation", "dropout")
-#: Parameters that need other values with groups of columns, whose functions few units learn.
+#: Parameters that need other values with groups of columns, since a group has only few units.
 NOT_FOR_GROUPS = {"numeric_embedding", "n_members", "dropout"}
 #: Parameters that only a stochastic solver uses.
 FOR_STOCHASTIC_SOLVERS = {"learning_rate_init", "dropout"}
@@ -425,8 +426,8 @@ def search_space(estimator: Any) -> SearchSpace:
     if not TABLE.keys() <= parameters.keys():
         raise TypeError(
             f"search_space takes an sknet estimator, such as NNClassifier(), got "
-            f"{estimator!r}. For a pipeline, pass the network inside, and give the name of its "
-            "step to the space: distributions(prefix='nnclassifier__')."
+            f"{estimator!r}. For a pipeline, pass the network inside it, and give the name of "
+            "its step to the space: distributions(prefix='nnclassifier__')."
         )
     unused = FOR_STOCHASTIC_SOLVERS if never_steps(parameters["solver"]) else set()
     if parameters["interaction_cst"] is not None:

@@ -191,7 +191,7 @@ def fit_chunks(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         The estimator to fit. Its solver must be stochastic.
     chunks : iterable of (X, y) or (X, y, sample_weight)
         The result of :func:`read_chunks`, a list, or your own object whose ``__iter__`` is a
@@ -217,8 +217,8 @@ def fit_chunks(
         A file that a :class:`sknet.callbacks.Checkpoint` wrote during an earlier call with the
         same data, parameters and arguments. The fit continues from there, and its result is
         bit-identical to that of an uninterrupted fit. The first pass is repeated. An epoch that
-        was saved unfinished is read from its first chunk on, but training skips the rows before
-        the saved batch.
+        was saved unfinished is read again from its first chunk, but training skips the rows
+        that it had already used.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def fit_chunks(
         If parameters or data are invalid, as in ``fit``; if a parameter of the estimator does
         not work on chunks, such as ``warm_start``; if passes differ in their number of rows; or
         if ``resume_from`` is from a fit to other rows or chunks. If a chunk is invalid, the
-        message gives its number. The estimator is unchanged.
+        message gives its number. The estimator is then unchanged.
 
     Examples
     --------

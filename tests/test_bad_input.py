@@ -790,7 +790,7 @@ def test_the_memory_is_that_of_the_machine(problem, monkeypatch):
     monkeypatch.setattr(_building, "main_memory", lambda: needed)
     network.fit(problem.X, problem.y)
     monkeypatch.setattr(_building, "main_memory", lambda: needed - 1)
-    assert_rejected(network, "smaller hidden_layer_sizes", problem.X, problem.y)
+    assert_rejected(network, "Reduce hidden_layer_sizes", problem.X, problem.y)
 
 
 @pytest.mark.parametrize(

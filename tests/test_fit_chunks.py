@@ -455,7 +455,7 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
     forbid_training()
     refuses(
         (chunk for chunk in chunks),
-        "must allow repeated iteration.*got generator.*__iter__ of a class",
+        "must allow repeated iteration.*got generator.*__iter__ method of a class",
         TypeError,
     )
     refuses(7, "got int", TypeError)

@@ -777,5 +777,5 @@ def test_columns_that_say_nothing_do_no_harm():
 def test_sparse_rows_after_categories_are_refused():
     X = pd.DataFrame({"c": ["a", "b", "a", "b"], "x": [1.0, 2, 3, 4]})
     network = NNRegressor((3,), max_iter=2, learning_rate="cosine").fit(X, X["x"])
-    with pytest.raises(ValueError, match="X is sparse, but training saw categories"):
+    with pytest.raises(ValueError, match="X is sparse, but the training table has categories"):
         network.predict(sparse.csr_array(np.eye(2)))

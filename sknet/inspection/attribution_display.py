@@ -176,7 +176,9 @@ class AttributionDisplay:
             if given is not None and len(given) != n_features:
                 raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
         if values is not None and n_rows > 1:
-            raise ValueError(f"values are for a single row, but attributions has {n_rows}.")
+            raise ValueError(
+                f"values are for a single row, but attributions has {n_rows} rows."
+            )
         names = shown_names(feature_names, n_features)
         return cls(rows, feature_names=names, values=values).plot(ax, max_features=max_features)
 
@@ -207,7 +209,7 @@ class AttributionDisplay:
         ax.axvline(0, color="0.4", linewidth=0.8)
         ax.set_yticks(places, [self._label(i) for i in self.order_])
         ax.invert_yaxis()
-        ax.set(xlabel="contribution" if one else "mean size of contribution")
+        ax.set(xlabel="contribution" if one else "mean absolute contribution")
         self.ax_: Axes = ax
         self.figure_: Figure | SubFigure = ax.figure
         return self

@@ -20,9 +20,9 @@ from sknet.inspection.paths import NestedRule, Paths
 from sknet.nn.kernels import Array
 
 #: The number of points of each path that are computed at once for a block of rows. When some
-#: rows are done, the others use the room for more points.
+#: rows are done, the remaining rows use their room for more points.
 AT_ONCE = 4
-#: A function of a table, an output and rows, which returns an array with as many rows.
+#: A function of a table, an output and rows. It returns an array with one row for each of them.
 Explain: TypeAlias = Callable[[EmbeddedTable, OutputFunction, Any], Array]
 
 
@@ -133,7 +133,7 @@ def integrated_gradients(
         differs from f(x) - f(b) by at most ``tol`` times the range of the output along the
         path. With ``n_steps=32``, the numbers of steps are 4, 8, 16 and 32. In general, the
         first one is ``n_steps``, halved as long as it remains an integer of at least 4. The
-        default follows section 5 of the paper. With 0, all rows take all steps.
+        default follows section 5 of Sundararajan et al. With 0, all rows take all steps.
 
     Returns
     -------

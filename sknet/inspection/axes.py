@@ -143,7 +143,7 @@ class LevelScale(Scale):
         return np.arange(len(values), dtype=np.float64)
 
     def write_ticks(self, axis: "Axis") -> None:
-        """Write the names of the levels, or nothing: their places are not numbers of X."""
+        """Write the names of the levels, if any; the places of levels are not values of X."""
         axis.set_ticks(np.arange(len(self.names)), self.names)
 
 

@@ -22,7 +22,7 @@ def summary(estimator: BaseNN) -> Summary:
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         A fitted estimator.
 
     Returns
@@ -241,8 +241,8 @@ class LossCurveDisplay:
         ax, rates = self.ax_.twinx(), self.history["learning_rate"]
         (line,) = ax.plot(epochs, rates, "--", color="0.7", label="learning rate")
         ax.set(ylabel="learning rate", ylim=(0, None))
-        # The legend, which belongs to the other axes, covers this curve. Only the axes below
-        # have a background; from version 3.11 on, matplotlib itself sees to that.
+        # The legend, which belongs to the other axes, must cover this curve. Only the axes
+        # below may have a background; from version 3.11 on, matplotlib does this itself.
         ax.patch.set_visible(self.ax_.patch.get_visible())
         self.ax_.set_zorder(ax.get_zorder() + 1)
         self.ax_.patch.set_visible(False)
@@ -389,7 +389,7 @@ class WeightsDisplay:
 
 
 def disconnected_units(weights: list[NDArray[Any]]) -> list[float]:
-    """Return, for each hidden layer, the fraction of units that lack weights in or weights out.
+    """Return each hidden layer's fraction of units that lack incoming or outgoing weights.
 
     The last matrix of an ensemble has a leading axis of members, which share the units. The
     matrices of groups of columns have a leading axis of groups, each with its own units.

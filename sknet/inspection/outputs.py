@@ -41,7 +41,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     -------
     ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
         The activations, after normalization and without dropout. The units of each member
-        follow those of the member before. The array is float32 for float32 X, else float64.
+        follow those of the previous member. The array is float32 for float32 X, else float64.
 
     Raises
     ------
@@ -67,11 +67,8 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     ends = model.network.hidden_ends
     valid = isinstance(layer, Integral) and not isinstance(layer, bool)
     if not valid or not -len(ends) <= layer < len(ends):
-        there = f"0 to {len(ends) - 1}, or negative from the end" if ends else "none"
-        raise ValueError(
-            f"layer must be the number of a hidden layer; the network has {there}, got "
-            f"{layer!r}."
-        )
+        there = f", from {-len(ends)} to {len(ends) - 1}" if ends else "; the network has none"
+        raise ValueError(f"layer must be the number of a hidden layer{there}, got {layer!r}.")
     end = ends[layer]
     return model.predictor.map_rows(features.read(X), lambda outputs: (outputs[end],))[0]
 
@@ -94,7 +91,7 @@ def check_one_target(model: Model) -> None:
     if isinstance(model, JointModel):
         raise ValueError(
             "An explanation is about one target, but the model has several: "
-            f"{list(model.target.names)}. Pass one of the estimators_ of an NNMultiTarget."
+            f"{list(model.target.names)}. Pass one of the estimators_ of the NNMultiTarget."
         )
 
 
@@ -176,7 +173,7 @@ def is_smooth(network: Network) -> bool:
 
 
 class EmbeddedTable:
-    """The rows of a table as numbers by which a network can be differentiated.
+    """The rows of a table as numbers with respect to which a network can be differentiated.
 
     An encoded row holds scaled numbers, indicators of missing numbers, one-hot columns, and the
     level numbers of categories. An embedded row is the output of the layer that embeds numbers
@@ -195,7 +192,7 @@ class EmbeddedTable:
         self._numeric = sources[: encoder.n_numeric_]
 
     def embed(self, X: Any) -> Array:
-        """Return the dense embedded rows of rows as ``Features.read`` returns them."""
+        """Return the dense embedded rows for rows that ``Features.read`` has returned."""
         return self._embed(self._encode(X))[0]
 
     def gradients(self, X: Any, gradient: Callable[[Array], Array]) -> Array:
@@ -334,7 +331,8 @@ class OutputFunction:
     ) -> tuple[Array, Array]:
         """Return, for each row, the sum of the outputs times ``factors``, and its gradient.
 
-        The gradient is with respect to ``entered``, which is overwritten. It is a work array.
+        The gradient, which is a work array, is with respect to ``entered``. ``entered`` is
+        overwritten.
         """
         raw = self._raw(entered)
         values = np.einsum("ij,ij->i", self._outputs(raw), factors)

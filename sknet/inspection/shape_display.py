@@ -193,7 +193,7 @@ class ShapeFunctionsDisplay:
     def _ranked(self, functions: list[Any]) -> list[Any]:
         """Return curves or surfaces, those with the largest contributions to the output first.
 
-        A category that was always missing has no levels to draw.
+        A category that was always missing is left out, since it has no levels to draw.
         """
         drawn = [one for one in functions if one.contributions.size]
         return sorted(drawn, key=lambda one: -(one.importance @ np.abs(self.factors)))

@@ -121,9 +121,9 @@ def shape_functions(
     sum is ``decision_function``, or with ``loss="ordinal"`` the score that all classes share.
     For a regressor, it is ``predict``, or the logarithm of ``predict`` for the losses
     "poisson", "gamma" and "tweedie". For several quantiles, it is the raw predictions of the
-    network, in standard deviations of y: the lowest quantile, and the increments before their
-    softplus. For the loss "normal", each output has two adjacent columns: the mean, and the
-    logarithm of the standard deviation.
+    network, in standard deviations of y: the lowest quantile, and the increments before the
+    softplus function. For the loss "normal", each output has two adjacent columns: the mean,
+    and the logarithm of the standard deviation.
 
     Each contribution averages to zero over the rows of X. With ``interaction_cst="pairwise"``,
     the term of a pair is the interaction alone: for each value of one column, it averages to
@@ -233,7 +233,7 @@ def _check_groups(model: Model) -> None:
 
 
 def _check_percentiles(percentiles: Any) -> None:
-    """Check the shares of the rows between which curves are computed.
+    """Check the percentiles between which curves are computed.
 
     Raises
     ------

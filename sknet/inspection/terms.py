@@ -123,7 +123,7 @@ class Terms:
         return np.concatenate([one for _, one in self._last_layer(X)]) - self._mean_factors
 
     def of_pair(self, first: Floats, second: Floats) -> Floats:
-        """Return the term of a pair for all rows of factors of both groups.
+        """Return the term of a pair of groups, for all pairs of rows of their factors.
 
         Parameters
         ----------
@@ -263,7 +263,7 @@ class Table:
 
     @cached_property
     def places(self) -> NDArray[np.intp]:
-        """The place of each column of X among those that are read."""
+        """The place of each column of X in the order in which the model reads them."""
         return np.argsort(self.model.reader.order_)
 
     def values(self, column: int) -> ColumnValues:

@@ -289,7 +289,7 @@ def test_parameters_of_a_cool_down_on_all_rows(regression):
     network = NNRegressor(**{**SHORT, "early_stopping": True, "max_iter": 10}).fit(*regression)
     first = 1 + np.isfinite(network.validation_scores_).sum()
     assert said(network)["parameters from"] == (
-        f"the last epoch; from epoch {first} on also trained on the validation rows"
+        f"the last epoch; from epoch {first} on, training also used the validation rows"
     )
 
 

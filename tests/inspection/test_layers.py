@@ -64,9 +64,7 @@ def test_features_of_a_frame_keep_float32(fit, frame):
 
 @pytest.mark.parametrize("layer", [2, -3, 0.0, "last", True, None])
 def test_no_such_layer(layer, fit, numbers):
-    with pytest.raises(
-        ValueError, match="the network has 0 to 1, or negative from the end, got"
-    ):
+    with pytest.raises(ValueError, match="the number of a hidden layer, from -2 to 1, got"):
         hidden_features(fit().estimator, numbers, layer)
 
 
