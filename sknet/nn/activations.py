@@ -2,8 +2,8 @@
 
 To add an activation, derive a class from :class:`Activation` and add a line to
 :data:`ACTIVATIONS`. ``docs/new_rules.md`` lists the other places to change. An initializer
-draws weights whose scale keeps the variance of a signal from layer to layer. To add one, write
-a function of a generator and a shape, and add a line to :data:`INITIALIZERS`.
+draws weights whose scale preserves the variance of a signal from layer to layer. To add one,
+write a function of a generator and a shape, and add a line to :data:`INITIALIZERS`.
 """
 
 import math

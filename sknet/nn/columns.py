@@ -180,14 +180,14 @@ EMBEDDED_POSITIONS = TupleOf(
 
 
 def _are_all_once(parts: tuple[tuple[tuple[int, ...], Any], ...]) -> bool:
-    """Return whether the parts together have each position from 0 on exactly once."""
+    """Return whether each position from 0 on occurs exactly once in the parts."""
     positions = sorted(chain(*(places for places, _ in parts)))
     return positions == list(range(len(positions)))
 
 
 SCATTERED = Constraint(
-    "a tuple of pairs (positions, a ColumnEmbedding) that have each position from 0 on exactly "
-    "once",
+    "a tuple of pairs (positions, a ColumnEmbedding), in which each position from 0 on occurs "
+    "exactly once",
     (tuple,),
     lambda parts: EMBEDDED_POSITIONS.contains(parts) and _are_all_once(parts),
 )
@@ -195,7 +195,7 @@ SCATTERED = Constraint(
 
 @dataclass(frozen=True)
 class Scattered(Columns):
-    """Passes the columns at given positions through a layer; outputs keep the column order.
+    """Passes each set of columns through its own layer; outputs keep the order of the columns.
 
     Parameters
     ----------
@@ -231,8 +231,8 @@ class Embedding(ColumnEmbedding):
         The length of the vectors.
     ridge : float >= 0, default=0.0
         The factor of half the squared length of the vectors in the objective. It keeps the
-        vectors of levels with few rows near zero. Layers that differ only in ``ridge`` are
-        equal, since their outputs are.
+        vectors of levels with few rows near zero. Layers that differ only in ``ridge`` compare
+        equal, since their outputs are equal.
     """
 
     words: ClassVar[str] = "level vectors"

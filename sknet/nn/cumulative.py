@@ -24,13 +24,13 @@ from sknet.nn.links import Change, Link, Logit, Softmax
 from sknet.nn.rules import Constraint, Rule
 from sknet.nn.sets import POSITIONS
 
-#: The limits of log(distance of two thresholds / their distance with equal probabilities).
+#: The limits of log(distance between two thresholds / their distance for equal probabilities).
 LOG_GAP_LIMITS = (-50.0, 10.0)
 #: The largest magnitude of a score.
 FARTHEST_SCORE = 1e6
 #: The upper limit of the highest class, and minus the lower limit of the lowest.
 EDGE = 1e9
-#: The probability of a narrower class is taken as its width times the density at its center.
+#: The probability of a narrower class is computed as its width times the density at its center.
 NARROW = 1e-5
 
 
@@ -133,7 +133,7 @@ class Cumulative(Rule, Link):
         of_edges[above] = share * np.exp(self.log_density(upper) - log_p)
         of_edges[below] -= share * np.exp(self.log_density(lower) - log_p)
         of_edges = of_edges.reshape(edges.shape)
-        # The step to a threshold moves all further ones.
+        # The step up to a threshold also moves all higher thresholds.
         for k in range(raw.shape[-1] - 1, 0, -1):
             of_edges[..., k] += of_edges[..., k + 1]
         gradient_out[..., 0] = -of_edges[..., 1]
@@ -235,7 +235,7 @@ class CumulativeCLogLog(Cumulative):
     """F(z) = 1 - exp(-exp(z)), the complementary log-log link: proportional hazards."""
 
     def log_below(self, z: Array) -> Array:
-        # For these small z, F(z) is exp(z) up to rounding.
+        # For z below -40, F(z) is exp(z) up to rounding.
         return np.where(z < -40, z, np.log(-np.expm1(-_growth(np.maximum(z, -40)))))
 
     def log_above(self, z: Array) -> Array:
@@ -245,7 +245,7 @@ class CumulativeCLogLog(Cumulative):
         return z - _growth(z)
 
     def log_between(self, lower: Array, upper: Array, gaps: Array) -> Array:
-        # The share of what is above the lower threshold that is not above the upper one.
+        # Of the probability above the lower threshold, the share that lies below the upper one.
         share = self.log_below(upper + np.log(-np.expm1(-gaps)))
         return self.log_above(lower) + share
 

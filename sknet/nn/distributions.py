@@ -19,26 +19,28 @@ from sknet.nn.kernels import Array
 
 #: The levels at which distributions are calibrated.
 CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
-#: The largest z, a standard normal number, that a calibration uses. If the quantiles of a row
-#: are nearly equal, as those of integers can be, its z has no limit, but all rows share the
-#: calibration.
+#: The largest magnitude of z, the normal score of y, that a calibration uses. If the quantiles
+#: of a row are nearly equal, as those of integers can be, its z has no limit. The row would
+#: then distort the calibration, which all rows share.
 FARTHEST = 30.0
 #: A calibration adds this many imaginary rows whose distributions are right.
 PRIOR_ROWS = 50
-#: SciPy's Poisson functions return NaN for means that are not far above this one.
+#: The largest mean of a Poisson distribution. Not far above it, SciPy's functions return NaN.
 LARGEST_COUNT = 5e8
-#: The smallest dispersion, which exactly predicted rows with a mean of one get.
+#: The smallest dispersion: that of rows with a mean of one that are predicted exactly.
 LEAST_DISPERSION = 1e-12
 #: With more jumps on average, the distribution of their sum is nearly a shifted gamma
 #: distribution: the probabilities differ by less than 2e-4.
 MANY_JUMPS = 300.0
-#: The largest number of means at which quantiles are computed; for more, they are interpolated.
+#: The largest number of means for which quantiles are computed one by one. With more means,
+#: the quantiles are interpolated between this many.
 N_NODES = 150
 #: Jumps of a larger shape are nearly equal, so the quantiles of their sums, as functions of the
-#: mean number of jumps, have steps. They need ``MANY_NODES``.
+#: mean number of jumps, have steps. Interpolating them takes ``MANY_NODES`` means.
 SMOOTH_SHAPE = 10.0
 MANY_NODES = 3000
-#: Smaller mean numbers of jumps, and smaller excesses in ``Tweedie.quantiles``, count as this.
+#: The least mean number of jumps, and the least excess in ``Tweedie.quantiles``, that are used:
+#: smaller values are raised to it.
 LEAST = 1e-13
 
 
@@ -96,7 +98,7 @@ class Distribution(ABC):
 
 @dataclass(frozen=True, eq=False)
 class PiecewiseNormal(Distribution):
-    """y = value_j + slope_j (z - start_j) from start_j to start_(j + 1), for a normal z.
+    """y = value_j + slope_j (z - start_j) for a standard normal z in [start_j, start_(j + 1)).
 
     The first piece begins at minus infinity, and the last one never ends, so both tails are
     those of normal distributions. A single piece is a normal distribution.
@@ -124,9 +126,9 @@ class PiecewiseNormal(Distribution):
         return special.ndtr(self._z(y))
 
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
-        """Return the quantiles, at ``CALIBRATED``, of the normal z of y in all rows.
+        """Return the quantiles, at the levels ``CALIBRATED``, of the normal scores z of all y.
 
-        With few rows, they are close to the z of distributions that need no calibration.
+        With few rows, they are close to those of a standard normal z, which change nothing.
         """
         z = np.clip(self._z(y)[..., 0], -FARTHEST, FARTHEST)
         found = np.quantile(z, CALIBRATED, 0, weights=sample_weight, method="inverted_cdf")
@@ -135,7 +137,9 @@ class PiecewiseNormal(Distribution):
         return expected + n_rows / (n_rows + PRIOR_ROWS) * (found.T - expected)
 
     def calibrated(self, calibration: Array) -> Self:
-        """Return the distributions whose quantiles at ``CALIBRATED`` are those at other z.
+        """Return the distributions with other quantiles at the levels ``CALIBRATED``.
+
+        Each quantile becomes the y at the z that ``calibration`` has for its level.
 
         The method is that of Kuleshov, Fenner and Ermon, "Accurate Uncertainties for Deep
         Learning Using Calibrated Regression" (2018), with a function of normal z instead of
@@ -170,7 +174,7 @@ class PiecewiseNormal(Distribution):
         return constant * special.ndtr(z) - self.slopes * _density(z)
 
     def _ranked_below(self, z: Array, constant: Array) -> Array:
-        """Return the integral of :meth:`_mean_below` with 2 cdf(z) as a further factor."""
+        """Return the integral in :meth:`_mean_below`, with 2 cdf(z) as a further factor."""
         rank = special.ndtr(z)
         spread = special.ndtr(math.sqrt(2) * z) / math.sqrt(math.pi) - 2 * _density(z) * rank
         return constant * rank**2 + self.slopes * spread
@@ -179,7 +183,7 @@ class PiecewiseNormal(Distribution):
         """Return the z at which the standard normal distribution has the ``cdf`` of y."""
         piece = (y[..., np.newaxis] >= self.values[..., np.newaxis, 1:]).sum(axis=-1)
         value, slope = self._of_pieces(piece)
-        # Where quantiles are equal, the slope is tiny, and z has no limit.
+        # Where quantiles are equal, the slope is tiny, and z can be infinite.
         with np.errstate(over="ignore"):
             return self.starts[piece] + (y - value) / slope
 
@@ -234,7 +238,7 @@ class Poisson(Distribution):
 
 @dataclass(frozen=True, eq=False)
 class Dispersed(Distribution):
-    """A distribution of amounts with the variance dispersion mean^power.
+    """A distribution of amounts, whose variance is dispersion * mean^power.
 
     Parameters
     ----------
@@ -264,7 +268,7 @@ class Dispersed(Distribution):
 
 @dataclass(frozen=True, eq=False)
 class Gamma(Dispersed):
-    """A gamma distribution, with the variance dispersion mean^2."""
+    """A gamma distribution whose variance is dispersion * mean^2."""
 
     power: float = 2.0
 
@@ -296,13 +300,14 @@ class Gamma(Dispersed):
 
 @dataclass(frozen=True, eq=False)
 class Tweedie(Dispersed):
-    """The sum of a random number of gamma-distributed jumps; its variance is dispersion mean^p.
+    """The sum of a random number of gamma-distributed jumps.
 
     The number of jumps has a Poisson distribution, and the sum of no jumps is zero. This is the
-    Tweedie distribution of power 1 < p < 2: Dunn and Smyth, "Series evaluation of Tweedie
-    exponential dispersion model densities" (2005), section 2. Probabilities are sums over the
-    number of jumps. With more than ``MANY_JUMPS`` on average, a shifted gamma distribution with
-    the same mean, variance and skewness is used instead.
+    Tweedie distribution of power 1 < p < 2, whose variance is dispersion * mean^p: Dunn and
+    Smyth, "Series evaluation of Tweedie exponential dispersion model densities" (2005), section
+    2. Probabilities are sums over the number of jumps. With more than ``MANY_JUMPS`` on
+    average, a shifted gamma distribution with the same mean, variance and skewness is used
+    instead.
     """
 
     @property
@@ -423,7 +428,7 @@ def _log_half_differences(shape: float, log_jumps: Array) -> Array:
 def _interpolated(
     function: Callable[[Array], Array], at: Array, n_nodes: int = N_NODES
 ) -> Array:
-    """Return the values of a smooth function, by a spline if they are many."""
+    """Return the values of a smooth function, by a spline if there are many."""
     known, places = np.unique(at, return_inverse=True)
     if known.size > n_nodes:
         nodes = np.linspace(known[0], known[-1], n_nodes)

@@ -30,7 +30,7 @@ class NumericEmbedding(ColumnEmbedding):
     #: Whether a value that far more rows have than the values around it, such as zero, needs an
     #: indicator, because the layer is a smooth function of the number.
     needs_indicators: ClassVar[bool] = False
-    #: Whether each number has the same number of outputs, the first of which is the number.
+    #: Whether all numbers have equally many outputs, the first of which is the number itself.
     keeps_numbers: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> Self:
@@ -46,7 +46,7 @@ class NumericEmbedding(ColumnEmbedding):
         return self
 
     def reduced(self, share: float) -> Self:
-        """Return a layer with about this share of the outputs, for tables with many numbers."""
+        """Return a layer with about this share of the outputs, for many numeric columns."""
         return self
 
     def rising(self) -> "NumericEmbedding":
@@ -74,7 +74,7 @@ class NumericEmbedding(ColumnEmbedding):
 
 #: The smallest number of waves for each number that :meth:`Periodic.reduced` leaves.
 FEWEST_FREQUENCIES = 4
-#: The values of ``size``: one output is the number itself, and at least one is mapped.
+#: The allowed values of ``size``: one output is the number itself, and at least one is mapped.
 AT_LEAST_TWO = Interval(Integral, 2)
 
 
@@ -216,7 +216,7 @@ def _by_column(x: Array, buffers: Buffers, *names: str) -> list[Array]:
 
 
 def of_equal_length(edges: Edges) -> Edges:
-    """Return the edges, with the last edge of each column repeated to the longest length."""
+    """Return the same number of edges for all columns, by repeating the last edge of each."""
     longest = max(map(len, edges), default=0)
     return tuple(one + one[-1:] * (longest - len(one)) for one in edges)
 
@@ -239,7 +239,7 @@ class MappedPiecewiseLinear(MappedFeatures):
     ----------
     edges : tuple of tuple of float, default=()
         The increasing bin edges of each column, in units of the scaled numbers. Each column has
-        at least two edges, and all columns have the same number (see :func:`of_equal_length`).
+        at least two edges, and all columns have equally many (see :func:`of_equal_length`).
         If the last edges of a column are equal, the bins between them are empty. If ``edges``
         is empty, an estimator fills in quantiles of the training data.
     size : int >= 2, default=16
@@ -338,8 +338,8 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
     edges, size
         As for :class:`MappedPiecewiseLinear`.
     signs : tuple of int, default=()
-        For each number: 0 if its outputs are free, and 1 or -1 if they rise. If ``signs`` is
-        empty, the outputs of all numbers rise.
+        For each number: 0 if its outputs are free, and 1 or -1 if they rise. With -1, it is the
+        next layer that makes predictions fall. If ``signs`` is empty, all outputs rise.
     """
 
     signs: Annotated[tuple[int, ...], SIGNS] = ()
@@ -353,7 +353,7 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         """Let each rising output rise by three over all bins, mostly within a few of them."""
         super().initialize(params, rng)
         rising = np.array(self.signs or (1,) * len(params.map)) != 0
-        # Powers differ more from bin to bin than the drawn magnitudes, so the outputs differ.
+        # Powers differ more from bin to bin than magnitudes, so the outputs differ more, too.
         rises = np.abs(params.map[rising]) ** 4
         params.map[rising] = 3 * rises / rises.sum(axis=1, keepdims=True)
         params.offset[rising] -= 1.5

@@ -3,8 +3,8 @@
 The members of an ensemble share the large weight matrices and differ in small parameters of
 their own: a scale for each input of a hidden layer, biases, and the output layer. This is
 BatchEnsemble (Wen, Tran and Ba, 2020), as TabM uses it for tables (Gorishniy, Kotelnikov and
-Babenko, 2025), with one change. Only the inputs of a layer have a scale, since a scale of its
-outputs would be followed by the scale of the next layer's inputs. A row holds the members one
+Babenko, 2025), with one change. Only the inputs of a layer have a scale. Its outputs need none,
+since they are the inputs of the next layer, which scales them. A row holds the members one
 after another: an array (members, columns), flattened.
 """
 
@@ -43,8 +43,8 @@ class EnsembleLayer(ActivationLayer):
     activation : Activation
     n_members : int >= 1
     within : ParameterSet or None, default=None
-        The set that the shared matrix stays in. None means no constraint. The scales are
-        constrained, too, so that each member's matrix stays in the set.
+        The set that the shared matrix stays in. The scales are constrained, too, so that each
+        member's matrix stays in the set. None means no constraint.
     """
 
     words: ClassVar[str] = "dense by member"
@@ -72,7 +72,7 @@ class EnsembleLayer(ActivationLayer):
 
 @dataclass(frozen=True)
 class EnsembleInput(EnsembleLayer):
-    """The first hidden layer, whose input the members share: x (r_m[:, None] * W) + b_m.
+    """The first hidden layer; the members share its input: a_m = f(x (r_m[:, None] * W) + b_m).
 
     The scales multiply the weights, so one product with x, which may be sparse, serves all
     members. The scales start as random signs, so that the members differ.
@@ -207,7 +207,7 @@ class WithConstants(Layer):
         The output layer, whose parameters keep their names.
     n_members : int >= 1
     n_constants : int >= 1
-        The number of constants of one member. They follow its outputs of the head.
+        The number of constants of one member. They follow the member's outputs of the head.
     """
 
     head: Annotated[Layer, HEAD]
@@ -250,7 +250,7 @@ class WithConstants(Layer):
         return self._join(outputs, params.constant, buffers["with_constants"])
 
     def backward_shared(self, params: Views, x: Rows, delta: Array, buffers: Buffers) -> Any:
-        """Return the gradient of the head's outputs, and that of the constants."""
+        """Return ``delta`` after the shared step of the head, and the constants' gradient."""
         by_member, of_head = members_of_rows(delta, self.n_members), buffers["of_head"]
         n_varying = by_member.shape[2] - self.n_constants
         members_of_rows(of_head, self.n_members)[...] = by_member[:, :, :n_varying]

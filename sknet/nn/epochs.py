@@ -21,8 +21,9 @@ from sknet.nn.schedules import Schedule
 from sknet.nn.shares import BatchGradient, Team
 from sknet.nn.state import Begun, Horizon, Remembered, TrainingState
 
-#: The running average moves after this many steps, by as much as in as many steps. Moving it
-#: after each step would take up to 4 % of the time of an epoch, and be hardly more accurate.
+#: The running average moves once in this many steps, as far as it would in that many moves.
+#: Moving it after each step would take up to 4 % of the time of an epoch, and would be hardly
+#: more accurate.
 STEPS_OF_AVERAGE = 4
 
 
@@ -37,14 +38,14 @@ class UpdateRule:
     learning_rate_init : float
         The learning rate that the schedule multiplies.
     ema_decay : float d or None, default=None
-        With a number, the running average m <- d_t m + (1 - d_t) params of the parameters is
+        With a number, the running average of the parameters, m <- d_t m + (1 - d_t) params, is
         evaluated and returned. After t updates, d_t = min(d, (1 + t) / (10 + t)), so that the
         average forgets the random start (Polyak and Juditsky, 1992, in exponential form). It
         moves after every :data:`STEPS_OF_AVERAGE` steps, and at the end of an epoch.
     rates_of_layers : tuple of float, default=()
         A factor of the learning rate for each layer of the network. If empty, all factors are
-        one. The parameters of a layer with a factor of zero keep their bits: no step, decay,
-        penalty or average touches them.
+        one. The parameters of a layer with a factor of zero do not change by a single bit: no
+        step, decay, penalty or average touches them.
     """
 
     optimizer: Optimizer
@@ -54,7 +55,7 @@ class UpdateRule:
     rates_of_layers: tuple[float, ...] = ()
 
     def average_decay(self, n_updates: float) -> float:
-        """Return d_t of the running average after ``n_updates``; 0 if there is none."""
+        """Return d_t after ``n_updates`` updates; 0 if there is no running average."""
         return min(self.ema_decay or 0.0, (1 + n_updates) / (10 + n_updates))
 
     def learning_rate(self, state: TrainingState, progress: float) -> float:
@@ -67,8 +68,8 @@ class UpdateRule:
 class ReturnToBest:
     """A cool-down that begins at the best epoch, and not at the last one.
 
-    Once the score has stopped improving, a learning rate that falls to zero by plan does so
-    from there on.
+    Once the score has stopped improving, a schedule that takes the learning rate to zero does
+    so from there on.
 
     Parameters
     ----------
@@ -83,9 +84,9 @@ class ReturnToBest:
 
 @dataclass(eq=False)
 class Epochs(ABC):
-    """Passes over the training rows, each of which changes the parameters and the state.
+    """Passes over the training rows. Each pass changes the parameters and the state.
 
-    :class:`Epoch` makes them in this process; another class may make them elsewhere.
+    :class:`Epoch` makes the passes in this process; another class may make them elsewhere.
 
     Parameters
     ----------
@@ -121,7 +122,7 @@ class Epochs(ABC):
 
     @abstractmethod
     def run(self) -> tuple[float, float]:
-        """Make one epoch, or the rest of one that has begun; return mean loss and penalty."""
+        """Run one epoch, or the rest of one that has begun; return mean loss and penalty."""
 
     def _end(self, n_rows: int, n_visited: int) -> None:
         """Record in the state that an epoch has visited ``n_visited`` of ``n_rows`` rows."""
@@ -245,7 +246,7 @@ class Epoch(Epochs):
         return found
 
     def run(self) -> tuple[float, float]:
-        """Make one epoch; return the means of the loss and of the penalty before each step.
+        """Run one epoch; return the means of the loss and of the penalty before each step.
 
         The epoch is cut short if a time limit ends the plan.
         """
@@ -277,7 +278,7 @@ class Epoch(Epochs):
         """Move the parameters."""
         self.state.n_updates += 1
         if len(self._tasks) == 1:
-            # Calling the team would take a twentieth of the step of a tiny network.
+            # Calling the team would take a twentieth of the time of a tiny network's step.
             self._tasks[0]()
         else:
             self.team.run(self._tasks)
@@ -303,7 +304,7 @@ class Epoch(Epochs):
         return step
 
     def _average(self, n_steps: int) -> None:
-        """Move the running average, if there is one, as the last ``n_steps`` would have."""
+        """Move the running average, if there is one, as far as ``n_steps`` moves would."""
         if n_steps and (average := self.state.average) is not None:
             decay = self.rule.average_decay(self.state.n_updates) ** n_steps
             for where in self._moving:

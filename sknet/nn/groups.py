@@ -10,8 +10,8 @@ the groups of one member after those of another.
 
 If groups interact in pairs, the output layer is a :class:`PairwiseHead`. A raw prediction is
 then the sum of one function for each group, and of products of factors for each pair of groups.
-The factors of a group are weighted sums of its last units. So the raw prediction is a sum of
-functions of at most two groups.
+The factors of a group are weighted sums of the units of its last hidden layer. So the raw
+prediction is a sum of functions of at most two groups.
 """
 
 import math
@@ -75,7 +75,7 @@ class Gathering:
 
     def gather(self, x: Array, out: Array) -> Array:
         """Write the columns of the groups into ``out``, with zeros as padding."""
-        # np.take refuses an ``out`` of another dtype: lbfgs computes in float64 from float32.
+        # np.take refuses an ``out`` of another dtype; lbfgs computes in float64 from float32.
         np.take(x.astype(out.dtype, copy=False), self.columns, axis=1, out=out, mode="clip")
         out[:, self.padding] = 0
         return out
@@ -86,7 +86,7 @@ class Gathering:
             return np.take(delta, self._place_of_once, axis=1, out=out, mode="clip")
         out.fill(0)
         out[:, self._once] = delta[:, self._place_of_once]
-        # Summing up single places in the same way takes several times as long.
+        # For single places, such sums would take several times as long as the copies above.
         sums = np.add.reduceat(delta[:, self._places_of_shared], self._starts, axis=1)
         out[:, self._shared] = sums
         return out
@@ -179,8 +179,8 @@ class PairwiseHead(EnsembleHead):
     all pairs is ((sum_g u_g)^2 - sum_g u_g^2) / 2, so it costs no more than a sum over the
     groups: Rendle, "Factorization Machines" (2010), lemma 3.1, where u_g is a number times a
     learned vector. Sums of products of functions of one variable approximate functions of two
-    variables. With enough factors, the layer therefore comes close to any sum of functions of
-    two columns.
+    variables. With enough factors, the layer can therefore come close to any sum of functions
+    of two columns.
 
     Parameters
     ----------
@@ -254,7 +254,7 @@ class PairwiseHead(EnsembleHead):
         return products
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Write the gradient of the factors; each is multiplied by the sum of all others."""
+        """Write the gradient of the factors: for each, a multiple of the sum of the others."""
         of_products = buffers["of_products"]
         self._times_each(delta, params.strength.transpose(0, 2, 1), out=of_products)
         of_products *= self.pair_scale

@@ -1,8 +1,8 @@
 """The loss and the link of a network with several targets. The loss is a sum over the targets.
 
-Each target has its own columns of y and its own raw predictions, side by side. A row whose
-columns of a target are all NaN lacks it, and does not count in its loss. In pre-training, the
-targets are the columns of a table.
+Each target has its own columns of y and its own raw predictions, side by side. If a row is NaN
+in all columns of a target, it lacks this target, and does not count in the target's loss. In
+pre-training, the targets are the columns of a table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +103,7 @@ class JointLink(Link):
         return mean
 
     def with_certainty(self, factor: Any, n_raw: int) -> Change:
-        """Return the change for a factor of each target."""
+        """Return the change, given a factor for each target."""
         pairs = zip(self.each(), factor, strict=True)
         return self.joined(
             [link.with_certainty(own, c.stop - c.start) for (link, c), own in pairs]
@@ -147,7 +147,7 @@ class JointLoss(Loss):
         The weight w_k of each target, divided by the share of the training rows that have it.
     learned : bool, default=False
     constant_targets : tuple of int, default=()
-        The numbers of the targets that are constant.
+        The positions of the targets that are constant.
     """
 
     losses: Annotated[tuple[tuple[Loss, int], ...], OF_LOSSES]

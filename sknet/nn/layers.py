@@ -76,8 +76,8 @@ class Layer(Rule, ABC):
     The backward pass of a layer has up to three steps. :meth:`backward_shared` always comes
     first. In training, :meth:`backward_params` follows. :meth:`backward_inputs` comes last, if
     a layer with parameters precedes this one, or if the caller asks for the gradient of the
-    network's inputs. In training, layers before the first with parameters have no step. The
-    network decides which steps it needs, so a layer need not know which gradients the
+    network's inputs. In training, layers before the first one with parameters have no backward
+    pass. The network decides which steps it needs, so a layer need not know which gradients the
     caller wants.
     """
 
@@ -88,7 +88,10 @@ class Layer(Rule, ABC):
 
     @property
     def smooth(self) -> bool:
-        """Whether the derivative is continuous. Attributions ask all layers but embeddings."""
+        """Whether the derivative is continuous.
+
+        Attributions use this for all layers except those that embed single columns.
+        """
         return True
 
     def describe(self) -> str:
@@ -383,8 +386,9 @@ class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
 
     Srivastava et al. (2014), in the inverted form, which leaves predictions untouched. The mask
-    of each block of rows is a stretch of one long random mask, taken from a random place. To
-    draw a random number for each input would take longer than a layer's activation.
+    of each block of rows is a stretch of one long random mask, taken from a random place.
+    Drawing a random number for each input would take longer than computing the activation of a
+    layer.
 
     Parameters
     ----------

@@ -26,7 +26,7 @@ LEAST_DECREASE = 1e-6
 
 @dataclass(frozen=True)
 class LBFGS(Solver):
-    """The limited-memory BFGS method of Byrd, Lu, Nocedal and Zhu (1995), in SciPy's form.
+    """The limited-memory BFGS method of Byrd, Lu, Nocedal and Zhu (1995), as in SciPy.
 
     Each iteration evaluates the objective over all rows, in float64.
 
@@ -103,9 +103,9 @@ def train_lbfgs(
 def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
     """Return the result of SciPy's minimizer, which is restarted where it gives up.
 
-    After a step to a point where the objective is immense, its approximation of the curvature
-    can be so poor that none of its steps lowers the objective, although the gradient is large.
-    A restart discards the approximation.
+    After a step to a point where the objective is immense, the minimizer's approximation of the
+    curvature can be so poor that none of its steps lowers the objective, although the gradient
+    is large. A restart discards the approximation.
     """
     problem, stopping = trace.problem, trace.monitor.stopping
     n_iter, n_fun, before = stopping.max_iter, solver.max_fun, math.inf

@@ -31,9 +31,9 @@ class Link(ABC):
     #: The inverse's name, as in scikit-learn's ``out_activation_``.
     out_activation: ClassVar[str] = "identity"
     #: Whether the probabilities of several columns sum to one, as those of classes must. Those
-    #: of the labels of a multi-label target do not.
+    #: of the labels of a multi-label target need not.
     exclusive: ClassVar[bool] = True
-    #: Whether no prediction falls when a raw prediction rises, as monotone networks need.
+    #: Whether no prediction falls when a raw prediction rises, as monotone networks require.
     rising: ClassVar[bool] = False
     #: Whether predictions are the probabilities of ordered classes. Monotonic
     #: constraints then act on the probability of exceeding each class.
@@ -322,10 +322,10 @@ def spread(values: Array) -> Array:
 
 
 def _root_mean_square(values: Array) -> Array:
-    """Return the root mean square over the second axis, also of very small values.
+    """Return the root mean square over the second axis, even of very small values.
 
-    Their squares would vanish, so the values are first divided by a power of two, which rounds
-    nothing.
+    Their squares would underflow, so the values are first divided by a power of two, which
+    causes no rounding.
     """
     _, exponent = np.frexp(np.abs(values).max(axis=1))
     in_units = np.ldexp(values, -exponent[:, np.newaxis])

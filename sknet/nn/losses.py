@@ -1,8 +1,8 @@
 """Losses of raw predictions, with their gradients.
 
 To add one, derive a class from :class:`Loss`, write ``pointwise``, and add a line to
-:data:`LOSSES`; ``docs/new_rules.md`` lists the other places. The base class applies weights
-and takes the mean.
+:data:`LOSSES`; ``docs/new_rules.md`` lists the other places to change. The base class applies
+weights and takes the mean.
 """
 
 import math
@@ -45,7 +45,7 @@ class Loss(Rule):
     #: classifier can only become less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
     #: Whether the distribution of y has a dispersion, which is estimated after training: from
-    #: training rows, if none are held out.
+    #: held-out rows or, if there are none, from training rows.
     has_dispersion: ClassVar[bool] = False
 
     @property
@@ -60,7 +60,7 @@ class Loss(Rule):
 
     @property
     def estimates(self) -> str:
-        """What a prediction estimates, in the words of a model card, or an empty text."""
+        """What a prediction estimates, in the words of a model card, or an empty string."""
         return ""
 
     @property
@@ -92,12 +92,12 @@ class Loss(Rule):
         prediction : ndarray of shape (n_rows, n_columns)
             Predictions in the units of y.
         std : ndarray of shape (n_rows, n_outputs)
-            Their standard deviations, if the link predicts these.
+            The standard deviations of y, if the link predicts them.
 
         Returns
         -------
         Distribution
-            The distribution before calibration. Its dispersion is one.
+            The distribution before calibration. If it has a dispersion, this is one.
         """
         raise NotImplementedError(f"{type(self).__name__} estimates no distribution.")
 
@@ -265,7 +265,7 @@ class Huber(Loss):
     delta: Annotated[float, POSITIVE] = 1.35
 
     def _best_number(self, y: Array) -> Array:
-        # The sum of the clipped errors is linear between these points, and zero at the best.
+        # The sum of the clipped errors is linear between these points, and zero at the result.
         points = np.sort(np.concatenate([y - self.delta, y + self.delta]), axis=0)
         errors = np.clip(points[:, np.newaxis] - y, -self.delta, self.delta).sum(axis=1)
         best = [np.interp(0, e, p) for e, p in zip(errors.T, points.T, strict=True)]
@@ -450,15 +450,15 @@ class NormalLikelihood(Loss):
     Parameters
     ----------
     noise : float > 0, default=1e-3
-        The standard deviation e, in units of the standardized y, of a little noise that y is
-        assumed to have as well: l is the mean over this noise. Without it, the likelihood of
+        The standard deviation e, in units of the standardized y, of a little additional noise
+        that y is assumed to have: l is the mean over this noise. Without it, the likelihood of
         exactly predicted rows would have no limit.
     beta : float in [0, 1], default=0.5
-        A stochastic solver multiplies the gradient of a row by s^(2 beta), as a constant.
-        Without this, rows with a small s would dominate the gradient of the mean, and others
-        would stay badly predicted: Seitzer, Tavakoli, Antic and Martius, "On the Pitfalls of
-        Heteroscedastic Uncertainty Estimation with Probabilistic Neural Networks" (2022), who
-        call it the beta-NLL.
+        A stochastic solver multiplies the gradient of a row by s^(2 beta), which is treated as
+        a constant. Without this factor, rows with a small s would dominate the gradient of the
+        mean, and other rows would stay badly predicted: Seitzer, Tavakoli, Antic and Martius,
+        "On the Pitfalls of Heteroscedastic Uncertainty Estimation with Probabilistic Neural
+        Networks" (2022), who call the resulting loss the beta-NLL.
     """
 
     link: ClassVar[Link] = links.MeanAndStd()
@@ -473,7 +473,7 @@ class NormalLikelihood(Loss):
     def initial_outputs(self, mean: Array, std: Array) -> Change:
         """Return the factor 0 and a shift, so that training starts at the distribution of y.
 
-        For a constant y, the standard deviation starts at one, the unit of the scale.
+        For a constant y, the standard deviation starts at one, in units of the scaled y.
         """
         log_std = np.log(np.where(std > 0, std, 1.0))
         return np.zeros(2 * mean.size), side_by_side(mean, log_std)
@@ -573,7 +573,7 @@ class Ordinal(Loss):
     """
 
     task = "classification"
-    estimates = "the median class, and the probability of each"
+    estimates = "the median class, and the probability of each class"
     has_temperature = True
 
     link: Annotated[Any, CUMULATIVE_LINK] = "logit"
@@ -611,9 +611,9 @@ class Ordinal(Loss):
         return replace(self, link=replace(self.link, order=places), classes=in_order)
 
     def initial_outputs(self, mean: Array, std: Array) -> Change:
-        """Return a shift, so that the thresholds start at the frequencies of the classes.
+        """Return a shift, so that probabilities start at the frequencies of the classes.
 
-        Of these, 1 % is spread evenly, for classes that are rare or not seen yet.
+        Of the total, 1 % is spread evenly, for classes that are rare or not seen yet.
         """
         n_classes = max(2, mean.size)
         raw = self.link.link(0.99 * mean + 0.01 / n_classes)

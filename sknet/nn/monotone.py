@@ -1,6 +1,6 @@
-"""The monotone promise: predictions that only rise or only fall with some columns.
+"""Monotonic constraints: predictions that only rise or only fall with some columns.
 
-:class:`Promise` says which columns these are. A network keeps the promise layer by layer. The
+:class:`Promise` says which columns these are. A network keeps this promise layer by layer. The
 weights of a layer stay in :class:`~sknet.nn.sets.MonotoneWeights`, its monotone units have
 activations that never fall, and :class:`Order` tells the next layer which of its inputs have a
 direction. Embedded numbers with a constraint pass through a
@@ -275,7 +275,7 @@ class Order(NamedTuple):
             units.append(_units(n_free, activation, n_monotone, rising))
             weights.append(MonotoneWeights(signs, n_free))
             following.append((0,) * n_free + (1,) * n_monotone)
-        # A row holds one group after another. Groups with equal units serve as members.
+        # A row holds one group after another. Groups with equal units are treated as members.
         parts = units[0].parts if len(set(units)) == 1 else chain(*(one.parts for one in units))
         return ByUnit(tuple(parts)), tuple(weights), Order(tuple(following), tuple(following))
 
@@ -316,9 +316,9 @@ class Promise(Rule):
     signs: Annotated[tuple[int, ...], SIGNS]
     #: Predictions are computed in float64, for a multiple of this many rows at a time. With
     #: other numbers of rows, the rounding of a row's products may depend on its place in a
-    #: block, and break ties: BLAS computes tiles of rows by one routine and the remaining rows
-    #: by others, which round sums differently. All kernels of OpenBLAS for float64 divide 64
-    #: rows into equal tiles.
+    #: block, so that equal predictions become unequal: BLAS computes tiles of rows by one
+    #: routine and the remaining rows by others, which round sums differently. All kernels of
+    #: OpenBLAS for float64 divide 64 rows into equal tiles.
     tile: ClassVar[int] = 64
 
     @property
@@ -332,8 +332,9 @@ class Promise(Rule):
         Raises
         ------
         ValueError
-            If y has labels that are neither two classes nor in an order that the loss uses, or
-            if the loss does not declare that predictions rise with raw predictions.
+            If y has several labels or more than two classes, unless the loss uses the order of
+            the classes, or if the link of the loss does not declare that predictions rise with
+            raw predictions.
         """
         kind = getattr(target, "kind", "binary")
         if kind == "multiclass" and target.n_outputs == 1:
@@ -349,11 +350,11 @@ class Promise(Rule):
             raise ValueError(
                 f"monotonic_cst cannot be used with loss={loss!r}: its predictions need not "
                 "rise with each raw prediction. Use another loss. If the loss has a link of "
-                "your own whose predictions always rise, set rising = True in its class."
+                "your own whose predictions always rise, set rising = True in the link's class."
             )
 
     def of_encoded(self, n_columns: int) -> tuple[int, ...]:
-        """Return the signs of the first encoded columns; only numbers have any."""
+        """Return the signs of the first encoded columns; columns without numbers have 0."""
         return self.signs + (0,) * (n_columns - len(self.signs))
 
     def order(
@@ -378,7 +379,7 @@ class Promise(Rule):
         return Order(tuple(padded), tuple(by_column))
 
     def settled(self, sums: Any) -> Any:
-        """Return float64 sums rounded to 24 bits, since those of equal rows may differ."""
+        """Return float64 sums rounded to 24 bits, since the sums of equal rows may differ."""
         return rounded(sums)
 
     def described(self, names: Sequence[str]) -> Iterator[tuple[str, list[str]]]:

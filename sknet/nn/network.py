@@ -112,8 +112,8 @@ class Network:
     def hidden_ends(self) -> list[int]:
         """The position in ``layers`` of the end of each hidden layer.
 
-        A hidden layer begins with a layer that has a weight matrix. It includes the layers of
-        normalization and dropout that follow.
+        A hidden layer begins with a layer that has a weight matrix. It includes the
+        normalization and dropout layers that follow.
         """
         begins = sorted(slot.layer for slot in self.slots if slot.name == "weight")
         return [begin - 1 for begin in begins[1:]]
@@ -152,7 +152,7 @@ class Network:
 
     @cached_property
     def ridges(self) -> list[tuple[slice, float]]:
-        """The places of the parameters with their own ridge penalty, and its factors."""
+        """The places of the parameters with their own ridge penalty, each with its factor."""
         return [(one.where, one.parameter.ridge) for one in self.slots if one.parameter.ridge]
 
     def views(self, vector: Array) -> list[Views]:
@@ -210,8 +210,8 @@ class Network:
     ) -> None:
         """Copy into ``params`` the parameters ``others`` of a network with the same layers.
 
-        Layers of dropout may differ. The output layer is copied only if ``with_outputs`` is
-        True; otherwise, it may differ, too.
+        Dropout layers may differ. The output layer is copied only if ``with_outputs`` is True;
+        otherwise, it may differ, too.
         """
 
         def arrays(network: "Network", vector: Array) -> list[Array]:
@@ -364,7 +364,7 @@ class Workspace:
         self.delta: Array = delta
 
     def use_rows(self, n_rows: int) -> None:
-        """Make ``buffers`` and ``delta`` ``n_rows`` long."""
+        """Give ``buffers`` and ``delta`` a length of ``n_rows``."""
         if n_rows not in self._cut:
             whole, delta = next(iter(self._cut.values()))
             if len(self._cut) == MOST_LENGTHS:
@@ -392,7 +392,8 @@ def _allocate(
 ) -> Buffers:
     """Return the declared work arrays for ``n_rows`` rows.
 
-    Given those of a whole batch, arrays with a row for each row of the batch are views of them.
+    If ``whole`` is given, it holds the arrays of a full batch, and arrays with a row for each
+    row of the batch are views of those.
     """
     buffers: Buffers = {}
     for name, work in declared.items():

@@ -192,7 +192,7 @@ class Objective:
         rng: Generator | None = None,
         share: float = 1.0,
     ) -> float:
-        """Return the mean loss of a batch; write its gradient and that of the ridges.
+        """Return the mean loss of a batch; write its gradient plus that of the ridges.
 
         If the rows are only a ``share`` of a batch, the loss and the gradients are multiplied
         by it, so that their sums over the shares are those of the batch.
@@ -283,7 +283,7 @@ class Objective:
 def fit_factor(
     loss: Loss, members: Members, raw: Array, y: Array, sample_weight: Array | None
 ) -> Any:
-    """Return the factor of the predictions' certainty that suits some rows best.
+    """Return the factor by which to change the predictions' certainty to suit some rows best.
 
     Networks often memorize classes, and are then too certain of them. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by

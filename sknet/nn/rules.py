@@ -1,4 +1,4 @@
-"""Rules: small immutable objects, such as an optimizer, whose fields declare their values.
+"""Rules: small immutable objects, such as optimizers, whose fields declare allowed values.
 
 Activations, losses, optimizers, schedules, penalties and layers are rules: frozen dataclasses
 that a user may construct. A field declares its allowed values in its type, such as
@@ -107,7 +107,7 @@ class Interval(Constraint):
         return f"in {left}{self.low}, {self.high}{right}"
 
     def contains(self, value: Any) -> bool:
-        """Return whether a number lies between the bounds. None always does."""
+        """Return whether a value is None, or a number between the bounds."""
         if value is None:
             return True
         if isinstance(value, bool):
@@ -195,7 +195,7 @@ class Rule:
     A field is checked if its type is ``Annotated`` with a :class:`Constraint`. The fields of
     your own subclasses need none. A subclass with its own ``__post_init__`` must call the
     inherited one, or its fields are not checked. An annotation that is a string is not read:
-    ``from __future__ import annotations`` makes strings of all annotations.
+    ``from __future__ import annotations`` turns all annotations into strings.
     """
 
     def __post_init__(self) -> None:
@@ -204,7 +204,7 @@ class Rule:
 
 
 def constraints(cls: Any) -> dict[str, Constraint]:
-    """Return the constraints of a dataclass's fields, by the names of those that have one."""
+    """Return the constraints of a dataclass's fields, by name, for the fields that have one."""
     return {
         one.name: constraint
         for one in fields(cls)

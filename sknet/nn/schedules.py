@@ -87,7 +87,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """A rise from ``start`` to 1, then a fall to zero, each of them half a cosine wave.
 
-    Smith and Topin (2018), without a cycle of the momentum.
+    Smith and Topin (2018), without cycling the momentum.
 
     Parameters
     ----------

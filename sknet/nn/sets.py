@@ -25,7 +25,7 @@ class ElasticNet(Rule):
     """alpha (l1_ratio ||w||_1 + (1 - l1_ratio) / 2 ||w||_2^2).
 
     The gradient of the quadratic part is added to that of the loss. The L1 part has no gradient
-    at zero. It acts only by its proximal step, so weights can become exactly zero.
+    at zero. Optimizers apply its proximal step instead, so weights can become exactly zero.
 
     Parameters
     ----------
@@ -189,8 +189,8 @@ class MonotoneWeights(ParameterSet):
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
         """Return the bounds of the weights.
 
-        Zero bounds the weights of inputs with a sign: on one side into monotone units, and on
-        both sides into free units.
+        The weights of inputs with a sign are bounded by zero: on one side if they lead into
+        monotone units, and on both sides if they lead into free units.
         """
         low, high = np.full(shape, -np.inf), np.full(shape, np.inf)
         signs = np.array(self.signs)
@@ -203,10 +203,11 @@ class MonotoneWeights(ParameterSet):
     def enter(self, array: Array) -> None:
         """Give the weights of rising and falling inputs their signs, and a suitable scale.
 
-        Weights of one sign do not cancel. The usual scale keeps the variance of independent
+        Weights of one sign do not cancel. The usual scale preserves the variance of independent
         signals. With it, sums of signals that rise together would become larger from layer to
-        layer. A mean magnitude of one over the number of these inputs keeps their size. The
-        squares of the drawn weights differ more from unit to unit than their magnitudes do.
+        layer. A mean magnitude of one divided by the number of rising and falling inputs keeps
+        the size of the signals. The squares of the drawn weights differ more from unit to unit
+        than their magnitudes do.
         """
         signs = np.array(self.signs)
         drawn = array[..., list(self.unpromised)]

@@ -127,7 +127,7 @@ def rows_of_share(network: Network, batch_size: int, sparse_inputs: bool) -> int
 
 
 def _widths(declared: WorkArrays) -> Iterator[int]:
-    """Yield the columns of each work array, or 0 if its rows are not those of the batch."""
+    """Yield the width of each work array, or 0 if its rows are not those of the batch."""
     for work in declared.values():
         if isinstance(work, dict):
             yield from _widths(work)
@@ -187,7 +187,7 @@ class BatchGradient:
         return sum(self._team.run(tasks))
 
     def _of_share(self, number: int, params: Array, batch: Batch, rng: Generator) -> float:
-        """Return the part that one share of the rows has in the mean loss of the batch."""
+        """Return what one share of the rows contributes to the mean loss of the batch."""
         start, weight = number * self._n_rows, batch.sample_weight
         rows = slice(start, start + self._n_rows)
         own = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])

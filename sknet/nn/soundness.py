@@ -3,8 +3,8 @@
 At its end, training checks once whether the parameters that it is about to return are sound.
 They and their predictions must be finite. Their loss on a few of the training rows is compared
 with the losses of the initial parameters, of the best parameters of the training, and of a
-constant. The losses of an epoch do not show whether parameters are sound, since each batch had
-other parameters, and dropout and augmentation make the losses larger.
+constant. The losses of an epoch do not show whether parameters are sound, since each batch was
+evaluated with other parameters, and dropout and augmentation make the losses larger.
 """
 
 import math
@@ -27,7 +27,7 @@ POOR_FACTOR = 4.0
 #: Parameters are better than a constant if the loss of a constant prediction is more than this
 #: many times theirs. By chance, a network that has collapsed to the mean of y has a lower loss
 #: than a raw prediction of zero on half of all samples of ``PROBE_ROWS`` rows. In a fit with an
-#: R2 of 0, it was 0.95 times as large.
+#: R2 of 0, the network's loss was 0.95 times as large.
 BETTER_FACTOR = 1.4
 #: Parameters have diverged if their loss is more than this many times both the loss of a
 #: constant prediction and that of the initial parameters. At the default learning rate, a pass
@@ -43,17 +43,17 @@ SPOILED_FACTOR, SPOILED_SHARE = 2.0, 0.05
 
 
 class Ending(Enum):
-    """What ended training. The last four say that the last parameters are not sound."""
+    """What ended training. The final four mean that the last parameters are not sound."""
 
     #: The improvements, or the gradient, became small.
     CONVERGED = "converged"
-    #: All epochs were made, and the plan ends with them.
+    #: All epochs were run, and the plan ends with them.
     FINISHED = "finished"
     #: The function that is called after each epoch stopped the training.
     STOPPED = "stopped"
     #: ``max_iter`` ended the training although more epochs could have helped.
     MAX_ITER = "max_iter"
-    #: A time limit left out a part of the plan, or of the iterations.
+    #: A part of the plan, or of the iterations, was left out to keep to a time limit.
     TIME_LIMIT = "time_limit"
     #: The training rows are predicted far worse than by a constant, and no epoch was better.
     POOR = "poor"
@@ -114,10 +114,10 @@ class Probe:
         """Return the mean loss of a constant prediction, that of :meth:`Loss.constant`.
 
         If all rows happen to be near the constant, its loss is near zero. So the result is at
-        least half the loss of predictions that are off by one. If y is the same in all rows,
-        these say nothing about its spread, and the result is also at least the loss of a raw
-        prediction of zero. Raw predictions that are not part of the prediction, such as that of
-        a standard deviation, keep their best values.
+        least half the loss of raw predictions that are off by one. If y is the same in all
+        rows, the rows say nothing about its spread, and the result is also at least the loss of
+        a raw prediction of zero. Raw predictions that are not part of the prediction, such as
+        that of a standard deviation, keep their best values.
 
         All rows have a weight of one here, since the weights of a few rows may all be small.
         """

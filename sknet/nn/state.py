@@ -23,18 +23,18 @@ History: TypeAlias = dict[str, list[float]]
 class Horizon:
     """The number of training epochs, and how much of the plan is over at each of them.
 
-    Epochs are planned ones here: they are made, or left out to keep a time limit.
+    Here, epochs are planned epochs, whether they are run or left out to keep to a time limit.
 
     Parameters
     ----------
     n_planned : int
         The planned number of epochs.
     n_epochs : int
-        The number of epochs that are made: fewer if the plan was shortened.
+        The number of epochs in the plan as it is now: fewer if it was shortened.
     cooling_since : float, default=0
         The number of epochs after which the plan was shortened.
     cooling_from : float, default=0.0
-        The part of the plan that counts as over when it was shortened.
+        The part of the plan that counted as over when it was shortened.
     """
 
     n_planned: int
@@ -53,7 +53,8 @@ class Horizon:
     def cooled(self, since: float, n_epochs: float, progress: float | None = None) -> "Horizon":
         """Return the horizon in which the rest of the plan takes at most ``n_epochs`` epochs.
 
-        ``progress`` is the part of the plan that counts as over, by default what is over.
+        ``progress`` is the part of the plan that counts as over. By default, it is the part
+        that is over.
         """
         before = since / self.n_planned if progress is None else progress
         return Horizon(self.n_planned, min(since + n_epochs, self.n_planned), since, before)
@@ -77,8 +78,8 @@ class Stopping:
     n_iter_no_change : float
         Training ends after this many epochs in a row that improve by less than ``tol``.
     n_cooling : int or None, default=None
-        If there is a score, and the learning rate falls to zero by plan, training does not end
-        at once. First, the rest of the plan is passed through in at most this many epochs. Once
+        If there is a score, and the schedule takes the learning rate to zero, training does not
+        end at once. First, the rest of the plan is completed in at most this many epochs. Once
         the score has stopped improving, more epochs at a high learning rate do not help, but
         lower rates often do. With None, training ends at once.
     least_score : float, default=-inf
@@ -213,9 +214,9 @@ class TrainingState:
     trained : ndarray of shape (n_params,) or None
         The parameters at the end of the last call, if it returned their average instead.
     iteration : int
-        The number of finished epochs of this training. A time limit may cut the last one.
+        The number of epochs of this training so far. A time limit may cut the last one short.
     left_out : float
-        The number of planned epochs that were left out to keep a time limit.
+        The number of planned epochs that were left out to keep to a time limit.
     stopped : bool
         Whether too many epochs without improvement have ended this training.
     history : dict of str to list
@@ -230,7 +231,7 @@ class TrainingState:
         The sources of random draws of the shares of a batch, except for the first share, which
         draws from ``rng``.
     best : Remembered or None
-        What a return to the best epoch needs; None if there will be none.
+        What a return to the best epoch needs; None if there will be no return.
     on_all_rows : bool
         Whether the cool-down also trains on the rows that are evaluated.
     n_refit : int
@@ -270,7 +271,7 @@ class TrainingState:
 
     @property
     def position(self) -> float:
-        """The number of planned epochs that are over: made, or left out."""
+        """The number of planned epochs that are over: run, or left out."""
         return self.iteration + self.left_out
 
     @classmethod
@@ -307,8 +308,8 @@ class TrainingResult:
         A list for each quantity, with one entry for each epoch.
     ending : Ending
         What ended the training. If ``ending.restores_best``, ``params`` are the best parameters
-        of the training. Otherwise, they are the last ones or, with early stopping, the best
-        ones, unless a cool-down on all rows has come to its end.
+        of the training. They are also the best ones with early stopping, unless a cool-down on
+        all rows was completed. In all other cases, they are the last ones.
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, which were not trained on the validation rows; None
         without early stopping.
@@ -317,8 +318,9 @@ class TrainingResult:
     n_unvisited : int
         The number of rows that an epoch cut short by a time limit did not visit.
     certainty : float, tuple of float or None
-        The factor of the predictions' certainty that :func:`~sknet.nn.objective.fit_factor`
-        fitted to validation rows, and that ``params`` include; None if none was fitted.
+        The factor by which predictions were made more or less certain. It was fitted to
+        validation rows by :func:`~sknet.nn.objective.fit_factor`, and ``params`` include it.
+        None if no factor was fitted.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
         A correction of the predicted distributions of y: see :mod:`sknet.nn.distributions`.
     """
@@ -334,7 +336,7 @@ class TrainingResult:
 
     @property
     def unseeing_params(self) -> Array:
-        """The parameters that were not trained on validation rows, if there are any."""
+        """The parameters that were not trained on validation rows, even if ``params`` were."""
         return self.params if self.scored_params is None else self.scored_params
 
 

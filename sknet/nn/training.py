@@ -87,8 +87,9 @@ def train(
         The context in which these threads work, as described for
         :class:`~sknet.nn.shares.Team`.
     return_to_best : ReturnToBest, optional
-        Once the score has stopped improving, a learning rate that falls to zero by plan does so
-        from the best epoch on. Without ``return_to_best``, it does so from the last epoch on.
+        Once the score has stopped improving, a schedule that takes the learning rate to zero
+        does so from the best epoch on. Without ``return_to_best``, it does so from the last
+        epoch on.
     budget : Budget, optional
         The seconds that the fit may take. The plan is changed to fit into them.
 
@@ -117,12 +118,12 @@ def train_epochs(
     report: Report | None,
     poor: float = POOR_FACTOR,
 ) -> TrainingResult:
-    """Make epochs until a condition of ``stopping`` holds.
+    """Run epochs until a condition of ``stopping`` holds.
 
     Parameters
     ----------
     epoch : Epochs
-        Such as :class:`Epoch`, which makes them in this process.
+        What runs the epochs. :class:`Epoch`, for example, runs them in this process.
     probe : Probe
         Some training rows on which the result is judged, or another object with its methods.
     stopping, evaluate, report, poor
@@ -167,7 +168,7 @@ def train_epochs(
 def _make_epochs(
     epoch: Epochs, monitor: Monitor, evaluate: Evaluate | None, report: Report | None
 ) -> Ending:
-    """Make epochs until a condition of ``monitor.stopping`` holds; return what ended them."""
+    """Run epochs until a condition of ``monitor.stopping`` holds; return what ended them."""
     rule, state = epoch.rule, epoch.state
     visible = epoch.visible_params()
     # Without a score, a stall does not shorten a plan that takes the learning rate to zero.
@@ -230,7 +231,8 @@ def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
     """Shorten the rest of the plan, if there is one; return whether that was done.
 
     The cool-down begins at the best epoch, if that was remembered. A cool-down on all rows has
-    no score. It is so much shorter than the epochs before it that it hardly memorizes the rows.
+    no score. It is so much shorter than the training before it that the network hardly
+    memorizes the rows.
     """
     state, n_epochs, progress = epoch.state, monitor.stopping.n_cooling, None
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
@@ -249,8 +251,8 @@ def cooling_start(schedule: Schedule, best: float) -> float:
     """Return the part of the plan that counts as over when a cool-down begins.
 
     ``best`` is the part that was over after the best epoch. If the learning rate was still
-    rising there, it falls from what it was: a leap to the rate at ``COOLING_PROGRESS`` can undo
-    what was learned.
+    rising there, it falls from the value that it had reached: a jump to the rate at
+    ``COOLING_PROGRESS`` can undo what was learned.
     """
     if best >= 1:
         return best  # The plan is over, and a schedule need not have a rate there.
