@@ -7,9 +7,9 @@
 FOLDER contains tables as CSV files (also compressed) with a column "target". Text targets, and
 numbers with at most 20 values, are classes. ``--openml`` takes ids of OpenML data sets, which
 are downloaded. Each split holds out a quarter of the rows (stratified for classes) and trains
-on at most 10 000 rows, or ``--rows``. Rows of classes that the training rows lack are not
-scored. The models take turns on the same splits of the raw frame, with text columns as
-categories.
+on at most 10 000 rows, unless ``--rows`` sets another limit. Rows of classes that the training
+rows lack are not scored. The models take turns on the same splits of the raw frame, with text
+columns as categories.
 
 The printed table has the score of each model divided by that of the reference, as geometric
 means over tables. Below 1 is better. Unless ``--reference`` names another model, the reference
@@ -216,7 +216,7 @@ def draw(summary, path):
             ax.annotate(
                 model,
                 (row["seconds"], row[metric]),
-                # Ours below, so that neighbors do not overlap.
+                # sknet's labels are below the points, so that neighbors do not overlap.
                 (0, -14 if ours else 6),
                 textcoords="offset points",
                 ha="center",
@@ -234,12 +234,12 @@ def main():
     parser.add_argument("--openml", help="ids of data sets, separated by commas")
     parser.add_argument("--models", default="default,fastest,linear,HistGradientBoosting")
     parser.add_argument("--splits", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="most training rows")
+    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="maximum training rows")
     parser.add_argument("--reference", default=REFERENCE, help="the model to compare with")
     parser.add_argument("--picture", help="file for a picture of accuracy against fit time")
     arguments = parser.parse_args()
     if (arguments.folder is None) == (arguments.openml is None):
-        parser.error("give a folder of tables, or ids with --openml")
+        parser.error("give either a folder of tables or --openml with ids")
     warnings.simplefilter("ignore")
     tables = (
         read_folder(arguments.folder)
@@ -249,7 +249,7 @@ def main():
     models = list(dict.fromkeys([arguments.reference, *arguments.models.split(",")]))
     known = [*SETTINGS, STRONGEST, REFERENCE, *PEERS]
     if unknown := set(models).difference(known):
-        parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {known}")
+        parser.error(f"unknown models: {', '.join(sorted(unknown))}; choose from {known}")
     results = evaluate(tables, models, arguments.splits, arguments.rows)
     if results.empty:
         parser.error("the folder has no tables: no files named *.csv*")

@@ -1,4 +1,4 @@
-"""Draw the pictures of README and the start page: accuracy against the time to fit.
+"""Draw the pictures of the README and the start page: accuracy against the time to fit.
 
 The figures are those of the main table of ``docs/accuracy.md``, which also says how they were
 measured. ``accuracy_recorded.csv`` has a copy of them, and a test compares the two. Run
@@ -18,8 +18,8 @@ PICTURE = Path(__file__).parents[1] / "docs" / "_static" / "accuracy_and_time.sv
 #: The same picture with one panel below the other, so that its text can be read on a phone.
 TALL_PICTURE = PICTURE.with_name("accuracy_and_time_tall.svg")
 
-#: The name of each model in the picture, and the offsets of the name from its point in the
-#: panels, in points.
+#: The name of each model in the picture, and its offsets from the model's marker in the two
+#: panels, in typographic points.
 LABELS = {
     "scikit-learn's MLP, early stopping (reference)": ("MLP", [(8, -4), (8, -4)]),
     "scikit-learn's MLP, early stopping, three layers of 256": (
@@ -49,7 +49,7 @@ def read_recorded():
 
 
 def draw_panel(axis, rows, measure, panel):
-    """Draw one measure of each model against its seconds, and join sknet's settings."""
+    """Draw one measure of each model against its fit time; join the markers of sknet."""
     ours = [row for row in rows if row["model"].startswith("sknet")]
     seconds, values = [row["seconds"] for row in ours], [100 * row[measure] for row in ours]
     axis.plot(seconds, values, color="tab:blue", alpha=0.4)

@@ -3,10 +3,11 @@
     python benchmarks/cluster.py [--rounds 3] [--only speed-up,loss]
 
 Every worker is a process with one BLAS thread. The speed-up is the time of an epoch on one
-worker divided by the time on two, for 400 000 x 100 rows and hidden layers (256, 256). The time
-of an epoch is half the difference between fits of three epochs and of one. The figures are
-medians of several rounds. The same fits give the constants of the formula in
-docs/distributed.md, which is evaluated for 64 workers and 10^9 rows.
+worker divided by the time on two, for 400 000 rows of 100 columns and hidden layers (256, 256).
+The time of an epoch is half the difference in time between a fit of three epochs and a fit of
+one. The figures are medians of several rounds. These fits, and fits of a tiny network, give the
+constants of the formula in docs/distributed.md, which is evaluated for 64 workers and 10^9
+rows.
 """
 
 import argparse
@@ -28,8 +29,8 @@ BATCH_SIZE, LOCAL_STEPS = 200, 100
 #: The estimate is for this many workers and rows.
 WORKERS, ROWS = 64, 10**9
 #: Assumptions: the bytes per second that a worker sends or receives, and the seconds until an
-#: answer. They suit 10-gigabit Ethernet at nine tenths of its speed, and a scheduler in the
-#: same room.
+#: answer arrives. They suit 10-gigabit Ethernet at nine tenths of its speed, and a scheduler in
+#: the same room.
 BANDWIDTH, LATENCY = 1.1e9, 0.5e-3
 
 SETTINGS = {
@@ -89,8 +90,8 @@ def measure(n_workers, rounds):
 def round_overhead():
     """Return the seconds that a round takes in addition to its steps, with two workers.
 
-    A tiny network makes the same steps in many rounds of one step and in one long round. Its
-    steps take nearly no time, so the times differ by the time of the rounds.
+    A tiny network takes the same steps in many rounds of one step and in one long round. Its
+    steps take hardly any time, so the difference is the time of the rounds.
     """
     with started(2) as cluster, Client(cluster) as client:
         X, y = client.persist(make_data(40_000, 10, 5000))
@@ -138,7 +139,10 @@ def show_speed_up(rounds):
 
 
 def show_loss(rounds):
-    """Print the test loss of a fit of 200 000 x 50, divided by the local one, for each seed."""
+    """Print the test loss of a fit on two workers, divided by that of a local fit.
+
+    There is a line for each seed. The training table has 200 000 rows of 50 columns.
+    """
     X, y = (part.compute() for part in make_data(250_000, 50, 25_000))
     X, X_test, y, y_test = X[:200_000], X[200_000:], y[:200_000], y[200_000:]
     with started(2) as cluster, Client(cluster):

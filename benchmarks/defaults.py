@@ -6,9 +6,9 @@
 Each fit runs in its own process, and the libraries take turns for several rounds. LightGBM and
 CatBoost take part where they are installed. ``--out FILE`` appends the medians to a CSV file,
 from which ``defaults_picture.py`` draws. With ``--load``, another process computes on each core
-at the same time. ``--steps`` times single training steps, and compares them with the same
-network in PyTorch (extra ``bench``), which has equal batches, updates, loss, optimizer,
-schedule and running average. It also compares the last losses.
+at the same time. ``--steps`` times single training steps, and compares them with those of the
+same network in PyTorch (extra ``bench``), which has equal batches, updates, loss, optimizer,
+schedule and running average. It also compares the final losses.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from workers import run_worker
 
 @dataclass(frozen=True)
 class Table:
-    """The numbers of training rows, columns and classes (0: numbers) of a table.
+    """The numbers of training rows, columns and classes (0: regression) of a table.
 
     A frame has missing values, and some of its columns are categories.
     """
@@ -189,19 +189,19 @@ def compare(mode, name, peers, rounds):
 
 
 def check_equal_work(name, results):
-    """Raise if the steps of both libraries were not the same work."""
+    """Raise an error if the two libraries did not do the same work."""
     (_, loss, updates), (_, loss_of_twin, updates_of_twin) = (
         results[peer][0] for peer in ("sknet", "torch")
     )
     if updates != updates_of_twin or not 0.8 < loss / loss_of_twin < 1.25:
         raise AssertionError(
-            f"{name}: {updates} updates and loss {loss}, "
+            f"{name}: {updates} updates and loss {loss} in sknet, "
             f"{updates_of_twin} updates and loss {loss_of_twin} in PyTorch"
         )
 
 
 def report(name, results):
-    """Print the median seconds and the loss of each peer, and sknet's time divided by its."""
+    """Print the median seconds and the loss of each peer; add sknet's time over the peer's."""
     ours = [seconds for seconds, *_ in results["sknet"]]
     cells = [f"{name:<11}"]
     for peer, measured in results.items():
@@ -231,9 +231,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", help="names of tables, separated by commas")
-    parser.add_argument("--threads", help="the number of threads of all libraries")
+    parser.add_argument("--threads", help="the number of threads of each library")
     parser.add_argument("--load", action="store_true", help="keep each core busy meanwhile")
-    parser.add_argument("--steps", action="store_true", help="time steps beside PyTorch's")
+    parser.add_argument("--steps", action="store_true", help="compare steps with PyTorch's")
     parser.add_argument("--out", help="a CSV file to which the medians are appended")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""Draw the seconds of default fits against the number of rows.
+"""Draw the time of fits with default settings against the number of rows.
 
 ``python benchmarks/defaults.py --out FILE`` wrote ``defaults_recorded.csv``. Run ``python
 benchmarks/defaults_picture.py`` after you measure again.

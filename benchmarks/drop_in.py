@@ -3,10 +3,10 @@
     OMP_NUM_THREADS=1 python benchmarks/drop_in.py [--splits 4] [--only digits,wine]
 
 A user changes an import and keeps the arguments. Each row is a call as users write it, on a
-data set that a ``StandardScaler`` prepares, and a ``OneHotEncoder`` if there are categories.
-The row has the processor seconds of scikit-learn's fit, the ratio of sknet's time to them, and
-the scores of both on held-out rows, as means over several splits. If scikit-learn's training
-diverges and raises an error, the row has only sknet's score.
+data set prepared by a ``StandardScaler``, and by a ``OneHotEncoder`` if it has categories. The
+row has the processor time of scikit-learn's fit in seconds, the ratio of sknet's time to it,
+and the scores of both on held-out rows, as means over several splits. If scikit-learn's
+training diverges and raises an error, the row has only sknet's score.
 """
 
 import argparse
@@ -59,7 +59,7 @@ OWN = {"(), share_weights=True": {"share_weights": True}}
 
 
 def people(n_rows=4000):
-    """Return a table with categories, and whether a person buys."""
+    """Return a table with categories, and whether each person buys."""
     rng = np.random.default_rng(0)
     names = ["age", "income", "visits", "debt"]
     X = pd.DataFrame(rng.normal(size=(n_rows, len(names))), columns=names)
@@ -145,17 +145,17 @@ def main():
             ratios.append(ours / theirs)
             gains.append(our_score - their_score)
             print(
-                f"{name:13} {call:41} {theirs:6.3f} s, {ratios[-1]:5.2f} times; "
-                f"score {their_score:6.3f}, {our_score:.3f}",
+                f"{name:13} {call:41} {theirs:6.3f} s, ratio {ratios[-1]:5.2f}; "
+                f"scores {their_score:6.3f}, {our_score:.3f}",
                 flush=True,
             )
     known = np.isfinite(ratios)
     ratios, gains = np.array(ratios)[known], np.array(gains)[known]
     print(
-        f"{known.sum()} calls: median {np.median(ratios):.2f} of the time, largest "
-        f"{ratios.max():.2f}, above 2 in {(ratios > 2).sum()}; difference of scores: median "
-        f"{np.median(gains):+.4f}, smallest {gains.min():+.3f}, below -0.01 in "
-        f"{(gains < -0.01).sum()}"
+        f"{known.sum()} calls; ratio of times: median {np.median(ratios):.2f}, largest "
+        f"{ratios.max():.2f}, above 2 in {(ratios > 2).sum()} calls; difference of scores: "
+        f"median {np.median(gains):+.4f}, smallest {gains.min():+.3f}, below -0.01 in "
+        f"{(gains < -0.01).sum()} calls"
     )
 
 

@@ -4,8 +4,8 @@
 
 Each measurement runs in its own process. The result is the peak of the anonymous resident
 memory during the call, sampled every few milliseconds, minus the value before the call. This
-memory (RssAnon on Linux) is what the process has allocated, without mapped files. scikit-learn
-does the same work with plain networks.
+memory (RssAnon on Linux) is what the process has allocated, without mapped files. The networks
+are plain ones, so that scikit-learn can do the same work.
 """
 
 import argparse
@@ -44,12 +44,12 @@ CASES = {
     "predict more rows": Case(3_000_000, 20, "float64", "predict"),
     "predict_proba": Case(600_000, 50, "float64", "predict_proba"),
 }
-#: What only sknet does: a pass of scikit-learn over 4 GB would tell nothing new.
+#: Cases that only sknet runs: a pass of scikit-learn over 4 GB would tell nothing new.
 ALONE = {"fit memory map"}
 
 
 class PeakMemory:
-    """The peak of RssAnon inside a ``with`` block, and its value before, in bytes."""
+    """The peak of RssAnon inside a ``with`` block, and its value before the block, in bytes."""
 
     def __enter__(self):
         self.before = self.peak = rss_anon()
@@ -116,7 +116,7 @@ def measure(peer, name, folder):
     X = make_table(case, folder)
     y = np.asarray(X[:, :3].sum(axis=1)).ravel()
     y = y > 0 if case.method == "predict_proba" else y
-    # Imports and threads of the first call do not count as memory for the data.
+    # The first fit imports modules and starts threads, whose memory does not count.
     model = make_estimator(peer, case).fit(X[:2000], y[:2000])
     result = None
     start = time.perf_counter()

@@ -3,10 +3,10 @@
     python benchmarks/ordinal.py FOLDER [--splits 5]
 
 FOLDER contains tables as CSV files (also compressed) with a column "target". The script uses
-those in ``TABLES``. Edges or quantiles turn numbers into classes. Each split trains on at most
-2000 rows, and at most 70 % of the table. It tests on at most 5000 other rows. The scores are
-the mean absolute error in classes, and the ranked probability score divided by the number of
-thresholds (Epstein, 1969). Lower is better.
+those that ``TABLES`` names. Edges or quantiles turn numbers into classes. Each split trains on
+at most 2000 rows, and at most 70 % of the table. It tests on at most 5000 other rows. The
+scores are the mean absolute error in classes, and the ranked probability score divided by the
+number of thresholds (Epstein, 1969). Lower is better.
 """
 
 import argparse
@@ -38,7 +38,8 @@ def by_quantiles(n_classes):
     return take
 
 
-#: The classes of each table. Those of beijing_pm25 are China's levels of PM2.5 in a day.
+#: The classes of each table. Those of beijing_pm25 are the levels of China's air quality index
+#: for the daily mean of PM2.5.
 TABLES = {
     "wine_quality": by_edges(4, 5, 6, 7, 8, 9),
     "beijing_pm25": by_edges(35, 75, 115, 150, 250),
@@ -46,7 +47,7 @@ TABLES = {
     "concrete": by_quantiles(5),
     "auto_mpg": by_quantiles(5),
     "cpu_act": by_quantiles(6),
-    # The price is a column here.
+    # The price is one of the columns of X here.
     "diamonds": lambda table: pd.Categorical(table.pop("cut"), CUTS).codes.astype(int),
 }
 
@@ -60,7 +61,7 @@ def read(path):
 
 
 def ranked_probability_score(below, y):
-    """Return the mean score of P(y <= k) for all classes k but the last."""
+    """Return the mean squared error of P(y <= k) for all classes k but the last."""
     happened = y[:, np.newaxis] <= np.arange(below.shape[1])
     return np.mean((below - happened) ** 2)
 

@@ -1,8 +1,9 @@
-"""Time how fits grow with rows, columns and epochs; time long fits, searches and the import.
+"""Time fits of growing size, long fits, searches and the import.
 
     python benchmarks/scaling.py [--rounds 5] [--only growth,long,search,import]
 
-Ratios are medians of several rounds, and each round runs in its own processes.
+The first part doubles the rows, the columns or the epochs of a fit. Ratios are medians of
+several rounds, and each round runs in its own processes.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import warnings
 import numpy as np
 from workers import PLAIN, run_worker
 
-#: What is doubled, one at a time.
+#: The sizes that are doubled, one at a time.
 BASE = {"n": 200_000, "d": 50, "epochs": 2}
 
 
@@ -32,7 +33,7 @@ def seconds_of(function):
 
 
 def fit_seconds(n, d, epochs):
-    """Return the seconds of a fit of (100,) hidden units in the default dtype."""
+    """Return the seconds of a fit with 100 hidden units in the default dtype."""
     from sknet import NNRegressor
 
     network = NNRegressor(**PLAIN, max_iter=epochs)
@@ -69,7 +70,7 @@ def search_seconds(n_jobs):
     network = NNRegressor(**PLAIN, max_iter=30)
     grid = {"alpha": [1e-7, 1e-6, 1e-5, 1e-4]}
     search = GridSearchCV(network, grid, cv=3, n_jobs=n_jobs, refit=False)
-    # Workers are started once for all searches of a session.
+    # Workers are started only once in a session, so this search starts them.
     GridSearchCV(network.set_params(max_iter=1), grid, cv=2, n_jobs=n_jobs).fit(X, y)
     network.set_params(max_iter=30)
     return seconds_of(lambda: search.fit(X, y))

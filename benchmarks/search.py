@@ -8,13 +8,13 @@ one split. A fifth of the training rows (stratified for classes) is held out. Th
 the default setting, and the others are random. Each draw is fitted to the rest of the training
 rows, and judged by its loss on the held-out rows (log loss, or the root mean squared error).
 The boosted trees also use the held-out rows to stop. Whenever a draw is the best so far, it is
-fitted to all training rows, with the number of trees at which it stopped, and scored on the
-test rows. So for each k, the best of the first k draws has scores.
+fitted to all training rows (boosted trees with the number of trees at which they stopped) and
+scored on the test rows. So for each k, the best of the first k draws has scores.
 
-Each draw adds a line to the file, and a later run continues after the last line. Without
-FOLDER, the script only reads the file. The table at the end has each score divided by that of
-sknet's default setting, as geometric means over the tables for which all models have that many
-draws. Below 1 is better.
+Each draw adds a line to the file that ``--out`` names, and a later run continues after the last
+line. Without FOLDER, the script only reads the file. The table at the end has the scores of the
+best of the first k draws for several k, divided by those of sknet's default setting, as
+geometric means over the tables for which all models have k draws. Below 1 is better.
 """
 
 import argparse
@@ -193,7 +193,7 @@ def read(table, as_numbers):
 
 
 def search(table, as_numbers, kind, arguments, done):
-    """Yield a line for each draw of a model that has not been made yet."""
+    """Yield a line for each draw of a model, except the draws that are ``done``."""
     X, y, classes = read(table, as_numbers)
     train, test = split(X, y, classes, 0.25)
     train = tuple(part[: arguments.rows] for part in train)
@@ -234,7 +234,7 @@ def run(arguments):
 
 
 def best_of(results, n_draws):
-    """Return the line of the best of the first draws, by model and table with that many."""
+    """Return the best of the first draws of each model and table that have ``n_draws``."""
     first = results[results["draw"] < n_draws].groupby(["model", "table"])
     complete = first.size()[lambda sizes: sizes == n_draws].index
     best = results.loc[first["held out"].idxmin()]
@@ -257,7 +257,7 @@ def summarize(results):
 
 
 def names(text):
-    """Return the names in a text, which commas separate."""
+    """Return the names in a comma-separated text."""
     return text.split(",")
 
 
@@ -267,14 +267,14 @@ def main():
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--models", type=names, default=list(MODELS))
     parser.add_argument("--tables", type=names, default=[], help="the only tables to read")
-    parser.add_argument("--numbers", type=names, default=[], help="tables without classes")
-    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="the most training rows")
-    parser.add_argument("--trees", type=int, default=1000, help="the most trees of boosting")
+    parser.add_argument("--numbers", type=names, default=[], help="tables with numeric y")
+    parser.add_argument("--rows", type=int, default=MOST_ROWS, help="maximum training rows")
+    parser.add_argument("--trees", type=int, default=1000, help="maximum boosted trees")
     parser.add_argument("--threads", type=int, default=1, help="threads of boosting")
     parser.add_argument("--out", type=Path, default=Path("search.csv"))
     arguments = parser.parse_args()
     if unknown := set(arguments.models).difference(MODELS):
-        parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {list(MODELS)}")
+        parser.error(f"unknown models: {', '.join(sorted(unknown))}; choose from {[*MODELS]}")
     if arguments.folder is None and not arguments.out.exists():
         parser.error(f"give a folder of tables: there is no file {arguments.out} to read")
     warnings.simplefilter("ignore")

@@ -3,9 +3,10 @@
     python benchmarks/speed.py [--rounds 5] [--only tiny,default,…] [--dtype float64]
 
 Each fit runs in its own process, since the idle threads of one library's pool would compete
-with another's. The libraries take turns for several rounds. The script checks that all do equal
-work: the same number of updates on batches of the same size, and for sknet, a final loss of at
-most 1.25 times scikit-learn's. PyTorch takes part where it is installed (extra ``bench``).
+with those of another. The libraries take turns for several rounds. The script checks that all
+do equal work: the same number of updates on batches of the same size, and for sknet, a final
+loss of at most 1.25 times scikit-learn's. PyTorch takes part where it is installed (extra
+``bench``).
 """
 
 import argparse
@@ -120,7 +121,10 @@ def make_sklearn(workload):
 
 
 def fit_torch(workload, X, y):
-    """Train the same network in PyTorch; return the last epoch's mean loss and the updates."""
+    """Train the same network in PyTorch; return the mean loss of the last epoch.
+
+    Also return the number of updates.
+    """
     import torch
 
     X = torch.from_numpy(X)
@@ -277,7 +281,7 @@ def check_equal_work(name, results):
 
 
 def line(name, results, share):
-    """Return a line of the table: microseconds, and ratios of sknet with their spread."""
+    """Return a line of the table (microseconds, ratios and their spread), and the ratios."""
     ours = [seconds for seconds, _, _ in results["sknet"]]
     cells = [f"{name:<16}", f"{1e6 * statistics.median(ours):>10.0f}"]
     ratios = {}

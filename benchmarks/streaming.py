@@ -6,9 +6,9 @@ The first part compares one epoch on a float32 table in a file, by default of 6 
 epoch of the same network on 1 GB of its rows in memory. The second part compares several epochs
 on a CSV file of 2 000 000 rows with a fit of the same table in memory. Each measurement runs in
 its own process. The memory is the peak of that process's anonymous resident memory (RssAnon on
-Linux). Rows per second of processor time depend less on other work of the machine than rows per
-second. The script writes the files to a temporary folder, which needs room for them, and
-removes them.
+Linux). Rows per second of processor time depend less on what else the machine does than rows
+per second of elapsed time. The script writes the files to a temporary folder, which needs room
+for them, and removes them at the end.
 """
 
 import argparse
@@ -113,7 +113,8 @@ def make_network(early_stopping, max_iter=1):
 def measure_table(name, n_fit, folder):
     """Return rows per second, rows per second of processor time, peak RssAnon, and test R2.
 
-    The first ``n_fit`` rows are loaded into memory; 0 trains on the file.
+    The first ``n_fit`` rows are loaded into memory. If ``n_fit`` is 0, the network is trained
+    on the file.
     """
     warnings.simplefilter("ignore")
     case, folder = CASES[name], Path(folder)
@@ -135,7 +136,7 @@ def measure_table(name, n_fit, folder):
 def compare_tables(names, gigabytes):
     n = int(gigabytes * 1e9 / (4 * D))
     n_memory = min(n, int(1e9 / (4 * D)))
-    print(f"{n} x {D} rows of float32, {gigabytes} GB; {n_memory} of them in memory")
+    print(f"{n} rows of {D} float32 numbers, {gigabytes} GB; {n_memory} rows in memory")
     columns = ["case", "rows/s", "in memory", "share", "of CPU", "RssAnon, MB", "R2"]
     print("{:<27}{:>10}{:>10}{:>7}{:>7}{:>13}{:>7}".format(*columns))
     for name in names:
@@ -208,7 +209,7 @@ def compare_csv(n):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="names of cases, separated by semicolons")
-    parser.add_argument("--gb", type=float, default=6, help="gigabytes of a table")
+    parser.add_argument("--gb", type=float, default=6, help="size of the table in gigabytes")
     parser.add_argument("--csv-rows", type=int, default=2_000_000, help="rows of the CSV file")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

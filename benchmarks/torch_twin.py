@@ -9,7 +9,7 @@ from torch import nn
 
 
 class Periodic(nn.Module):
-    """Each number becomes itself and a linear map of cosine waves, as in ``Periodic``."""
+    """Each number becomes itself and a linear map of cosine waves, as in sknet."""
 
     def __init__(self, n_columns, layer):
         super().__init__()
@@ -130,7 +130,8 @@ class Twin(nn.Module):
 def fit(estimator, X, y, n_epochs):
     """Train the twin of a fitted estimator.
 
-    Return the seconds of each epoch, the mean loss of the last one, and the updates.
+    Return the seconds of each epoch, the mean loss of the last epoch, and the number of
+    updates.
     """
     model = estimator._model
     settings = model.settings

@@ -5,8 +5,8 @@
 FOLDER contains tables as CSV files (also compressed) with a column "target". Tables whose
 target is not a number are left out. The splits and limits are those of ``accuracy.py``. A
 prediction is a mean and a standard deviation for each row. The scores are the mean negative log
-likelihood and the mean CRPS (Gneiting and Raftery, 2007), for y in its own units. Lower is
-better.
+likelihood (NLL), the mean CRPS (Gneiting and Raftery, 2007) and the root mean squared error,
+for y in its own units. Lower is better.
 
 "constant" is a default network that predicts the same standard deviation for each row: that of
 its errors on held-out rows. "NGBoost" needs the package ngboost.
@@ -24,8 +24,8 @@ from sklearn.model_selection import train_test_split
 from sknet import NNRegressor
 from sknet.nn.losses import NormalLikelihood
 
-#: The fraction of the training rows that "constant" holds out, like the defaults: with many
-#: rows, with few rows, and the number of rows from which there are many.
+#: Like the defaults, "constant" holds out the fraction ``HELD_OUT`` of the training rows, or
+#: ``OF_FEW`` if there are fewer than ``MANY`` rows.
 HELD_OUT, OF_FEW, MANY = 0.1, 0.2, 500
 
 
@@ -98,7 +98,7 @@ def evaluate(tables, models, n_splits):
 
 
 def summarize(results, reference):
-    """Return the mean NLL minus the reference's, and geometric mean ratios of the others."""
+    """Return the mean NLL minus the reference's, and geometric mean ratios of CRPS and RMSE."""
     means = results.groupby(["model", "table"])[["NLL", "CRPS", "RMSE"]].mean()
     summary = (means[["NLL"]] - means.loc[reference, ["NLL"]]).groupby("model").mean()
     ratios = means[["CRPS", "RMSE"]] / means.loc[reference, ["CRPS", "RMSE"]]
@@ -113,7 +113,7 @@ def main():
     arguments = parser.parse_args()
     models = arguments.models.split(",")
     if unknown := set(models).difference(MODELS):
-        parser.error(f"no such models: {', '.join(sorted(unknown))}; there are {[*MODELS]}")
+        parser.error(f"unknown models: {', '.join(sorted(unknown))}; choose from {[*MODELS]}")
     warnings.simplefilter("ignore")
     results = evaluate(read_folder(arguments.folder), models, arguments.splits)
     if results.empty:

@@ -24,7 +24,7 @@ PLAIN = {
 
 
 def run_worker(script, *arguments):
-    """Return what ``script --worker arguments`` prints last, as JSON."""
+    """Return the last line that ``script --worker arguments`` prints, parsed as JSON."""
     command = [sys.executable, script, "--worker", *arguments]
     # An installed package has bytecode, so a checkout must be allowed to write it.
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

@@ -50,7 +50,7 @@ def main():
         f"mean absolute error, new rows:      "
         f"{mean_absolute_error(y_new, network.predict(X_new)):.3f}"
     )
-    print(f"mean absolute error of the mean of y:    {np.abs(y_new - y.mean()).mean():.3f}")
+    print(f"the same, if the mean of y is predicted: {np.abs(y_new - y.mean()).mean():.3f}")
 
 
 if __name__ == "__main__":

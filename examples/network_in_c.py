@@ -12,7 +12,8 @@ HIDDEN = {
     "silu": "z / (1 + exp(-z))",
     "tanh": "tanh(z)",
 }
-#: From the last layer to predictions. A binary classifier has one, that of the second class.
+#: The code from the last layer to the outputs. A binary classifier has one output, the
+#: probability of the second class.
 OUTPUTS = {
     "identity": "",
     "logistic": "for (int j = 0; j < {n}; j++) z[j] = 1 / (1 + exp(-z[j]));",
@@ -44,7 +45,7 @@ void predict(const double *a0, double *z) {{
 
 
 def c_source(scaler, network):
-    """Return C code of a network behind a StandardScaler, which joins the first layer."""
+    """Return C code for a scaler and a network, whose first layer takes over the scaling."""
     weights, biases = network.coefs_, network.intercepts_
     simple = (
         not network.standardize

@@ -29,8 +29,8 @@ print(diamonds.groupby("cut", observed=True)[["carat", "price"]].median())
 # Shape functions: curves that add up
 # -----------------------------------
 # Diamonds of the best cut, "Ideal", are the cheapest ones in this table, because most of them
-# are small. The curves separate the columns: a better cut raises the price, and the weight in
-# carats explains most of it.
+# are small. The curves separate the effects of the columns: a better cut raises the price, and
+# the weight in carats explains most of the price.
 #
 # The loss "gamma" has a log link, so the curves add up to the logarithm of the price. A
 # contribution of 0.7 doubles the price. The gray bars show the distribution of the rows.
@@ -40,7 +40,7 @@ additive.fit(X_train, y_train)
 shapes = shape_functions(additive, X_train)
 total = shapes.intercept + shapes.contributions(X_test).sum(axis=1)
 gap = np.abs(total[:, 0] - np.log(additive.predict(X_test))).max()
-print(f"largest difference between the sum of the curves and the logarithm: {gap:.1e}")
+print(f"largest difference between sum of curves and log of prediction: {gap:.1e}")
 
 display = ShapeFunctionsDisplay.from_estimator(additive, X_train)
 display.figure_.suptitle("Contributions to the logarithm of the price")

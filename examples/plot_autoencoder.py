@@ -26,7 +26,7 @@ from sknet.inspection import hidden_features
 # The 64 pixels are both ``X`` and ``y``. All pixels have the same scale, so they enter the
 # network as they are, without standardization or embedding. With ``tanh``, the two numbers of
 # an image lie between -1 and 1. With several members, each of them would have its own plane, so
-# the network has only one.
+# the network has only one member.
 
 X, digit = load_digits(return_X_y=True)
 X /= 16
@@ -49,8 +49,8 @@ pca = PCA(2).fit(X_train)
 # Two numbers for each image
 # --------------------------
 # ``layer=2`` is the third hidden layer, the one with two units. There are two measures of how
-# much the two numbers tell: the error of the pixels that are computed from them, and the
-# accuracy of a nearest-neighbor classifier that knows nothing else about an image.
+# much the two numbers say about an image: the error of the pixels that are computed from them,
+# and the accuracy of a nearest-neighbor classifier that knows nothing else about the image.
 
 methods = {
     "PCA": (pca.transform, pca.inverse_transform(pca.transform(X_test))),

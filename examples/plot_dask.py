@@ -3,8 +3,9 @@ Distributed training on a Dask cluster
 ======================================
 
 The picture shows the validation loss of networks that the workers of a Dask cluster train
-together, with one shard and with two. Each worker takes some steps on its own rows. Then the
-parameters of all workers are averaged. These rounds are repeated until training ends.
+together, with one shard and with two. A shard is the part of the table that one worker trains
+on. Each worker takes some steps on its own shard. Then the parameters of all workers are
+averaged. These rounds are repeated until training ends.
 
 The cluster of this example consists of two processes on one machine. For another cluster,
 change only the line that starts it. The example needs the extra ``dask``.
@@ -45,10 +46,9 @@ def make_table(images, digits):
 # %%
 # Shards and the averaging of their parameters
 # --------------------------------------------
-# A shard is the part of the table that one worker trains on. With two shards, each worker takes
-# half the steps of an epoch. With ``outer_momentum=0``, the parameters of the shards are
-# averaged. With a positive momentum, the average also moves on in the direction of the last
-# rounds.
+# With two shards, each worker takes half the steps of an epoch. With ``outer_momentum=0``, the
+# parameters of the shards are averaged. With a positive momentum, the average also moves on in
+# the direction of the last rounds.
 
 SETTINGS = {
     "one shard": {"n_shards": 1, "outer_momentum": 0.0},

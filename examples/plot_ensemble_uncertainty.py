@@ -53,8 +53,8 @@ for name, network in networks.items():
 # %%
 # Which band to use
 # -----------------
-# Few patients are in the band of the spread, although it is drawn for 90 % of a normal
-# distribution. The band tells how well the curve of the mean is known, and is wider where the
+# Few patients are in the band on the left, although it is drawn for 90 % of a normal
+# distribution. It shows how well the curve of the mean is known, and is wider where the
 # members had no training rows. For a prediction interval, use ``loss="normal"`` or quantiles,
 # and measure how many held-out rows the interval covers. Do not rely on any band far from the
 # training rows.

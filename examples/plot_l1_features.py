@@ -2,10 +2,10 @@
 Feature selection by an L1 penalty
 ==================================
 
-The picture shows how many columns a network uses as its L1 penalty grows, of the 10 columns of
-the diabetes data and of 30 added columns of noise. In a range of penalties, all weights of most
-columns of noise are zero. The network still uses columns that matter, and predicts new rows as
-well as before.
+The picture shows how many of the 10 columns of the diabetes data, and how many of 30 added
+columns of noise, a network uses as its L1 penalty grows. For a range of penalties, all weights
+of most noise columns are zero. The network still uses columns that matter, and predicts new
+rows as well as with smaller penalties.
 """
 
 import matplotlib.pyplot as plt
@@ -47,7 +47,7 @@ scores = np.array(scores)
 chosen = np.flatnonzero(scores > scores.max() - 0.02)[-1]
 real, noisy = in_use[chosen, :10], in_use[chosen, 10:]
 print(f"alpha {alphas[chosen]:.3g}: R2 {scores[chosen]:.2f} (at best {scores.max():.2f}), with")
-print(f"{noisy.sum()} of 30 columns of noise, {real.sum()} of the others: {[*X.columns[real]]}")
+print(f"{noisy.sum()} of 30 noise columns, {real.sum()} of 10 real ones: {[*X.columns[real]]}")
 
 # %%
 # Columns in use, and the score on new rows

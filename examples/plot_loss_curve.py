@@ -21,9 +21,9 @@ from sknet.inspection import LossCurveDisplay
 # -------------------------------------------
 # ``n_iter_no_change`` is the patience: training stops after that many epochs without
 # improvement. With infinite patience, it runs all epochs, and still returns to the best one.
-# The default learning rate falls to zero before training stops, so this example uses a constant
-# one. Dropout and the running average of the weights are switched off, since both reduce
-# overfitting.
+# The default learning rate falls to zero by the end of training, so this example uses a
+# constant one. Dropout and the running average of the weights are switched off, since both
+# reduce overfitting.
 
 X, y = load_diabetes(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)

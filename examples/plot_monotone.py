@@ -8,8 +8,8 @@ pressure, for 37 patients. The network on the left has no constraints. The one o
 
 A higher blood pressure and a higher body mass index are known to make the disease worse. A
 network that learns from 442 patients also learns the noise of the data. For some patients, it
-predicts a better course at a higher value. The constraints rule that out, and leave all other
-columns free.
+predicts a better course at a higher value of one of the two. The constraints rule that out, and
+leave all other columns free.
 """
 
 import matplotlib.pyplot as plt
@@ -34,7 +34,7 @@ for name, network in networks.items():
 # Predictions that only rise
 # --------------------------
 # Each line is one patient, whose blood pressure changes while all other columns stay the same.
-# With the constraint, no line falls anywhere.
+# With the constraints, no line falls anywhere.
 
 pressure = np.linspace(X["bp"].min(), X["bp"].max(), 100)
 figure, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")

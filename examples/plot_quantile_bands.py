@@ -6,7 +6,8 @@ The picture shows prediction intervals for 442 patients. The network expects 80 
 patients to be within their interval. With ``loss="quantile"`` and a list of levels, one network
 predicts several quantiles. They never cross, and two of them bound an interval.
 
-The network predicts the progression of diabetes one year after ten measurements.
+The network predicts the progression of diabetes from ten measurements that were taken one year
+earlier.
 """
 
 import matplotlib.pyplot as plt

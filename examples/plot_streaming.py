@@ -61,7 +61,8 @@ print(f"memory map: accuracy {network.score(X_test, y_test):.3f}")
 # %%
 # Fit on a CSV file in chunks
 # ---------------------------
-# ``fit_chunks`` reads the file once for each epoch and holds a few chunks in memory.
+# ``fit_chunks`` reads the file once before training and once for each epoch. It holds a few
+# chunks in memory.
 
 frame = pd.DataFrame(X, columns=[f"pixel_{i}" for i in range(64)]).assign(digit=y)
 frame.sample(frac=1, random_state=0).to_csv(folder / "digits.csv", index=False)

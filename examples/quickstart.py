@@ -38,7 +38,7 @@ SCORES = ["accuracy", "neg_log_loss"]
 def load_table():
     """Return 53 940 diamonds with sizes, price and grades, and the cut of each."""
     X = diamonds.drop(columns="cut")
-    # A length, width or depth of zero was not measured.
+    # A length, width or depth of zero means that it was not measured.
     sizes = ["x", "y", "z"]
     X[sizes] = X[sizes].replace(0, np.nan)
     return X, diamonds["cut"].astype(str)
@@ -65,7 +65,7 @@ def make_models():
 
 
 def compare(X, y, splits):
-    """Print the scores of each model on each split; return the models of the first one."""
+    """Print the mean scores of each model; return the models fitted to the first split."""
     print("Cut of 10 000 new diamonds, learned from 2000; means of three splits:\n")
     print(f"{'':32}{'accuracy':>9}{'log loss':>10}{'one fit':>10}")
     fitted = {}

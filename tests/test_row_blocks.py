@@ -89,7 +89,7 @@ def test_it_gives_the_rows_that_an_array_gives(array, rows, block_rows):
     [
         (N_ARRAY_ROWS, "Rows 103 to 103 were requested, but there are 103"),
         ([0, -N_ARRAY_ROWS - 1], "Rows -104 to 0 were requested, but there are 103"),
-        ([True, False], r"mask of 103 truth values, got dtype bool and shape \(2,\)"),
+        ([True, False], r"mask of 103 booleans, got dtype bool and shape \(2,\)"),
         ([0.5], "dtype float64"),
         ([[0, 1]], r"shape \(1, 2\)"),
         ((slice(None), [0, 1]), r"by rows only.*X\[rows\]\[:, columns\]"),
@@ -296,8 +296,8 @@ class OneByOne(Lacking):
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
-        (Lacking(shape=(5, 3), dtype=np.dtype(float)), TypeError, "without __getitem__"),
-        (Lacking(shape=(5, 3)), TypeError, "without dtype, __getitem__"),
+        (Lacking(shape=(5, 3), dtype=np.dtype(float)), TypeError, "which lacks __getitem__"),
+        (Lacking(shape=(5, 3)), TypeError, "which lacks dtype, __getitem__"),
         (sparse.csr_array((5, 3)), TypeError, "sparse matrix.*without RowBlocks"),
         (sparse.coo_matrix((5, 3)), TypeError, "sparse matrix.*without RowBlocks"),
         (Rows(np.zeros(5)), ValueError, r"Expected 2D X, got shape \(5,\)"),
@@ -836,5 +836,7 @@ def test_an_object_without_slicing(forbid_training):
     class Unsliceable:
         shape, dtype = (5, 2), np.dtype(float)
 
-    with pytest.raises(TypeError, match="Unsliceable without __getitem__.*slicing by rows"):
+    with pytest.raises(
+        TypeError, match="Unsliceable, which lacks __getitem__.*slicing by rows"
+    ):
         NNRegressor((4,)).fit(Unsliceable(), np.arange(5))

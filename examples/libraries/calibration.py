@@ -1,4 +1,4 @@
-"""Probabilities before and after a temperature that CalibratedClassifierCV fits."""
+"""Probabilities before and after temperature scaling with CalibratedClassifierCV."""
 
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV

@@ -54,10 +54,10 @@ assert list(names[-3:]) == ["years", "city", "hired"]
 assert all(name.startswith("title_") for name in names[:-3])
 
 r2_alone, r2_behind = alone.score(X_test, y_test), behind.score(X_test, y_test)
-print(f"R2 on new rows: {r2_alone:.2f} alone, {r2_behind:.2f} behind the vectorizer")
+print(f"R2 on new rows: {r2_alone:.2f} alone, {r2_behind:.2f} with the vectorizer")
 assert r2_behind > 0.9 > r2_alone + 0.3
 
-# The same encoder for one column: fewer numbers take less time, and are as accurate here.
+# The same encoder for one column: fewer numbers take less time, with the same accuracy here.
 encoder = make_column_transformer(
     (StringEncoder(n_components=10), "title"),
     remainder="passthrough",
@@ -65,5 +65,5 @@ encoder = make_column_transformer(
 )
 single = make_pipeline(encoder.set_output(transform="pandas"), NNRegressor(random_state=0))
 r2_single = single.fit(X_train, y_train).score(X_test, y_test)
-print(f"R2 on new rows: {r2_single:.2f} behind 10 numbers of the title")
+print(f"R2 on new rows: {r2_single:.2f} with 10 numbers for each title")
 assert r2_single > r2_behind - 0.02

@@ -24,24 +24,25 @@ people = pd.DataFrame(
 )
 merit = skill + np.log1p(people["years"]) - 1.5 - 0.8 * (group == "b")
 y = (merit + 0.5 * rng.normal(size=n_rows) > 0).astype(int)
-# The group is no column of X: predictions do not need it.
+# The group is not a column of X: predictions do not need it.
 X_train, X_test, y_train, y_test, group_train, group_test = train_test_split(
     people, y, group, train_size=3000, random_state=SEED
 )
 
 
 def report(name, predicted):
-    """Print and return the accuracy, and the differences of the two groups."""
+    """Print and return the accuracy, and the differences between the two groups."""
     figures = (
         accuracy_score(y_test, predicted),
         demographic_parity_difference(y_test, predicted, sensitive_features=group_test),
         equalized_odds_difference(y_test, predicted, sensitive_features=group_test),
     )
-    print("{}: accuracy {:.3f}, selection rates {:.3f}, odds {:.3f}".format(name, *figures))
+    text = "{}: accuracy {:.3f}, difference in selection rates {:.3f}, in error rates {:.3f}"
+    print(text.format(name, *figures))
     return figures
 
 
-# A reduction fits a network many times, so each is small.
+# A reduction fits many networks, so each is small.
 network = NNClassifier((32,), n_members=1, max_iter=30, random_state=0)
 before = report("network", network.fit(X_train, y_train).predict(X_test))
 
@@ -49,15 +50,15 @@ fair = {}
 for constraint in [DemographicParity(), EqualizedOdds()]:
     reduction = ExponentiatedGradient(network, constraint, max_iter=10)
     reduction.fit(X_train, y_train, sensitive_features=group_train)
-    # Each row is predicted by one of the networks, drawn by their weights.
+    # One of the networks, drawn with their weights as probabilities, predicts each row.
     name = type(constraint).__name__
     fair[name] = report(name, reduction.predict(X_test, random_state=0))
     print(f"{reduction.n_oracle_calls_} fits, {sum(reduction.weights_ > 0)} networks are used")
 
-# Each constraint makes its own difference smaller, for some accuracy.
+# Each constraint makes its own difference smaller, at the cost of some accuracy.
 accuracy, selection, odds = before
 assert fair["DemographicParity"][1] < selection / 3
 assert fair["EqualizedOdds"][2] < 0.8 * odds
 assert min(figures[0] for figures in fair.values()) > accuracy - 0.04
-# Equal selection rates of groups that differ need unequal errors.
+# Equal selection rates for groups that differ require unequal errors.
 assert fair["DemographicParity"][2] > odds

@@ -43,7 +43,7 @@ check_coverage("split conformal", (low <= y_test) & (y_test <= high), len(y_conf
 equal_width = np.mean(high - low)
 assert np.allclose(high - low, equal_width)
 
-# MAPIE also fits quantile models itself, but only those on a list that has no networks.
+# MAPIE also fits quantile models itself, but only those on a list that contains no networks.
 try:
     ConformalizedQuantileRegressor(NNRegressor(loss="quantile")).fit(X_train, y_train)
 except ValueError as error:

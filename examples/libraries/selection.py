@@ -55,7 +55,7 @@ assert r2_selected > r2_all
 
 # The permutation importance is how much R2 on new rows falls if a column is shuffled.
 shuffled = permutation_importance(network, X_test, y_test, n_repeats=5, random_state=0)
-print("fall of R2:", shuffled.importances_mean.round(3))
+print("drop in R2:", shuffled.importances_mean.round(3))
 assert set(np.argsort(shuffled.importances_mean)[-5:]) == set(INFORMATIVE)
 assert shuffled.importances_mean[INFORMATIVE].min() > 0.03
 assert shuffled.importances_mean[5:].max() < 0.03

@@ -58,13 +58,16 @@ def evenly_divided(n_rows: int, n_parts: int) -> Iterator[slice]:
 
 
 def largest_part(n_rows: int, at_most: int) -> int:
-    """Return the size of the largest part if rows are divided evenly into the fewest parts."""
+    """Return the size of the largest part if rows are divided evenly into the fewest parts.
+
+    No part has more than ``at_most`` rows.
+    """
     n_parts = -(-n_rows // at_most)
     return -(-n_rows // n_parts)
 
 
 def join(batches: Sequence[Batch]) -> Batch:
-    """Return one batch with the rows of several batches, whose X are from one library.
+    """Return one batch with the rows of several batches, whose X come from one library.
 
     If only some batches have weights, the rows of the others get weights of one. If one X or y
     is sparse, so is the result.
@@ -105,12 +108,13 @@ class Dataset(NamedTuple):
         The positions of the chosen rows in the table, increasing for ``RowBlocks``; None if
         all rows are chosen.
     weight_unit : float
-        The unit of the weights, or all weights if ``sample_weight`` is None. It matters only
-        where the rows are joined with rows that have another unit.
+        The unit of the weights, or the weight of each row if ``sample_weight`` is None. It
+        matters only where the rows are joined with rows that have another unit.
     groups : ndarray of int of shape (n_chosen,), or None
         The number of the group of each chosen row, if a split must not divide groups.
     order : tuple
-        The classes in the order that the dtype of the user's y declares; empty without one.
+        The classes in the order that the dtype of the user's y declares; empty if it declares
+        none.
     """
 
     X: Any
@@ -128,7 +132,7 @@ class Dataset(NamedTuple):
 
     @property
     def n_groups(self) -> int:
-        """The number of groups of the chosen rows; without groups, each row is one."""
+        """The number of groups of the chosen rows; without groups, each row counts as one."""
         return self.n_rows if self.groups is None else np.unique(self.groups).size
 
     @property
@@ -160,7 +164,7 @@ class Dataset(NamedTuple):
         Raises
         ------
         ValueError
-            If no weight is positive; ``weight_name`` is their name in the message.
+            If no weight is positive. ``weight_name`` is the name of the weights in the message.
         """
         keep = np.asarray(self.sample_weight) > 0
         if not keep.any():
@@ -168,7 +172,7 @@ class Dataset(NamedTuple):
         return self if keep.all() else self.choose(keep)
 
     def with_targets(self, name: str) -> "Dataset":
-        """Return the rows that have at least one target; if y has only one, these are all rows.
+        """Return the rows that have at least one target: all rows if y has a single target.
 
         ``name`` is the name of y in messages.
 
@@ -190,7 +194,8 @@ class Dataset(NamedTuple):
         Raises
         ------
         ValueError
-            If there are weights, and none is positive; ``weight_name`` is their name.
+            If there are weights, and none is positive. ``weight_name`` is the name of the
+            weights in the message.
         """
         if self.sample_weight is None:
             return self
@@ -218,8 +223,8 @@ class Dataset(NamedTuple):
     def sample(self, n_wanted: int) -> Batch:
         """Return at most ``n_wanted`` of the rows, evenly spaced.
 
-        If the table is read in blocks, they are rows in memory, provided that there are at
-        least half as many.
+        If the table is read in blocks, they are taken from the rows that it keeps in memory,
+        provided that these are at least half as many as wanted.
         """
         n_wanted = min(n_wanted, self.n_rows)
         if isinstance(self.X, RowBlocks):
@@ -300,7 +305,8 @@ class Batches:
     augment: Callable[[Batch], Batch] | None = None
 
     def __post_init__(self) -> None:
-        # The shares of a batch are equal only if its real size is known.
+        # The shares of a batch (see ``sknet.nn.shares``) are equal only if its real size is
+        # known.
         self.batch_size = largest_part(self.n_rows, self.batch_size)
         # The order of the rows does not matter within a single batch.
         self.rng = self.rng if len(self) > 1 else None
@@ -350,7 +356,7 @@ def stack_rows(
 ) -> tuple[NDArray[Any], ...]:
     """Return arrays of ``n_rows`` rows, filled from blocks with some rows of each array.
 
-    Floating-point numbers become ``float_dtype``, and are cut to its range.
+    Floating-point numbers become ``float_dtype``, and are clipped to its range.
     """
     outputs: tuple[np.ndarray, ...] = ()
     start = 0
@@ -367,7 +373,7 @@ def stack_rows(
 
 
 def in_range(part: NDArray[Any], dtype: DTypeLike) -> NDArray[Any]:
-    """Return numbers, cut to the range of a dtype if that is smaller than their own."""
+    """Return numbers, clipped to the range of a dtype if that is smaller than their own."""
     dtype = np.dtype(dtype)
     if part.dtype.itemsize <= dtype.itemsize:
         return part

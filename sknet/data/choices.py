@@ -105,7 +105,7 @@ def column_signs(wanted: Any, n_columns: int, names: Sequence[str] | None) -> ND
     if given.shape != (n_columns,):
         raise ValueError(
             f"monotonic_cst has shape {given.shape} but the input data X has {n_columns} "
-            "features. Give one entry for each, or a dict of feature names."
+            "features. Give one entry for each feature, or a dict with feature names as keys."
         )
     return given.astype(np.intp)
 
@@ -146,8 +146,8 @@ def interaction_groups(wanted: Any, n_columns: int) -> tuple[tuple[int, ...], ..
     Raises
     ------
     ValueError
-        If there are no groups, or if one is empty or has an entry that is not the position of a
-        column.
+        If the list has no groups, or if a group is empty or has an entry that is not the
+        position of a column.
     """
     if wanted is None:
         return None

@@ -27,7 +27,7 @@ def as_chunk(parts: Any) -> Batch:
     Raises
     ------
     TypeError
-        If ``parts`` is not a tuple or list of two or three.
+        If ``parts`` is not a tuple or list of two or three items.
     ValueError
         If X, y and sample_weight have different numbers of rows, or if the weights are not
         numbers.
@@ -91,8 +91,8 @@ def _check_form(form: Form, known: Form, same_columns: bool) -> None:
     Raises
     ------
     ValueError
-        If X is a frame of another library, if only one X is a frame, or if ``same_columns`` is
-        True and the columns of X or y differ.
+        If X is now a frame of another library, if X is a frame only now or only before, or if
+        ``same_columns`` is True and the columns of X or y differ.
     """
     if form[0] != known[0]:
         raise ValueError(
@@ -128,7 +128,7 @@ def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
 
 
 def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> Iterator[Batch]:
-    """Yield as many chunks, with the rows of ``window`` adjacent chunks shuffled together.
+    """Yield the same number of chunks, the rows of ``window`` adjacent ones shuffled together.
 
     Memory holds ``window`` chunks and a joined copy of them.
     """
@@ -138,7 +138,7 @@ def shuffled(chunks: Iterable[Batch], window: int, rng: np.random.Generator) -> 
 
 
 def _mixed(chunks: list[Batch], rng: np.random.Generator) -> Iterator[Batch]:
-    """Yield the shuffled rows of all chunks in as many chunks, and empty the list."""
+    """Yield the shuffled rows of all chunks in the same number of chunks; empty the list."""
     together = join(chunks)
     parts = np.array_split(rng.permutation(together.n_rows), len(chunks))
     # Memory holds the chunks together with the joined copy no longer than needed.
@@ -175,7 +175,7 @@ class KeyedSample:
             self._shrink()
 
     def _shrink(self) -> None:
-        """Keep the rows with the ``size`` smallest keys, in one chunk and in their order."""
+        """Keep the rows with the ``size`` smallest keys in one chunk, sorted by their keys."""
         keys = np.concatenate(self._keys)
         order = np.argsort(keys)[: self.size]
         self._chunks, self._keys = [take(join(self._chunks), order)], [keys[order]]

@@ -19,7 +19,7 @@ QUANTILE_ROWS = 100_000
 #: The maximum size, in bytes, of a sample that must be copied: from a table that is read in
 #: blocks, or that is on a cluster.
 SAMPLE_BYTES = 2**27
-#: The maximum number of rows of a stratified split, which makes a Python object of each row. A
+#: The maximum number of rows of a stratified split, which makes a Python object for each row. A
 #: random split of more rows keeps the shares of the classes nearly as well.
 STRATIFIED_ROWS = 2**22
 #: The number of times that groups are dealt out at random; the most even deal is chosen.
@@ -57,10 +57,10 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
     n_validation = max(2, math.ceil(n_rows * fraction))
     if n_rows * fraction < 1 or n_validation >= n_rows:
         raise ValueError(
-            f"The validation set is too small: validation_fraction={fraction} of "
-            f"n_samples={n_rows} is {n_rows * fraction:.3g} rows. Early stopping needs at "
-            "least one, and must leave rows to train on. Change validation_fraction, give "
-            "more rows, or pass X_val and y_val to fit."
+            "The validation set is too small, or leaves no rows to train on: "
+            f"validation_fraction={fraction} of n_samples={n_rows} is {n_rows * fraction:.3g} "
+            "rows. This must be at least one row; early stopping then holds out two rows or "
+            "more. Change validation_fraction, give more rows, or pass X_val and y_val to fit."
         )
     return n_validation
 
@@ -137,7 +137,7 @@ def deal_groups(
         The number of the group of each row.
     shares : ndarray of shape (n_parts,)
         The wanted shares of the parts. There are at least as many groups as parts, and each
-        part gets one.
+        part gets at least one group.
     labels : array of shape (n_rows,) or None
     seed : int
     """
@@ -210,7 +210,7 @@ class Augmentation:
     likewise. Level numbers cannot be mixed: with probability lambda, a row keeps its own, and
     otherwise it takes the level number of its partner. Zhang, Cisse, Dauphin and Lopez-Paz,
     "mixup: Beyond Empirical Risk Minimization" (2018). In cross-fitting, both rows are held out
-    of the same member, or neither is held out.
+    for the same member, or neither is held out.
 
     Parameters
     ----------
@@ -268,8 +268,8 @@ class Augmentation:
     ) -> NDArray[np.intp]:
         """Return the position of the random partner of each row.
 
-        In cross-fitting, a row and its partner are held out of the same member. Otherwise, a
-        member would learn from the targets that it is scored on.
+        In cross-fitting, a row and its partner are held out for the same member. If they were
+        not, a member would learn from the targets that it is scored on.
         """
         order = self.rng.permutation(n_rows)
         if sample_weight is None or sample_weight.ndim == 1:

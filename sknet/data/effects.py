@@ -35,7 +35,7 @@ NEGLIGIBLE = 1e-6
 
 
 class RowsByLevel:
-    """Rows by their level: sums, means and variances of columns within each.
+    """Rows by their level: sums, means and variances of columns within each level.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ class RowsByLevel:
         return values - self.means(values)[self._of_row]
 
     def standardized(self, values: Floats) -> Floats:
-        """Return the deviations within levels over their standard deviations, or 0 if tiny."""
+        """Return deviations within levels divided by their standard deviations; 0 if tiny."""
         of_all = np.square(values - np.average(values, axis=0, weights=self.weights))
         negligible = NEGLIGIBLE**2 * np.average(of_all, axis=0, weights=self.weights)
         values = self.centered(values)
@@ -108,7 +108,7 @@ class RowsByLevel:
 
 
 def without_gaps(Y: Floats) -> Floats:
-    """Return targets in which the mean of a column replaces missing ones."""
+    """Return targets in which the mean of each column replaces its missing values."""
     gaps = np.isnan(Y)
     if not gaps.any():
         return Y
@@ -139,19 +139,19 @@ def prior_rows(
     effect from c rows is then c / (c + s^2 / t^2) times the mean difference of these rows: the
     prior is worth s^2 / t^2 rows. Both variances are estimated by an analysis of variance
     (Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6), from the mean
-    squares within levels and between levels. Each is summed over the outputs.
+    squares within levels and between levels. Each variance is summed over the outputs.
 
     A level can also change how y depends on another column. With ``numbers``, the variance of
     the slopes of y is also estimated for each number, in units of its standard deviation. The
     largest of these variances replaces t^2 if it is larger and is not due to chance.
 
     For labels, a row tells less about an effect on the logit, by the factor p (1 - p). This is
-    the second derivative of the log loss, and s^2 is also its estimate.
+    the second derivative of the log loss, and s^2 also estimates it.
 
     Parameters
     ----------
     levels : ndarray of int of shape (n_rows,)
-        The number of the level of each row, from 0 on.
+        The number of the level of each row, counted from 0.
     Y : ndarray of shape (n_rows, n_outputs)
         The target as the loss gets it: standardized numbers, or indicators of classes.
     counts : ndarray of shape (n_rows,), optional
@@ -182,7 +182,7 @@ def prior_rows(
 
 
 def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> float:
-    """Return the largest variance of the slopes of y for a number; 0 if it may be chance.
+    """Return the largest variance of the slopes of y on a number; 0 if it may be chance.
 
     Within a level, the slope is the mean product of the deviations of y and of the number from
     their means there, if the number has a variance of one there.

@@ -72,8 +72,8 @@ class TableEncoder:
     bin_edges_ : tuple of tuple of float
         With ``n_bins``, the increasing edges of the bins of each encoded numeric column.
     components_ : Components or None
-        With ``n_components``, the principal components of the encoded numeric columns, unless
-        these are constant.
+        With ``n_components``, the principal components of the encoded numeric columns; None if
+        these are sparse or constant, or if their correlations may be due to chance.
     """
 
     standardize: bool
@@ -121,7 +121,7 @@ class TableEncoder:
         """Return the features of all numeric columns, the numbers themselves first."""
         n_read, heavy = survey.reader.numeric_.size, {}
         if self.marks_heavy and not survey.sparse:
-            # Phases have none: sines are equal only if they are computed in the same way.
+            # Phases are left out: sines are equal only if they are computed in the same way.
             heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
             heavy = {i: values for i, values in heavy.items() if i not in self.ordered}
         numbers = Numbers(np.arange(n_read), bool(self.ordered))
@@ -179,8 +179,8 @@ class TableEncoder:
         if finds_codes:
             codes = find_codes(sample, self._may_be_codes, Y, self.keep_rare)
             self.features_ = (*self.features_, *codes)
-        # After the codes are found, whose values are also levels. A fit without a penalty on
-        # levels needs the effects, too: a later fit that continues it may have one.
+        # The codes are found first, since their values are also levels. A fit without a penalty
+        # on levels needs the effects, too: a later fit that continues it may have one.
         if self.embedded_:
             self._learn_effects(sample, Y, labels)
 
@@ -280,7 +280,7 @@ class TableEncoder:
         return np.concatenate([numbers, categories])[np.newaxis]
 
     def slopes(self, X: Floats) -> Floats:
-        """Return the derivatives of the encoded numeric columns by their sources in dense X."""
+        """Return the derivatives of encoded numeric columns with respect to their sources."""
         return np.hstack([one.slopes(X) for one in self.of_kind(Numbers)])
 
     def _encoded_numbers(self, X: Floats) -> Floats:

@@ -16,7 +16,7 @@ from sknet.data.texts import formats_of
 
 #: The maximum number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
-#: The number of first rows that decide whether a column of a CSV file holds numbers or text.
+#: The number of rows at the start of a CSV file that tell numeric columns from columns of text.
 HEAD_ROWS = 10_000
 #: Arguments of ``pandas.read_csv`` that ``read_chunks`` sets itself.
 RESERVED_OPTIONS = {
@@ -57,19 +57,20 @@ class FileChunks:
         )
 
     def _check_columns(self) -> None:
-        """Check that all files have all columns, and that none is both feature and target.
+        """Check that all files have all columns, and that no column has two uses.
 
         Raises
         ------
         ValueError
-            If a file lacks a column, or if a column has two uses.
+            If a file lacks a column, if a column has two uses, or if there are no features.
         """
         wanted = [*self.columns, *self._extra]
         twice = sorted({str(name) for name in wanted if wanted.count(name) > 1})
         if twice or not self.columns:
             raise ValueError(
-                f"columns, target and sample_weight must name different columns, and columns "
-                f"must not be empty; got columns={self.columns}, and {self._extra}."
+                "columns, target and sample_weight must name different columns, and columns "
+                f"must not be empty; got columns={self.columns}, target={self.target!r} and "
+                f"sample_weight={self.sample_weight!r}."
             )
         for file in self._files:
             missing = [name for name in wanted if name not in file.columns]
@@ -202,7 +203,7 @@ class CSVFile:
         if reserved:
             raise ValueError(
                 f"read_options has {reserved}, which read_chunks sets itself. All rows are "
-                "read, and path, columns, dtype and chunk_size of read_chunks set the rest."
+                "read. Set the rest with path, columns, dtype and chunk_size of read_chunks."
             )
         self._options = {"index_col": False, **options}
         try:
@@ -218,7 +219,7 @@ class CSVFile:
         """Yield frames of at most ``chunk_size`` rows; numbers in ``text`` are not parsed."""
         options = {"low_memory": False, "dtype": dict.fromkeys(text, str), **self._options}
         if set(names) != set(self.columns):
-            # Only for some of the columns: with usecols, pandas overlooks lines with too many
+            # Not if all columns are read: with usecols, pandas overlooks lines with too many
             # fields.
             options["usecols"] = names
         if isinstance(options.get("parse_dates"), list):
@@ -242,7 +243,7 @@ class ParquetFile:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options:
-            raise ValueError(f"read_options are for pandas.read_csv; {path} is Parquet.")
+            raise ValueError(f"read_options are for pandas.read_csv; {path} is a Parquet file.")
         file = self._open()
         self.columns: list[str] = file.schema_arrow.names
         if file.metadata.num_rows == 0:
@@ -265,7 +266,7 @@ class ParquetFile:
 
 @contextmanager
 def naming_file(path: Path) -> Iterator[None]:
-    """Replace an error of reading a file with a ValueError that names the file.
+    """Turn an error in reading a file into a ValueError that names the file.
 
     The libraries that decompress and parse damaged files raise errors of many kinds.
     """

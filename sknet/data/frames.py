@@ -247,14 +247,14 @@ class PandasFrame(Frame):
     def _look_up(self, position: int) -> Any:
         name = self.columns[position]
         if isinstance(name, str) and self.columns.is_unique:
-            return self.given[name]  # four times as fast as by the position
+            return self.given[name]  # four times as fast as by position
         return self.given.iloc[:, position]
 
     def values(self, position: int) -> Any:
         """Return a column as a series, or as an array if the frame is short.
 
-        pandas reads all values of a few rows in the time of two columns. Columns of dates or
-        durations are always series.
+        pandas reads all values of a few rows in the time that two columns take. Columns of
+        dates or durations are always series.
         """
         if self.shape[0] > FEW_ROWS or position in self.time_columns:
             return self.column(position)
@@ -442,7 +442,7 @@ def with_nan(column: Any) -> NDArray[Any]:
 def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the distinct values of a column, and the position of each row's value among them.
 
-    The position of a missing value is -1. Values that are neither numbers nor truth values are
+    The position of a missing value is -1. Values that are neither numbers nor booleans are
     returned as an array of objects.
 
     Raises
@@ -543,7 +543,7 @@ def without_nullable(column: Any) -> Any:
 
 
 def take_rows(data: Any, rows: Any) -> Any:
-    """Return the rows of a frame, series, array, sparse matrix or list at the positions."""
+    """Return the rows of a frame, series, array, sparse matrix or list at some positions."""
     if library(data) == "pandas":
         return data.iloc[rows]
     if sparse.issparse(data) and data.format not in ("csr", "csc"):
@@ -558,7 +558,8 @@ def take_rows(data: Any, rows: Any) -> Any:
 def concatenate(parts: Sequence[Any]) -> Any:
     """Return one frame, or one pandas series, with the rows of several.
 
-    If parts of a column have different types of numbers, it gets one that holds all of them.
+    If the parts of a column have different types of numbers, the result has a type that holds
+    all of them.
     """
     # The library that made the parts has been imported by then.
     concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat

@@ -143,7 +143,8 @@ class JointTarget(Target):
             elif part is not None:
                 if own.form != part.form:
                     raise ValueError(
-                        f"The parts differ: target {name!r} has {own.form} and {part.form}."
+                        f"The parts differ: target {name!r} has {own.form} in one part and "
+                        f"{part.form} in another."
                     )
                 own.merge(part)
 

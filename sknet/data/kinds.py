@@ -1,7 +1,7 @@
 """The kinds of columns and vectors that are read, and checks of them.
 
-Columns and vectors hold numbers, truth values, text, or categories of these; columns of frames
-may also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
+Columns and vectors hold numbers, booleans, text, or categories of these; columns of frames may
+also hold dates and durations. ``UNREAD`` lists the other kinds, which conversions by NumPy
 would change silently. Three constants limit the magnitudes of numbers.
 """
 
@@ -22,10 +22,10 @@ LARGEST = 1e150
 #: The limits of the magnitude of numbers to predict in float32. Predictions may be several
 #: times as large.
 SINGLE_LIMITS = 1e-36, 1e36
-#: The maximum magnitude of a number that a network is given: X and y are cut here. Its square
-#: does not overflow in float32, and the smooth clip maps all larger numbers to the same number
-#: to the last bit. A standardized y is farther from the mean only if its share of the weights
-#: is below the inverse square of this, or if y has changed since the scale was learned.
+#: The maximum magnitude of a number that a network is given: X and y are clipped here. Its
+#: square does not overflow in float32, and the smooth clip maps all larger numbers to the same
+#: number to the last bit. A standardized y is farther from the mean only if its share of the
+#: weights is below the inverse square of this, or if y has changed since the scale was learned.
 FARTHEST = 1e15
 
 
@@ -56,9 +56,9 @@ class Unread(NamedTuple):
 #: Columns of frames may hold these nevertheless: see ``Frame.time_columns``.
 DATES = Unread(
     "dates or durations",
-    "A data frame X may hold them in columns of such a dtype, which pandas.to_datetime and "
-    "pandas.to_timedelta make. Elsewhere, turn them into numbers, such as days since a fixed "
-    "date, or into text if they are categories.",
+    "A data frame X may hold them in columns of a date or duration dtype, which "
+    "pandas.to_datetime and pandas.to_timedelta return. Elsewhere, turn them into numbers, "
+    "such as days since a fixed date, or into text if they are categories.",
     "mM",
     (*TIME_DTYPES["date"], *TIME_DTYPES["duration"]),
     (*TIME_TYPES["date"], *TIME_TYPES["duration"]),

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sknet._requirements import check_count, main_memory
 
-#: The approximate size of a block in bytes. Reading a block takes long compared with a seek.
+#: The approximate size of a block in bytes. To read this much takes long compared with a seek.
 BLOCK_BYTES = 2**20
 #: The size in bytes of the rows that are held in memory and shuffled together.
 WINDOW_BYTES = 2**26
@@ -162,7 +162,7 @@ class RowBlocks:
         if rows.dtype.kind not in "iu" or rows.ndim > 1:
             raise IndexError(
                 f"Rows of RowBlocks are chosen by a slice, integers, or a mask of {n_rows} "
-                f"truth values, got dtype {rows.dtype} and shape {rows.shape}."
+                f"booleans, got dtype {rows.dtype} and shape {rows.shape}."
             )
         if ((rows < -n_rows) | (rows >= n_rows)).any():
             raise IndexError(
@@ -294,14 +294,15 @@ def _type_name(source: Any) -> str:
 
 
 def _checked_shape(source: Any) -> tuple[int, int]:
-    """Return the shape of a source of ``RowBlocks``, which must be one."""
+    """Return the shape of an object, after checks that it can be a source of ``RowBlocks``."""
     if sparse.issparse(source):
         raise TypeError("X is a sparse matrix: pass it to the estimator, without RowBlocks.")
     lacking = [name for name in ("shape", "dtype", "__getitem__") if not hasattr(source, name)]
     if lacking:
         raise TypeError(
-            f"X is of type {_type_name(source)} without {', '.join(lacking)}. Blocks of rows "
-            "need shape, dtype and slicing by rows, X[start:stop]. Or pass a NumPy array."
+            f"X is of type {_type_name(source)}, which lacks {', '.join(lacking)}. To be read "
+            "in blocks, X needs shape, dtype and slicing by rows, X[start:stop]. Otherwise, "
+            "pass a NumPy array."
         )
     shape = tuple(source.shape)
     if len(shape) != 2:

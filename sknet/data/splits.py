@@ -115,7 +115,7 @@ class LastRows(Split):
     """
 
     def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
-        """Return the rows before the first validation row, and the rows from it on."""
+        """Return the rows before the first validation row, and that row with all later ones."""
         rows = np.arange(data.n_rows)
         first = data.n_rows - count_validation_rows(data.n_rows, self.fraction)
         if data.groups is not None:
@@ -164,8 +164,8 @@ class FirstSplit(Split):
             data,
             labels,
             sides,
-            f"Change the splitter, validation_fraction={self.splitter!r}: its first split "
-            "counts, and rows of zero weight do not. Or pass X_val and y_val to fit.",
+            f"Change the splitter, validation_fraction={self.splitter!r}: only its first split "
+            "is used, and rows of zero weight do not count. Or pass X_val and y_val to fit.",
         )
         if (n_used := np.count_nonzero(sides >= 0)) < MOSTLY_USED * data.n_rows:
             warnings.warn(

@@ -31,14 +31,14 @@ class Survey:
     Attributes
     ----------
     n_rows : int
-        Rows of positive weight.
+        The number of rows of positive weight.
     n_features : int
     sparse : bool
         Whether the rows are sparse.
     dtype : dtype
         The precision of the numbers.
     row_bytes : float
-        The average number of bytes of a row, as numbers.
+        The average number of bytes of a row that has been read as numbers.
     missing : ndarray of bool of shape (n_features,)
         Which columns have missing values.
     statistics : list of ndarray

@@ -248,7 +248,7 @@ class RegressionTarget(Target):
     n_outputs : int
         The number of columns of y.
     mean_, scale_ : ndarray of shape (n_outputs,)
-        The numbers that are subtracted from y, and those that divide the difference.
+        The numbers that are subtracted from y, and those by which the difference is divided.
     """
 
     n_outputs: int
@@ -264,7 +264,7 @@ class RegressionTarget(Target):
     ) -> Self:
         """Learn the weighted mean and standard deviation of each column.
 
-        ``weight_unit`` is the unit of the weights, or all weights if these are None.
+        ``weight_unit`` is the unit of the weights, or the weight of each row if these are None.
         """
         Y = y.reshape(len(y), -1)
         self.n_outputs = Y.shape[1]
@@ -358,7 +358,7 @@ class RegressionTarget(Target):
 
 
 def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
-    """Return what is known of the whole y, given each part's name and what is known of its y.
+    """Return what is known about the whole y, given what is known about each named part.
 
     The result is a LabelCounts, a RegressionTarget or a JointTarget.
 

@@ -3,7 +3,7 @@
 A column of text has a format if each of its values that has a digit fits it, and if no other
 format fits all of them as well. "1,500" and "2,750" may be thousands or have a decimal comma,
 and "03/04/2020" may be in March or in April. Such a column stays a category, with a warning.
-Values without a digit, such as "unknown", are missing if they are few.
+Values without a digit, such as "unknown", count as missing if they are few.
 """
 
 import re
@@ -80,7 +80,7 @@ class NumberFormat:
         return [cls(decimal, one[1], one[5]) for decimal, one in found if one is not None]
 
     def read(self, value: str) -> float | None:
-        """Return the number that a value is, or None if it does not have the format."""
+        """Return the number that a value stands for, or None if it does not have the format."""
         found = _parts(value, self.decimal)
         if found is None or (found[1], found[5]) != (self.before, self.after):
             return None
@@ -136,7 +136,7 @@ class DateFormat:
         return [one for one in forms if one.read(value) is not None]
 
     def read(self, value: str) -> datetime | None:
-        """Return the date that a value is, in UTC if it has a time zone, or None."""
+        """Return the date that a value stands for, in UTC if it has a time zone, or None."""
         text = MONTH.sub(r"\1", value)
         try:
             form = self.form
@@ -211,7 +211,7 @@ def _distinct(column: Any) -> list[Any]:
 
 
 def warn_of_several(name: str, found: list[Format]) -> None:
-    """Warn of a column of text that has several formats, and stays a category."""
+    """Warn about a column of text that has several formats, and stays a category."""
     remedy = "str.replace and astype(float)"
     if isinstance(found[0], DateFormat):
         remedy = "pandas.to_datetime"
@@ -250,7 +250,7 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
 
 
 def _read(form: Format, value: Any) -> Any:
-    """Return the number or date that a value is; it may be a number already."""
+    """Return the number or date that a value stands for; it may be a number already."""
     if isinstance(value, str):
         return form.read(value.strip())
     return float(value) if _is_number(value) and isinstance(form, NumberFormat) else None

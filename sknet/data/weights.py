@@ -17,19 +17,19 @@ Floats = NDArray[np.floating]
 
 #: Whole multiples of the smallest weight count as repeated rows up to this number.
 MOST_REPETITIONS = 2**31
-#: The relative rounding error of the ratio of two weights that were multiplied by one number.
+#: The relative rounding error of the ratio of two weights multiplied by the same number.
 ROUNDING = 4 * np.finfo(np.float64).eps
-#: Products of many weights are cut so that their exponents of two are between minus this and
-#: this.
+#: Products of many weights are clipped so that their binary exponents are between minus this
+#: and this.
 LARGEST_EXPONENT = 900
 
 
 def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     """Return weights divided by their unit, and the unit.
 
-    If all weights are whole multiples of the smallest one, it is the unit: the weights count
-    repeated rows, exactly. Otherwise the unit is a power of two, so that the division is exact,
-    and the largest result is between 1 and 2.
+    If all weights are whole multiples of the smallest one, that is the unit, and the weights
+    count repeated rows exactly. Otherwise the unit is a power of two, so that the division is
+    exact, and the largest result is between 1 and 2.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def mean(weights: Weights) -> float:
 
 
 def product(factors: Iterable[Weights]) -> Weights:
-    """Return the product of non-negative weights, cut where it would overflow."""
+    """Return the product of non-negative weights, clipped where it would overflow."""
     # Mantissas are multiplied and exponents are added, so that no intermediate product
     # overflows.
     first, *others = factors
@@ -165,7 +165,7 @@ class LabelCounts:
     ) -> Self:
         """Return the counts of a one-dimensional y, or of a multi-label y.
 
-        ``weight_unit`` is the unit of the weights, or all weights if these are None.
+        ``weight_unit`` is the unit of the weights, or the weight of each row if these are None.
         """
         multilabel = y.ndim == 2
         if multilabel:
@@ -215,7 +215,7 @@ class LabelCounts:
         return by_column if self.multilabel else by_column[0]
 
     def _balance(self, counts: list[float]) -> dict[Any, float]:
-        """Return the weights of the labels that occur; a ratio that overflows is cut."""
+        """Return the weights of the labels that occur; a ratio that overflows is clipped."""
         # These are Python floats, whose ratio may overflow without a warning.
         total, n_classes = sum(counts), len(counts) - counts.count(0)
         largest = 2.0**LARGEST_EXPONENT

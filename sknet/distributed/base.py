@@ -21,8 +21,8 @@ from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_la
 from sknet.nn.budget import Budget
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
-#: The outer momentum if each shard makes fewer steps than a single machine would, and in
-#: classification if it makes as many.
+#: The outer momentum if each shard takes fewer steps than a single machine would, and in
+#: classification if it takes as many.
 MOMENTUM_FOR_FEW_STEPS, MOMENTUM_OF_CLASSES = 0.8, 0.6
 
 
@@ -31,9 +31,9 @@ class DaskNN(BaseEstimator):
     """The common base of ``DaskNNClassifier`` and ``DaskNNRegressor``, with their shared text.
 
     Training is local SGD in the form of DiLoCo (Douillard et al., 2023). The table is divided
-    into shards. In each round, each shard makes some steps from the shared parameters; the
+    into shards. In each round, each shard takes some steps from the shared parameters; the
     shared parameters then move toward the mean of the results, with Nesterov momentum. See the
-    page "Training on a cluster" of the documentation for details.
+    page "Training on a Dask cluster" of the documentation for details.
 
     The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
     Each shard holds out its own rows for early stopping. "auto" values depend on the number of
@@ -45,7 +45,7 @@ class DaskNN(BaseEstimator):
     local_steps : int, default=32
         **Cluster.** The maximum number of mini-batches per shard in a round. A value of 1, with
         ``solver="sgd"``, ``momentum=0`` and ``outer_learning_rate=1``, gives synchronous
-        stochastic gradient descent.
+        stochastic gradient descent with the momentum ``outer_momentum``.
     outer_learning_rate : float, default=1.0
         How far the shared parameters move in a round, as a fraction of the distance to the mean
         of the shards' parameters.
@@ -53,7 +53,7 @@ class DaskNN(BaseEstimator):
         The Nesterov momentum of the shared parameters. A value of 0, with an
         ``outer_learning_rate`` of 1, gives plain averaging. None means 0.6 in classification
         and 0 in regression. If ``batch_size`` is a number, None means 0.8, since a shard then
-        makes fewer steps than a single machine would.
+        takes fewer steps than a single machine would.
     n_shards : int or None, default=None
         The number of shards; a shard consists of whole partitions. None means one per worker,
         or fewer if a shard would have fewer than ``local_steps`` mini-batches per epoch. A
@@ -129,7 +129,7 @@ class DaskNN(BaseEstimator):
         ValueError
             If there is no client, if ``fit`` is called in a Dask task, if parameters or data
             are invalid, if the partitions are not parts of one table, or if training diverges
-            before the first sound epoch. The estimator is unchanged.
+            before any epoch has ended well. The estimator is then unchanged.
         """
         budget = Budget(self.time_limit)
         own = self.get_params(deep=False)

@@ -53,7 +53,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         -------
         Dask array of shape (n_samples,) or (n_samples, n_labels), Series or DataFrame
             The most probable class, or 0 or 1 for each label, not yet computed. With
-            ``loss="ordinal"``, the median class. For a frame, they have the index of the frame.
+            ``loss="ordinal"``, the median class. For a frame, the result has the same index.
         """
         target = self._learned_model().target
         if target.kind == "multilabel":
@@ -78,8 +78,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
             frame have the names of the classes.
         std : Dask collection of the same kind and shape
             The standard deviation of the members' probabilities, not yet computed. Only
-            returned if ``return_std`` is True. Compute it together with the probabilities,
-            which takes hardly more time.
+            returned if ``return_std`` is True. Computing both with ``dask.compute(proba, std)``
+            takes hardly more time than computing ``proba`` alone.
 
         Raises
         ------
@@ -173,12 +173,12 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         -------
         prediction : Dask array of shape (n_samples,) or (n_samples, n_outputs), or frame
             Predictions in the units of y, not yet computed. If the loss has a list of
-            quantiles, each column belongs to a quantile. For a Dask DataFrame it is a Series or
-            DataFrame with the same index.
+            quantiles, each column belongs to a quantile. For a Dask DataFrame, the result is a
+            Series or DataFrame with the same index.
         std : Dask collection of the same kind and shape
             The standard deviation that :meth:`sknet.NNRegressor.predict` returns, not yet
-            computed. Only returned if ``return_std`` is True. Compute both together with
-            ``dask.compute(prediction, std)``, which takes hardly more time.
+            computed. Only returned if ``return_std`` is True. Computing both together with
+            ``dask.compute(prediction, std)`` takes hardly more time than ``prediction`` alone.
 
         Raises
         ------

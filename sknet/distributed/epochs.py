@@ -86,8 +86,8 @@ class OuterStep:
     momentum : float
         mu in these formulas.
     network : Network or None, default=None
-        The network, if its parameters have bounds: both formulas may cross these, and their
-        results are moved back.
+        The network, if its parameters have bounds: the results of both formulas may be out of
+        bounds, and are then moved back.
     """
 
     learning_rate: float
@@ -160,9 +160,9 @@ class Shards:
         n_rows, n_validation, n_batches = zip(*self.ask(Shard.sizes), strict=True)
         if model.settings.early_stopping and not sum(n_validation):
             raise ValueError(
-                "The validation set is too small: no shard has enough rows to hold "
-                f"validation_fraction={model.settings.split.fraction} of them out. "
-                "Increase this share, use fewer shards, or set early_stopping=False."
+                "The validation set is too small: no shard has enough rows to hold out "
+                f"validation_fraction={model.settings.split.fraction} of them. "
+                "Increase this fraction, use fewer shards, or set early_stopping=False."
             )
         self.n_rows: int = sum(n_rows)
         self.n_validation: int = sum(n_validation)
@@ -220,7 +220,7 @@ class ClusterEpoch(Epochs):
         self._begin(Point(params.copy()))
 
     def run(self) -> tuple[float, float]:
-        """Make an epoch; return its mean loss, and the penalty at its beginning."""
+        """Run an epoch; return its mean loss, and the penalty at its beginning."""
         penalty, per_epoch = self.objective.penalty_value(self.params), self._shards.per_epoch
         in_flight: deque[Any] = deque()
         n_begun = 0
@@ -289,7 +289,7 @@ class ClusterEpoch(Epochs):
             self.state.plateau_factor,
             self.state.left_out,
         )
-        # Without momentum the point before is not needed, and Dask need not keep it.
+        # Without momentum, the previous point is not needed, and Dask need not keep it.
         points = [self._point, self._previous if self._outer.momentum else self._point]
         begun = zip(self._shards.futures, self._rounds, strict=True)
         self._rounds = self._shards.submit(_train_locally, begun, self._outer, points, round_)

@@ -1,6 +1,6 @@
 """A fit on a Dask cluster, from partitions to the trained model.
 
-The functions that the cluster runs know nothing of Dask.
+The functions that the cluster runs know nothing about Dask.
 """
 
 import copy
@@ -288,10 +288,10 @@ def _groups(
 def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
-    A single shard keeps its batch size. Several shards each make as many steps in an epoch as a
+    A single shard keeps its batch size. Several shards each take as many steps in an epoch as a
     single machine would. In regression, a learning rate of "auto" is that of the smaller
     batches. In classification, whose gradients are mostly noise, it is that of batches
-    ``n_shards`` times as large as a single machine's: Adam makes smaller steps where gradients
+    ``n_shards`` times as large as a single machine's: Adam takes smaller steps where gradients
     are noisier, and the mean of the shards has less noise than each of them.
     """
     settings = model.settings

@@ -1,7 +1,7 @@
 """Shards: their rows, and their steps in a round of local SGD.
 
-Nothing here knows of Dask. All functions are pure: the same arguments give the same numbers on
-any worker, as often as they are called, so that a lost result can be computed again.
+Nothing here knows about Dask. All functions are pure: the same arguments give the same numbers
+on any worker, as often as they are called, so that a lost result can be computed again.
 """
 
 import copy
@@ -47,7 +47,7 @@ class Round(NamedTuple):
     plateau_factor : float
         The factor of the learning rate that the schedule "adaptive" lowers.
     left_out : float
-        The number of planned epochs that were left out to keep a time limit.
+        The number of planned epochs that were left out to meet a time limit.
     """
 
     epoch: int
@@ -66,7 +66,7 @@ class Point(NamedTuple):
     ----------
     params : ndarray of shape (n_params,)
     loss : float
-        The weighted sum of the losses of the shard's rows in the round; of a shared point, of
+        The weighted sum of the losses of the shard's rows in the round; for a shared point, of
         all rows since the training began.
     weight : float
         The sum of the weights of these rows, which is zero if the shard has none in the round.
@@ -88,7 +88,7 @@ class InnerState(NamedTuple):
     slots : ndarray of shape (n_slots, n_params)
         The vectors of the optimizer, such as the moments of adam.
     n_updates : int
-        The number of steps that the optimizer has made.
+        The number of steps that the optimizer has taken.
     """
 
     slots: np.ndarray
@@ -96,7 +96,7 @@ class InnerState(NamedTuple):
 
 
 class LocalRound(NamedTuple):
-    """What a shard has after a round: the result for all, and a state that stays with it."""
+    """What a shard has after a round: a result for all shards, and a state that it keeps."""
 
     result: Point
     inner: InnerState | None
@@ -160,7 +160,7 @@ class Shard:
         data, augment = self.batches.data.choose(rows), model.augmentation(changes)
         batches = replace(self.batches, data=data, augment=augment)
         epoch = Epoch(params, rule, horizon, state, model.objective, batches)
-        # NumPy need not warn of each overflow: the result is checked after each epoch.
+        # NumPy need not warn about each overflow: the result is checked after each epoch.
         with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = sum(epoch.run())
         weight = self.weight * rows.size / self.batches.n_rows
@@ -190,7 +190,7 @@ class Shard:
     def probe_loss(self, point: Point | None) -> tuple[float, float]:
         """Return the mean loss of some training rows, and the weight of the shard.
 
-        On these rows the result of training is checked. None stands for a constant prediction.
+        The result of training is checked on these rows. None stands for a constant prediction.
         """
         probe = Probe(self.model.objective, self.batches)
         return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
@@ -238,7 +238,7 @@ def make_shard(
         The partitions, with the weights that training uses.
     """
     data, held_out = _read_all(features, partitions), None
-    # A shard with too few rows to hold any out holds out none, since others may have enough.
+    # A shard with too few rows holds none of them out, since others may have enough.
     if data.n_rows * model.settings.split.fraction >= 1 and data.n_rows >= 3:
         split_seed = int(np.random.default_rng((seed, number)).integers(2**31))
         data, held_out = split_off_validation(model, data, split_seed)
@@ -255,7 +255,7 @@ def train_alone(
     budget: Budget | None,
     partitions: Sequence[Partition],
 ) -> tuple[TrainingResult, int]:
-    """Train on all partitions on one worker, as a local fit trains.
+    """Train on all partitions on one worker, as a local fit does.
 
     Parameters
     ----------

@@ -22,8 +22,8 @@ PRODUCER = "sknet"
 #: any: a JSON object with the name of each column and its kind. For dates with a time zone, a
 #: space and the zone follow, as in "date Europe/Oslo".
 TIMES = "sknet.times"
-#: The property with the columns that cannot name their inputs, if there are any: a JSON object
-#: with the name of each input and the name of its column.
+#: The property with the inputs whose names differ from those of their columns, if there are
+#: any: a JSON object with the name of each such input and the name of its column.
 RENAMED = "sknet.renamed"
 #: The property with the text that stands for missing text, which is not a level of any
 #: category. Without the property, "" stands for it.
@@ -57,7 +57,7 @@ def input_columns(
     TypeError
         If X is not a table, but, for example, the name of a file.
     ValueError
-        If both X and ``initial_types`` are given, if their columns differ from those of
+        If both X and ``initial_types`` are given, if the columns of either differ from those of
         training, or if two columns have the same name.
     """
     if X is not None and initial_types is not None:
@@ -109,14 +109,14 @@ def _as_rows(X: Any, n_features: int) -> Table:
 
 
 def _is_value(value: Any) -> bool:
-    """Return whether an entry of a list is a number, a truth value, text or missing."""
+    """Return whether an entry of a list is a number, a boolean, text or missing."""
     return isinstance(value, Number | np.bool_ | str) or is_missing(value)
 
 
 def input_names(names: Sequence[str]) -> list[str]:
-    """Return the name of each column's input: its own, or "x" and its position.
+    """Return the name of each column's input: the name of the column, unless it is empty.
 
-    ONNX does not allow empty names.
+    Such a column's input is "x" and its position, since ONNX does not allow empty names.
 
     Raises
     ------
@@ -178,7 +178,7 @@ def dtype_and_width(name: str, kind: Any) -> tuple[np.dtype[Any], int]:
 
 
 def _dtypes_of_training(features: Features, model: Model) -> list[np.dtype[Any]]:
-    """Return a dtype for each column of training that follows from what the model stores.
+    """Return, for each column of training, a dtype that follows from what the model stores.
 
     The model does not store the dtype of each column. All numeric columns get the dtype of
     their medians or scales.

@@ -108,7 +108,7 @@ class Table:
         return joined if order == [*range(len(order))] else joined.take(order, axis=1)
 
     def codes(self, column: int) -> tuple[Tensor, int]:
-        """Return the number of the level of each row, from 1 on, and the number of levels.
+        """Return the number of the level of each row, counted from 1, and the number of levels.
 
         0 stands for no level.
         """
@@ -135,14 +135,14 @@ class Table:
 
 
 def _numbers_of_places(same: Tensor, n_levels: int) -> Tensor:
-    """Return the number of the level that each row equals, from 1 on; 0 stands for none."""
+    """Return the number of the level that each row equals, counted from 1; 0 means none."""
     # A value equals one level at most, so the product is the number of that level, or 0.
     numbers = np.arange(1.0, n_levels + 1)[:, np.newaxis]
     return (same.cast(np.float64) @ numbers).cast(np.int64)
 
 
 def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
-    """Return the number of the level of each row, from 1 on; 0 stands for no level."""
+    """Return the number of the level of each row, counted from 1; 0 stands for no level."""
     # The operator needs at least one key. Without levels, a key with the default value is
     # added, which changes nothing.
     keys, values = ([*levels], [*range(1, levels.size + 1)]) if levels.size else ([""], [0])
@@ -223,7 +223,7 @@ def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 
 #: The function for each class of features. It returns the encoded columns, in the precision of
-#: the network or as truth values.
+#: the network or as booleans.
 FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
     Numbers: _numbers,
     Phases: _phases,
@@ -261,7 +261,7 @@ def _even_phase(cycle: Cycle, t: Tensor) -> Tensor:
 
 
 def _calendar_phase(cycle: Cycle, t: Tensor) -> Tensor:
-    """Return the phase in the year, or in the month of a day of the year."""
+    """Return the phase of each date in its year, or in its month."""
     now = t / DAY + DAYS_BEFORE_1970
     days = now.op("Floor")
     # Years of the mean length begin at most one day off, so the year is one of three.

@@ -177,11 +177,11 @@ class Tensor:
         return self.op("Gather", indices, axis=axis)
 
     def labels(self, dtype: DTypeLike, **maps: Any) -> "Tensor":
-        """Return the values to which the attributes of LabelEncoder map these."""
+        """Return the values to which the attributes of LabelEncoder map the tensor's values."""
         return self.op("LabelEncoder", dtype=dtype, domain="ai.onnx.ml", **maps)
 
     def rows_of(self, table: ArrayLike, dtype: DTypeLike | None = None) -> "Tensor":
-        """Return the rows of a table at these positions, which are one column of int64."""
+        """Return the rows of a table at the tensor's positions, which are a column of int64."""
         return self.graph.constant(table, dtype).take(self.reshape(-1), axis=0)
 
     def _indices(self, values: Iterable[int]) -> "Tensor":

@@ -67,7 +67,7 @@ def write_predictions(
     -------
     dict of str to Port
         "label" and "probabilities" of a classifier, or "variable" of a regressor, and "std".
-        With several targets, each has an output of its name; the probabilities of "name" are
+        With several targets, each has an output with its name; the probabilities of "name" are
         "name_probabilities".
     """
     x = encode(table, model)
@@ -216,7 +216,7 @@ def to_onnx(
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         A fitted estimator. For a pipeline, use :func:`register` and ``skl2onnx.to_onnx``.
     X : {array-like, data frame}, default=None
         Some rows whose columns and dtypes define the inputs. Values matter only in columns of
@@ -236,7 +236,7 @@ def to_onnx(
         has the output "variable" of shape (n_rows, n_outputs), and with ``loss="normal"`` also
         "std", the standard deviation of y, of the same shape. Labels are text or int64.
         Boolean labels, and floats (always whole numbers if they are labels), become int64.
-        With several targets, each has an output of its name, and "name_probabilities" are the
+        With several targets, each has an output with its name, and "name_probabilities" are the
         probabilities of the target "name".
         Probabilities and numbers are float32 if all numeric inputs are float32, else float64.
         If a column has the same name as an output, a 1 is appended to the name of the output,

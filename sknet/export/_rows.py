@@ -68,9 +68,10 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     -------
     dict of str to ndarray
         The argument of ``session.run``, with an array for each input. In a text input, a value
-        that is not a string counts as missing. It becomes "", or the text that the model of
-        :func:`to_onnx` names if "" was a level in training. Dates become seconds since
-        1970-01-01 00:00 on a clock in the time zone of training, and durations become seconds.
+        that is not a string counts as missing. It becomes "", or, if "" was a level in
+        training, the text that the model of :func:`to_onnx` names instead. Dates become seconds
+        since 1970-01-01 00:00 on a clock in the time zone of training, and durations become
+        seconds.
 
     Raises
     ------
@@ -79,8 +80,8 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     ValueError
         If X lacks a column, if the number of columns differs from the number of inputs, if an
         integer input would have to hold missing values, if a column cannot be read as its
-        input, if it holds dates where training had other values, or if either the dates or
-        those of training have a time zone and the others have none.
+        input, if it holds dates where training had other values, or if its dates have a time
+        zone only now or only in training.
 
     Examples
     --------

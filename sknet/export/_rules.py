@@ -74,7 +74,7 @@ def _by_unit(rule: ByUnit, z: Tensor) -> Tensor:
 
 
 def activate(activation: activations.Activation, z: Tensor) -> Tensor:
-    """Return the activation of z, whose last axis has the units, also of several members."""
+    """Return the activation of z, whose last axis has the units of one or several members."""
     return counterpart("activation", ACTIVATIONS, activation)(activation, z)
 
 
@@ -94,7 +94,7 @@ def _increasing(link: links.Increasing, raw: Tensor) -> Tensor:
 
 
 def _cumulative(link: Cumulative, raw: Tensor) -> Tensor:
-    """Return the probabilities of classes that have an order, even if there are two."""
+    """Return the probabilities of classes that have an order, even if there are only two."""
     even = even_thresholds(link, len(link.order) - 1)
     zero = raw.columns(0, 1) * 0
     z = zero + even[0] - raw.columns(0, 1)
@@ -162,8 +162,8 @@ def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
     known = ", ".join(sorted(cls.__name__ for cls in table))
     raise NotImplementedError(
         f"The {kind} {rule!r} has no counterpart in ONNX operators, so the estimator cannot be "
-        f"exported. Only these can be: {known}. Fit the estimator with one of them, or save it "
-        "with joblib or skops."
+        f"exported. Only these have one: {known}. Fit the estimator with one of them, or save "
+        "it with joblib or skops."
     )
 
 

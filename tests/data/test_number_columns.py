@@ -51,13 +51,13 @@ def test_the_first_column_without_numbers_is_named(X, name):
 
 @pytest.mark.parametrize("X", [np.array([[1.0, "u"]], dtype=object), np.array([["1", "u"]])])
 def test_a_column_of_text_that_is_no_category_has_advice(X):
-    with pytest.raises(ValueError, match="categorical_features must choose .* position 1 or"):
+    with pytest.raises(ValueError, match="choose .* in categorical_features .* position 1 or"):
         check_columns(wrapped(X))
 
 
 def test_a_column_of_text_that_was_left_out_has_advice():
     X = pd.DataFrame({"shop": [1.0, 2.0], "town": ["u", "v"]})
-    with pytest.raises(ValueError, match="'town' .* categorical_features must choose"):
+    with pytest.raises(ValueError, match="'town' .* choose the column in categorical_features"):
         read_numbers(wrapped(X), np.array([1]), ["shop", "town"])
 
 

@@ -21,7 +21,7 @@ from sknet.data.kinds import check_values
 MOST_ONE_HOT_LEVELS = 16
 #: Fewer levels than this tell nothing about whether a column of text holds numbers.
 FEWEST_ROWS_OF_NUMBERS = 20
-#: If more than this share of the rows have different levels, and there are at least so many
+#: If more than this share of the rows have different levels, and there are at least this many
 #: rows, the levels are names of the rows.
 NEARLY_ALL, FEWEST_ROWS_OF_NAMES = 0.95, 100
 
@@ -165,7 +165,7 @@ class CategoryColumn(Column):
 
     @contextmanager
     def _comparing_levels(self) -> Iterator[None]:
-        """Name the column whose levels cannot be hashed or compared with each other."""
+        """Raise an error that names the column if its levels cannot be hashed or compared."""
         try:
             yield
         # Comparing a signaling NaN of Decimal raises an ArithmeticError.
@@ -173,7 +173,7 @@ class CategoryColumn(Column):
             raise ValueError(
                 f"The levels of column {self.label} cannot be compared: they must be all text "
                 "or all numbers, in all parts of the table. Convert the column, for example to "
-                "text by astype(str)."
+                "text with astype(str)."
             ) from error
 
     def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:
@@ -266,7 +266,7 @@ class Levels(Feature):
         return places if self.embedded else places == np.arange(self.n_levels)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each level, or the name of the column if it is embedded."""
+        """Return the column's name with each level, or the name alone if it is embedded."""
         if self.embedded:
             return [names[self.column]]
         kept = [levels[self.column][i] for i in self._kept.tolist()]
@@ -300,9 +300,9 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: in
         )
     elif levels.size > NEARLY_ALL * n_rows and n_rows >= FEWEST_ROWS_OF_NAMES:
         warnings.warn(
-            f"{where} is a category with {levels.size} levels in {n_rows} rows. Most occur "
-            "once, which tells the network nothing. Leave the column out, or keep the part of "
-            "its text that repeats.",
+            f"{where} is a category with {levels.size} levels in {n_rows} rows. Most of them "
+            "occur only once, and tell the network nothing. Leave the column out, or keep the "
+            "part of its text that repeats.",
             stacklevel=2,
         )
 

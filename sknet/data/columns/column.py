@@ -71,7 +71,7 @@ class Feature(ABC):
 
 
 class Surveyed(NamedTuple):
-    """What is known of a column of the training table when its features are made.
+    """What is known about a column of the training table when its features are made.
 
     Attributes
     ----------
@@ -172,12 +172,12 @@ class Column(ABC):
         return []
 
     def shown(self, x: np.floating) -> str:
-        """Return a value as the shortest text that tells it apart."""
+        """Return a value as the shortest text that tells it apart from other values."""
         return number_text(x)
 
     @abstractmethod
     def on_card(self, name: str) -> str:
-        """Return what a card says of the column, given its name."""
+        """Return what a card says about the column, given its name."""
 
 
 def number_text(x: np.floating) -> str:

@@ -67,8 +67,8 @@ def _advice(column: int, values: NDArray[Any]) -> str:
     if not any(isinstance(value, str) for value in values.tolist()):
         return ""
     return (
-        ". If its text stands for categories, categorical_features must choose the column in "
-        f"fit, by its position {column} or by its name. A list must name all categories."
+        ". If its text stands for categories, choose the column in categorical_features before "
+        f"fit, by its position {column} or by its name. A list must contain all categories."
     )
 
 
@@ -85,7 +85,7 @@ def check_columns(X: Table) -> None:
     """
     rows = X.given if isinstance(X.given, list | tuple) else [X.given]
     if rows and isinstance(rows[0], dict):
-        raise TypeError("X holds dicts, which are not read. Pass a frame: pandas.DataFrame(X).")
+        raise TypeError("X holds dicts, not rows of values. Pass a frame: pandas.DataFrame(X).")
     if X.names is not None and not X.shape[1]:
         raise ValueError("X has no columns, but a network needs at least one.")
     mixed = X.mixed()
@@ -132,7 +132,7 @@ class Numbers(Feature):
     :meth:`with_late_scales`). Its constant o, the origin, remains zero: the column becomes
     c((x - median) s) - c((o - median) s).
 
-    Without scaling, a number is cut at ``FARTHEST`` or minus ``FARTHEST``.
+    Without scaling, numbers are clipped at minus ``FARTHEST`` and at ``FARTHEST``.
 
     A missing number becomes the median, or the origin if there is one.
 
@@ -163,7 +163,7 @@ class Numbers(Feature):
     def learned(self, sample: Dataset, standardize: bool, heavy: dict[int, Floats]) -> Self:
         """Return the feature with what it learns from sampled rows.
 
-        The scale is that of the values that are not heavy.
+        The scale of a column is that of its values that are not heavy.
         """
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
@@ -196,7 +196,7 @@ class Numbers(Feature):
         """Return the derivative of each encoded column with respect to its source.
 
         It is c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for a missing number.
-        Without scaling, it is one, and zero for numbers that are missing or cut.
+        Without scaling, it is one, and zero for numbers that are missing or clipped.
         """
         numbers = self.raw(X)
         if self.scale is None:

@@ -15,10 +15,10 @@ from sknet.data.weights import Floats, repetitions
 CLIP = 3.0
 
 #: A component has at least this share of the variance of all columns. Too much of a smaller one
-#: is rounding in float32.
+#: would be rounding errors of float32.
 LEAST_VARIANCE = 1e-6
 #: Correlations are not due to chance if the sum of their squares exceeds the average for
-#: independent columns by more than so many standard deviations.
+#: independent columns by more than this many standard deviations.
 MOST_DEVIATIONS = 5
 
 
@@ -91,7 +91,7 @@ def nonzero_medians(X: Any, weights: Floats | None) -> NDArray[np.float64]:
 
 
 def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
-    """Yield the positions of columns, the magnitudes of their values, and the rows of these.
+    """Yield positions of columns, the magnitudes of their values, and the rows of the values.
 
     The blocks of magnitudes have as many rows as the longest of their columns has stored
     values. The places of zeros, and those after the last value of a column, hold NaN.
@@ -126,7 +126,7 @@ def clip_smoothly(u: Floats) -> Floats:
 def clip_in_order(u: Floats) -> Floats:
     """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
 
-    Each step is rounded correctly, and is monotonic for u >= 0. In the other form, the
+    Each step is rounded correctly, and is monotonic for u >= 0. In ``clip_smoothly``, the
     numerator and the denominator both rise, and their rounding can swap large numbers.
     """
     with np.errstate(divide="ignore", under="ignore"):
@@ -208,7 +208,7 @@ def _rounding(low: Floats, high: Floats) -> Floats:
 
 
 def _inverse_distance(low: Floats, high: Floats, negligible: Floats, dtype: Any) -> Floats:
-    """Return 1 / (high - low), finite in ``dtype``; zero if its half is negligible or NaN."""
+    """Return 1 / (high - low), finite in ``dtype``; 0 if half the distance is negligible."""
     # Both are halved before the subtraction, which might overflow otherwise.
     half = high / 2 - low / 2
     return np.where(half > negligible, 0.5 / np.maximum(half, np.finfo(dtype).tiny), 0)

@@ -1,12 +1,12 @@
-"""Single values of a numeric column that mean something of their own: heavy values and codes.
+"""Single values of a numeric column that have their own meaning: heavy values and codes.
 
 Far more rows have a heavy value than the values around it. A zero that most rows have, a cap or
-a round number often means something of its own. A smooth function of the number cannot tell it
-from the adjacent values.
+a round number often has its own meaning. A smooth function of the number cannot tell it from
+the adjacent values.
 
-In a column of codes, each value means something of its own. The number of a shop, a postal code
-or the day of a measurement is a number, but y may change from each value to the next, so that
-no smooth function of the column fits it.
+In a column of codes, each value has its own meaning. The number of a shop, a postal code or the
+day of a measurement is a number, but y may change from one value to the next, so that no smooth
+function of the column fits it.
 """
 
 import math
@@ -23,21 +23,22 @@ from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
 from sknet.data.weights import repetitions
 
-#: A heavy value has at least this share of the rows, and at least so many rows.
+#: A heavy value has at least this share of the rows, and at least this many rows.
 LEAST_SHARE, LEAST_ROWS = 0.002, 20
 #: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it:
 #: ``NEIGHBORS`` on each side.
 LEAST_RATIO, NEIGHBORS = 5, 3
-#: The maximum number of heavy values of a column. If there are more, the heaviest count.
+#: The maximum number of heavy values of a column. If there are more, only the heaviest count.
 MOST_VALUES = 32
 
 
 def heavy_values(data: Dataset) -> dict[int, Floats]:
     """Return the increasing heavy values of each column that has some, by its position.
 
-    A weight that is a count stands for so many rows. Other weights do not say how often a row
-    was seen, and each row counts once, so that no row with a large weight is heavy by itself. A
-    column of two values has no heavy value: the number itself tells which of them it is.
+    A weight that is a count stands for that many rows. Other weights do not say how often a row
+    was seen. With these, each row counts once, so that no row with a large weight is heavy by
+    itself. A column of two values has no heavy value: the number itself tells which of them it
+    is.
     """
     found: dict[int, Floats] = {}
     repeated = repetitions(data.sample_weight)
@@ -55,7 +56,7 @@ def _candidates(block: Floats, repeated: Floats | None) -> NDArray[np.intp]:
     least = math.ceil(max(LEAST_SHARE * (~np.isnan(block)).sum(axis=0).min(), LEAST_ROWS))
     if repeated is not None or n_rows < least:
         return np.arange(n_columns)
-    # Among sorted numbers, a value of so many rows recurs that many places later, less one.
+    # Among sorted numbers, a value of ``least`` rows recurs ``least - 1`` places later.
     ordered = np.sort(block, axis=0)
     found_again = ordered[least - 1 :] == ordered[: n_rows - least + 1]
     return np.flatnonzero(found_again.any(axis=0))
@@ -120,7 +121,7 @@ class HeavyFlags(Feature):
             return np.where(np.isnan(x), medians, x) == self.values.astype(compared)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name with each value, as the shortest text that tells it apart."""
+        """Return names with the values, each as the shortest text that tells it apart."""
         # Adding zero removes the sign of a negative zero.
         return [
             f"{names[i]}={self._columns[i].shown(x) if i in self._columns else number_text(x)}"
@@ -128,17 +129,17 @@ class HeavyFlags(Feature):
         ]
 
 
-#: A column is a code only if each value has at least so many rows on average.
+#: A column is a code only if its values have at least this many rows on average.
 ROWS_PER_VALUE = 3
 #: The effects of neighboring values differ if the sum of their squared differences exceeds what
-#: chance gives by more than so many standard deviations.
+#: chance gives by more than this many standard deviations.
 LEAST_NEIGHBOR_DEVIATIONS = 10
 #: These differences have at least this share of the variance of the effects. A smooth function
 #: of many values differs little between neighbors.
 LEAST_ROUGHNESS = 0.2
-#: A number counts as a value if they differ by at most so many float32 roundings of the largest
-#: value. A table may have been float32 in training and be float64 now, or a scaler before the
-#: network may compute in float32, as in ONNX.
+#: A number counts as equal to a value if they differ by at most this many float32 roundings of
+#: the largest value. A table may have been float32 in training and be float64 now, or a scaler
+#: before the network may compute in float32, as in ONNX.
 ROUNDINGS = 64
 #: The maximum number of rows that are looked at.
 MOST_ROWS = 20_000
@@ -181,7 +182,7 @@ class Code(Levels):
             A number that is no farther than this from a value counts as the value. No number is
             that close to two values.
         levels : ndarray of int of shape (1 + n_compared,)
-            The place of a number without any value, then the place of each value.
+            The place of a number that is none of the values, then the place of each value.
         """
         dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore", invalid="ignore"):

@@ -24,10 +24,10 @@ from sknet.data.frames import Frame, name_of
 LEAST_SPAN, LEAST_VARIATION = 0.75, 0.01
 #: The number of seconds of a day.
 DAY = 86_400.0
-#: The number of each NumPy unit in a second; coarser units are whole seconds.
+#: How many of each NumPy unit make a second; coarser units are whole seconds.
 PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
-#: The units of dates and durations that are made from numbers, from the finest, and how many
-#: make a second. Nanoseconds are finer than the numbers.
+#: The units of dates and durations that are made from numbers, the finest first, and how many
+#: make a second. Nanoseconds would be finer than the numbers are exact.
 INVERSE_UNITS = [("us", 10**6), ("ms", 10**3), ("s", 1)]
 #: NumPy's codes of the kinds of times.
 TIME_CODES = {"date": "M", "duration": "m"}
@@ -50,7 +50,7 @@ def seconds(times: NDArray[np.datetime64] | NDArray[np.timedelta64]) -> NDArray[
 
 
 def times(numbers: Floats, kind: str) -> NDArray[np.datetime64] | NDArray[np.timedelta64]:
-    """Return numbers of seconds as dates or durations, of which :func:`seconds` is the inverse.
+    """Return numbers of seconds as dates or durations, the inverse of :func:`seconds`.
 
     They have the finest unit in which all of them fit: microseconds within 290,000 years.
 
@@ -221,7 +221,7 @@ class DateColumn(TimeColumn):
         if not found.encoder.standardize:
             raise ValueError(
                 "standardize=False leaves columns as they are, but X has columns of dates, "
-                "which are seconds since 1970 and have no scale of their own. Set "
+                "which are read as seconds since 1970 and need to be scaled. Set "
                 "standardize=True, or convert the dates to numbers of moderate size."
             )
         ordered, cycles = found.encoder.ordered, varying_cycles(found.statistic)
@@ -232,7 +232,7 @@ class DateColumn(TimeColumn):
         return [Phases(sources, bool(ordered), cycles=cycles).learned(found.sample, True, {})]
 
     def shown(self, x: np.floating) -> str:
-        """Return a date as text, without a time of day if that is midnight."""
+        """Return a date as text, without the time of day if it is midnight."""
         date = np.datetime64(math.floor(x), "s")
         return str(date.astype("datetime64[D]") if x % DAY == 0 else date)
 
@@ -274,7 +274,7 @@ class Phases(Numbers):
         return phases(X[:, self.place], self.cycles)
 
     def raw_rows(self, data: Dataset) -> Dataset:
-        """Return the phases of the chosen rows only, since all might not fit into memory."""
+        """Return the phases of the chosen rows only: those of all might not fit into memory."""
         return data._replace(X=phases(data.column(self.place), self.cycles), rows=None)
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
@@ -283,7 +283,7 @@ class Phases(Numbers):
         return [f"{date}_{cycle}_{one}" for cycle in self.cycles for one in functions]
 
     def slopes(self, X: Floats) -> Floats:
-        """Return the derivatives by the date, per second; zero for a missing date."""
+        """Return the derivatives with respect to the date, per second; 0 for a missing date."""
         slopes = super().slopes(X) * phase_slopes(X[:, self.place], self.cycles)
         slopes[np.isnan(slopes)] = 0
         return slopes
