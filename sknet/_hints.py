@@ -133,6 +133,8 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
             return f"Did you mean {name!r}?"
     spelled = {_letters(name): name for name in sorted(known)}
     close = get_close_matches(_letters(value), spelled, n=1, cutoff=0.75)
+    if parameter == "categorical_features" and not close:
+        return f"Pass the names of columns as a list: categorical_features=[{value!r}]."
     return f"Did you mean {spelled[close[0]]!r}?" if close else ""
 
 

@@ -275,8 +275,8 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
         raise ValueError(f"hidden_layer_sizes must be integers > 0, got {sizes}.")
     if (n_frozen := parameters["frozen_layers"]) > len(sizes):
         raise ValueError(
-            f"frozen_layers={n_frozen}, but there are {len(sizes)} hidden layers. The output "
-            "layer is never frozen."
+            f"frozen_layers={n_frozen} is more than the number of hidden layers, {len(sizes)}. "
+            "The output layer is never frozen."
         )
     for activation in per_layer(parameters, "activation"):
         named = isinstance(activation, str) and activation in ACTIVATIONS
@@ -313,8 +313,8 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
         return [value] * n_layers
     if len(value) != n_layers:
         raise ValueError(
-            f"{name} has {len(value)} values for {n_layers} hidden layers: {list(value)}. Give "
-            "one value for all layers, or one for each."
+            f"{name} has {len(value)} values, but hidden_layer_sizes has {n_layers}: "
+            f"{list(value)}. Give one value for all layers, or one for each."
         )
     return list(value)
 

@@ -28,6 +28,8 @@ WRONG_VALUES = [
     ("scoring", "accurracy", "'accuracy'"),
     ("dtype", "Float32", "'float32'"),
     ("n_iter_no_change", "Auto", "'auto'"),
+    ("categorical_features", "from dtype", "'from_dtype'"),
+    ("categorical_features", "city", "categorical_features=['city']"),
 ]
 #: Arguments of other libraries, and what the messages name.
 WRONG_NAMES = [

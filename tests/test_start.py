@@ -298,7 +298,7 @@ REFUSED = {
     "categorical_features": (["few"], "categorical_features changed"),
     "monotonic_cst": ({"a": 1}, "monotonic_cst changed"),
     "interaction_cst": ("pairwise", "interaction_cst changed"),
-    "frozen_layers": (3, "there are 2 hidden layers"),
+    "frozen_layers": (3, "more than the number of hidden layers, 2"),
     "solver": ("lbfgs", "cannot use frozen_layers=1"),
     "loss": ("poisson", "NNRegressor|HalfPoisson"),
 }
@@ -341,9 +341,9 @@ def test_other_columns_are_refused(frame, forbid_training, change, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"frozen_layers": 2}, "frozen_layers=2, but there are 1 hidden layers"),
-        ({"activation": ["silu"] * 2}, "activation has 2 values for 1 hidden layers"),
-        ({"dropout": [0.1] * 2}, "dropout has 2 values for 1 hidden layers"),
+        ({"frozen_layers": 2}, "frozen_layers=2 is more than the number of hidden layers, 1"),
+        ({"activation": ["silu"] * 2}, "activation has 2 values, but hidden_layer_sizes has 1"),
+        ({"dropout": [0.1] * 2}, "dropout has 2 values, but hidden_layer_sizes has 1"),
     ],
 )
 def test_what_does_not_suit_the_layers_of_auto_is_refused(
