@@ -175,7 +175,7 @@ def test_page_of_parameters_has_each_parameter_once():
 def test_picture_of_the_start_page_shows_the_recorded_figures():
     """The file that the picture is drawn from equals the table of ``docs/accuracy.md``."""
     page = (ROOT / "docs" / "accuracy.md").read_text()
-    table = page.split("| | error | log loss | nrmse | seconds of fitting |\n")[1]
+    table = page.split("| | error | log loss | nrmse | fitting time (s) |\n")[1]
     _, *lines = table.split("\n\n")[0].splitlines()
     in_page = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     with (ROOT / "benchmarks" / "accuracy_recorded.csv").open(newline="") as file:
