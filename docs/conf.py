@@ -55,7 +55,7 @@ nb_custom_formats = {".md": ("run_pages.read", {"extensions": myst_enable_extens
 nb_execution_mode = "force"
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True
-# Seconds of one block, on a machine that does other things as well.
+# The limit for one block, in seconds, on a machine that does other things as well.
 nb_execution_timeout = 300
 nb_merge_streams = True
 nb_output_stderr = "warn"
@@ -63,7 +63,7 @@ nb_output_stderr = "warn"
 # The API reference.
 
 autosummary_generate = True
-# A package says by __all__ what of its modules is public.
+# The __all__ of a package says which names of its modules are public.
 autosummary_ignore_module_all = False
 autodoc_member_order = "groupwise"
 autodoc_typehints = "none"

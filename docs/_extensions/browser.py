@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-#: What examples import beside sknet and its dependencies, as ``%pip install`` names it. Pyodide
-#: loads what it carries by itself.
+#: What examples import besides sknet and its dependencies, as ``%pip install`` names it.
+#: Pyodide loads what it carries by itself.
 MORE_PACKAGES = {
     "plot_additive": ["plotnine"],
     "plot_imbalance": ["plotnine"],
@@ -82,7 +82,7 @@ def check(app, exception):
     lite = Path(app.outdir) / "lite"
     notebooks = sorted(path.stem for path in (lite / "files" / "gallery").glob("*.ipynb"))
     if notebooks != sorted(path.stem for path in (ROOT / "examples").glob("plot_*.py")):
-        raise RuntimeError(f"JupyterLite has other notebooks than the gallery: {notebooks}")
+        raise RuntimeError(f"The notebooks of JupyterLite differ from the gallery: {notebooks}")
     if "sknet" not in json.loads((lite / "pypi" / "all.json").read_text()):
         raise RuntimeError("JupyterLite does not offer the wheel of sknet.")
 

@@ -11,7 +11,7 @@ def visit_inline(self, node):
 
 
 def visit_block(self, node):
-    """Write a formula of its own, which scrolls where it is wider than the window."""
+    """Write a formula of its own, which scrolls if it is wider than the window."""
     formula = latex2mathml.tex2mathml(node.astext(), as_block=True)
     self.body.append(f'<div class="formula">{formula}</div>\n')
     raise nodes.SkipNode

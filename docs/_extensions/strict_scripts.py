@@ -1,4 +1,4 @@
-"""Gallery scripts fail where they warn, as the tests do."""
+"""Gallery scripts fail if they warn, as the tests do."""
 
 import contextlib
 import multiprocessing
@@ -12,7 +12,7 @@ def reset(gallery_conf, script, when):
     guard.close()
     if when == "before":
         guard.enter_context(warnings.catch_warnings(action="error"))
-        # Dask finds the disk slow where the whole machine is.
+        # Dask finds the disk slow if the whole machine is.
         warnings.filterwarnings("ignore", "Creating scratch directories")
         if multiprocessing.get_start_method() == "loky":
             # Scripts run in workers of joblib, whose way to start processes Dask's do not know.
