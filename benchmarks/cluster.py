@@ -28,9 +28,9 @@ N_ROWS, N_FEATURES, LAYERS = 400_000, 100, (256, 256)
 BATCH_SIZE, LOCAL_STEPS = 200, 100
 #: The estimate is for this many workers and rows.
 WORKERS, ROWS = 64, 10**9
-#: Assumptions: the bytes per second that a worker sends or receives, and the seconds until an
-#: answer arrives. They suit 10-gigabit Ethernet at nine tenths of its speed, and a scheduler in
-#: the same room.
+#: Assumptions: the bytes per second that a worker sends or receives, and the time in seconds
+#: until an answer arrives. They suit 10-gigabit Ethernet at nine tenths of its speed, and a
+#: scheduler in the same room.
 BANDWIDTH, LATENCY = 1.1e9, 0.5e-3
 
 SETTINGS = {
@@ -70,7 +70,7 @@ def bytes_sent(client):
 
 
 def measure(n_workers, rounds):
-    """Return the seconds of an epoch, the bytes sent in it, and the bytes of the parameters."""
+    """Return seconds per epoch, bytes sent per epoch, and the bytes of the parameters."""
     with started(n_workers) as cluster, Client(cluster) as client:
         X, y = client.persist(make_data(N_ROWS, N_FEATURES, N_ROWS // 8))
         seconds_of_fit(X, y, 1)
@@ -88,7 +88,7 @@ def measure(n_workers, rounds):
 
 
 def round_overhead():
-    """Return the seconds that a round takes in addition to its steps, with two workers.
+    """Return the time of a round in seconds, apart from its steps, with two workers.
 
     A tiny network takes the same steps in many rounds of one step and in one long round. Its
     steps take hardly any time, so the difference is the time of the rounds.
@@ -106,7 +106,7 @@ def round_overhead():
 
 
 def extrapolate(step, overhead, n_bytes):
-    """Return the seconds of computation and of communication of an epoch on ``WORKERS``."""
+    """Return the seconds of computation and of communication per epoch, on ``WORKERS``."""
     steps = ROWS / (WORKERS * BATCH_SIZE)
     rounds = steps / LOCAL_STEPS
     # One worker receives all results. The number of workers with the mean then doubles in each

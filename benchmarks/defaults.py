@@ -4,7 +4,7 @@
     python benchmarks/defaults.py --steps [--threads 1]
 
 Each fit runs in its own process, and the libraries take turns for several rounds. LightGBM and
-CatBoost take part where they are installed. ``--out FILE`` appends the medians to a CSV file,
+CatBoost take part if they are installed. ``--out FILE`` appends the medians to a CSV file,
 from which ``defaults_picture.py`` draws. With ``--load``, another process computes on each core
 at the same time. ``--steps`` times single training steps, and compares them with those of the
 same network in PyTorch (extra ``bench``), which has equal batches, updates, loss, optimizer,
@@ -126,7 +126,7 @@ def loss_of(estimator, table, X, y):
 
 
 def measure_fit(peer, table):
-    """Return the seconds of a fit, and the loss on the test rows."""
+    """Return the time of a fit in seconds, and the loss on the test rows."""
     X, y, X_test, y_test = make_table(table)
     if peer == "catboost" and table.frame:
         X, X_test = (part.astype({f"x{i}": str for i in range(3)}) for part in (X, X_test))
@@ -137,7 +137,7 @@ def measure_fit(peer, table):
 
 
 def measure_steps(peer, table):
-    """Return the seconds of a step, the last loss, and the number of updates."""
+    """Return the seconds per step, the last loss, and the number of updates."""
     X, y, *_ = make_table(table)
     X = X.astype(np.float32)
     options = {"early_stopping": False, "n_iter_no_change": np.inf}
@@ -201,7 +201,7 @@ def check_equal_work(name, results):
 
 
 def report(name, results):
-    """Print the median seconds and the loss of each peer; add sknet's time over the peer's."""
+    """Print the median time and the loss of each peer; add sknet's time over the peer's."""
     ours = [seconds for seconds, *_ in results["sknet"]]
     cells = [f"{name:<11}"]
     for peer, measured in results.items():
@@ -215,7 +215,7 @@ def report(name, results):
 
 
 def record(out, name, results):
-    """Append the median seconds and the loss of each peer to a CSV file."""
+    """Append the median time in seconds and the loss of each peer to a CSV file."""
     table, new = TABLES[name], not os.path.exists(out)
     with open(out, "a", newline="") as file:
         writer = csv.writer(file)

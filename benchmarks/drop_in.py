@@ -102,7 +102,7 @@ def prepared(X, model):
 
 
 def measure(model, X, y, seed):
-    """Return the processor seconds of a fit and its score, or NaN if the fit fails."""
+    """Return the processor time of a fit in seconds and its score, or NaN if the fit fails."""
     X_train, X_test, y_train, y_test = train_test_split(
         X, y, random_state=seed, stratify=y if is_classifier(model) else None
     )

@@ -44,7 +44,7 @@ CASES = {
     "predict more rows": Case(3_000_000, 20, "float64", "predict"),
     "predict_proba": Case(600_000, 50, "float64", "predict_proba"),
 }
-#: Cases that only sknet runs: a pass of scikit-learn over 4 GB would tell nothing new.
+#: Cases that only sknet runs: a pass of scikit-learn over 4 GB would show nothing new.
 ALONE = {"fit memory map"}
 
 

@@ -33,7 +33,7 @@ def seconds_of(function):
 
 
 def fit_seconds(n, d, epochs):
-    """Return the seconds of a fit with 100 hidden units in the default dtype."""
+    """Return the time in seconds of a fit with 100 hidden units in the default dtype."""
     from sknet import NNRegressor
 
     network = NNRegressor(**PLAIN, max_iter=epochs)
@@ -61,7 +61,7 @@ def long_fit_ratio():
 
 
 def search_seconds(n_jobs):
-    """Return the seconds of a grid search with the default workload of speed.py."""
+    """Return the time in seconds of a grid search with the default workload of speed.py."""
     from sklearn.model_selection import GridSearchCV
 
     from sknet import NNRegressor
@@ -77,7 +77,7 @@ def search_seconds(n_jobs):
 
 
 def import_seconds(names):
-    """Return the seconds that importing the named modules takes."""
+    """Return the time in seconds that importing the named modules takes."""
 
     def load():
         for name in names:

@@ -40,7 +40,7 @@ PATIENCE = 50
 
 
 class Network:
-    """sknet, with the space of ``sknet.search``. Its own validation rows tell when to stop."""
+    """sknet, with the space of ``sknet.search``. Its own validation rows show when to stop."""
 
     name = "sknet"
 
@@ -57,7 +57,7 @@ class Network:
 
 
 class Boosting:
-    """Gradient boosting. The held-out rows tell when to stop."""
+    """Gradient boosting. The held-out rows show when to stop."""
 
     def __init__(self, classes, arguments):
         self.classes, self.threads, self.most = classes, arguments.threads, arguments.trees

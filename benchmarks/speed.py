@@ -5,7 +5,7 @@
 Each fit runs in its own process, since the idle threads of one library's pool would compete
 with those of another. The libraries take turns for several rounds. The script checks that all
 do equal work: the same number of updates on batches of the same size, and for sknet, a final
-loss of at most 1.25 times scikit-learn's. PyTorch takes part where it is installed (extra
+loss of at most 1.25 times scikit-learn's. PyTorch takes part if it is installed (extra
 ``bench``).
 """
 
@@ -193,7 +193,7 @@ def share_of_products(model, X, y):
 
 
 def measure_predict(peer, workload, dtype):
-    """Return the median seconds of a call."""
+    """Return the median time of a call in seconds."""
     warnings.simplefilter("ignore")
     model = (make_sknet if peer == "sknet" else make_sklearn)(workload)
     model.set_params(max_iter=1).fit(*make_data(workload, dtype, n=1000))
@@ -223,7 +223,7 @@ def make_customers(n=600):
 
 
 def measure_serving(name):
-    """Return the median seconds of ``predict_proba`` or of ``onnx_inputs`` for one row."""
+    """Return the median time in seconds of ``predict_proba`` or ``onnx_inputs`` for one row."""
     from sknet import NNClassifier
 
     warnings.simplefilter("ignore")
@@ -240,7 +240,7 @@ def measure_serving(name):
 
 
 def median_seconds(call, n_times=1000):
-    """Return the median seconds of a call."""
+    """Return the median time of a call in seconds."""
     call()
     seconds = []
     for _ in range(n_times):

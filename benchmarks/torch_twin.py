@@ -62,7 +62,8 @@ class Members(nn.Module):
     """A hidden layer of several members, which share a matrix and have their own scales.
 
     In the first layer, the members also share the input, and their scales start as random
-    signs. The scales multiply the matrix there, so that one product serves all members.
+    signs. In that layer, the scales multiply the matrix, so that one product serves all
+    members.
     """
 
     def __init__(self, n_inputs, n_outputs, n_members, first):
@@ -84,7 +85,7 @@ class Members(nn.Module):
 
 
 class Twin(nn.Module):
-    """The network of a fitted default estimator, whose X has only numbers."""
+    """The network of a fitted default estimator, whose X has only numeric columns."""
 
     def __init__(self, estimator):
         super().__init__()
@@ -130,7 +131,7 @@ class Twin(nn.Module):
 def fit(estimator, X, y, n_epochs):
     """Train the twin of a fitted estimator.
 
-    Return the seconds of each epoch, the mean loss of the last epoch, and the number of
+    Return the time of each epoch in seconds, the mean loss of the last epoch, and the number of
     updates.
     """
     model = estimator._model

@@ -21,8 +21,8 @@ from sknet import NNRegressor
 from sknet.inspection import hidden_features
 
 # %%
-# A regressor of its own inputs
-# -----------------------------
+# A regressor that predicts its inputs
+# ------------------------------------
 # The 64 pixels are both ``X`` and ``y``. All pixels have the same scale, so they enter the
 # network as they are, without standardization or embedding. With ``tanh``, the two numbers of
 # an image lie between -1 and 1. With several members, each of them would have its own plane, so
@@ -75,8 +75,8 @@ plt.show()
 # Reconstructions
 # ---------------
 # The decoder (the layers after the two units) draws an image from two numbers. It cannot draw
-# what the two numbers do not tell. A row with a large error is unlike the training rows, which
-# is why autoencoders are also used to find anomalies.
+# what the two numbers do not encode. A row with a large error is unlike the training rows,
+# which is why autoencoders are also used to find anomalies.
 
 shown = [np.flatnonzero(digit_test == kind)[0] for kind in range(10)]
 rows = {"image": X_test, **{name: rebuilt for name, (_, rebuilt) in methods.items()}}

@@ -1,6 +1,6 @@
 """
-Uncertainty of predictions by an ensemble
-=========================================
+Uncertainty of predictions from an ensemble
+===========================================
 
 The picture shows two bands around the predicted blood pressure of patients, by age. On the left
 is the spread of the members of an ensemble, on the right the standard deviation of y that

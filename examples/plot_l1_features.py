@@ -1,6 +1,6 @@
 """
-Feature selection by an L1 penalty
-==================================
+Feature selection with an L1 penalty
+====================================
 
 The picture shows how many of the 10 columns of the diabetes data, and how many of 30 added
 columns of noise, a network uses as its L1 penalty grows. For a range of penalties, all weights

@@ -4,7 +4,7 @@ Loss functions for regression
 
 The picture shows what an error costs with four loss functions: the squared error, the Huber
 loss, the absolute error and the quantile loss. Beside it are the predictions of networks with
-these losses for the same patients. The target, a blood value, has a long upper tail.
+these losses for the same patients. The target, a blood measurement, has a long upper tail.
 
 The loss function decides what a prediction means: a mean, a mean that outliers hardly move, a
 median or a high quantile.
@@ -33,7 +33,8 @@ costs = {
 }
 
 # %%
-# The column s5 of the diabetes table is the logarithm of a blood value, probably triglycerides:
+# The column s5 of the diabetes table is the logarithm of a blood measurement, possibly of
+# triglycerides:
 
 patients = load_diabetes(as_frame=True, scaled=False).data
 bmi, level = patients[["bmi"]].to_numpy(), np.exp(patients["s5"].to_numpy())

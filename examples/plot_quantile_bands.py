@@ -1,6 +1,6 @@
 """
-Prediction intervals by quantile regression
-===========================================
+Prediction intervals with quantile regression
+=============================================
 
 The picture shows prediction intervals for 442 patients. The network expects 80 % of the
 patients to be within their interval. With ``loss="quantile"`` and a list of levels, one network
@@ -29,8 +29,8 @@ print(f"{100 * inside.mean():.0f} % of the patients are within their 80 % interv
 # Coverage of the intervals
 # -------------------------
 # The prediction for each patient comes from a network that was trained on the other folds. The
-# patients are in the order of their predicted median. An interval is wider where the
-# progression is less certain, and it need not be symmetric.
+# patients are sorted by predicted median. An interval is wider where the progression is less
+# certain, and it need not be symmetric.
 
 order = np.argsort(middle)
 place = np.arange(len(y))

@@ -40,7 +40,7 @@ encoder = make_column_transformer(
     (OneHotEncoder(handle_unknown="ignore"), ["island", "sex"]),
 )
 linear = make_pipeline(encoder, RidgeCV())
-folds = KFold(5, shuffle=True, random_state=0)  # the rows are in the order of the species
+folds = KFold(5, shuffle=True, random_state=0)  # the rows are sorted by species
 for name, model in [("network", network), ("ridge regression", linear)]:
     scores = cross_val_score(model, X, y, cv=folds, scoring="neg_mean_absolute_error")
     print(f"{name:17} is wrong by {-scores.mean():.0f} g on average")

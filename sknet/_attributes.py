@@ -179,7 +179,7 @@ def _names_by_origin(model: Model, names: Sequence[str]) -> list[str]:
     """Return a name for each column that enters the first layer with a weight matrix.
 
     ``names`` are those of the columns of X. An output of an embedding is named after its
-    column, with a number. Components of numbers come last.
+    column, with a number. Principal components come last.
     """
     encoder, reader, layers = model.encoder, model.reader, model.network.layers
     encoded = encoder.feature_names([names[i] for i in reader.order_], reader.levels_)

@@ -29,19 +29,19 @@ MIN_UPDATES, MOST_EPOCHS = 2000, 300
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
-#: The number of epochs with fewer than ``SMALL`` rows, where no validation rows end the
+#: The number of epochs with fewer than ``SMALL`` rows, when no validation rows can end the
 #: training.
 EPOCHS_OF_FEW = 40
-#: The number of epochs if the learning rate does not fall to zero by plan, and of iterations
-#: of lbfgs.
+#: The number of epochs if the schedule does not take the learning rate to zero, and of
+#: iterations of lbfgs.
 UNPLANNED_EPOCHS = 200
-#: The number of epochs without improvement that ends training without such a plan. With a
-#: plan, it is the upper limit of this number for classes without an order if all columns are
-#: numeric.
+#: The number of epochs without improvement that ends training if the schedule does not take the
+#: learning rate to zero. If it does, this is the upper limit of that number for classes without
+#: an order if all columns are numeric.
 PATIENCE = 10
-#: With such a plan and early stopping, shares of the number of epochs: if the validation score
-#: has not improved for the first share, and for at least ``LEAST_PATIENCE`` epochs, the
-#: learning rate falls to zero within the second.
+#: With early stopping and a schedule that takes the learning rate to zero, shares of the number
+#: of epochs: if the validation score has not improved for the first share, and for at least
+#: ``LEAST_PATIENCE`` epochs, the learning rate falls to zero within the second.
 PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
 #: The score of whole groups of rows is uncertain: one of the first epochs is often the best
 #: until the learning rate has fallen. With groups, the patience is therefore multiplied by this
@@ -91,16 +91,16 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: Members share no weights on tables with fewer rows than this, in classification and in
 #: regression. The last number is the usual number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: In classification, and in regression with more than ``MOST_NARROW`` inputs, such members are
-#: small: the sizes of their layers; in classification, also the number of updates that they
-#: need, and the largest number of epochs in which they make them.
+#: Members that share no weights are small in classification, and in regression with more than
+#: ``MOST_NARROW`` inputs: the sizes of their layers and, in classification, the number of
+#: updates that they need, and the largest number of epochs in which they make them.
 MOST_NARROW, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
 #: In classification with up to ``MOST_NARROW`` inputs, there are many small members: their
 #: number times the number of rows, and the limits of their number.
 ROWS_OF_MEMBERS, FEWEST_MEMBERS, MOST_MEMBERS = 5000, 5, 8
 #: The last epochs of a fit to more rows than this do not train on the validation rows: a tenth
-#: more rows gains little there, and a cool-down that is scored is better. The score of so many
-#: rows is precise enough to begin the cool-down at the best epoch.
+#: more rows then gains little, and a cool-down that is scored is better. With so many rows, the
+#: score is precise enough to begin the cool-down at the best epoch.
 MANY_ROWS = 50_000
 
 
@@ -127,7 +127,7 @@ class Facts(NamedTuple):
 
     @property
     def one_score(self) -> bool:
-        """Whether one score determines y: for numbers, and for classes that have an order."""
+        """Whether one score determines y: for a numeric y, and for classes with an order."""
         return self.numeric_y or self.ordered_y
 
     @property
@@ -147,7 +147,7 @@ class Facts(NamedTuple):
 
     @property
     def n_inputs(self) -> int:
-        """The number of numbers that describe a row.
+        """How many numbers describe a row.
 
         A category counts once for each level, up to the largest number of one-hot columns.
         """
@@ -206,7 +206,7 @@ def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _is_planned(known: Mapping[str, Any]) -> bool:
-    """Return whether the learning rate falls to zero over ``max_iter`` epochs by plan."""
+    """Return whether the schedule takes the learning rate to zero over ``max_iter`` epochs."""
     given = known["learning_rate"]
     schedule = SCHEDULES[given] if isinstance(given, str) else given
     return is_stochastic(known["solver"]) and schedule.has_horizon
@@ -250,8 +250,8 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
 def _scarcity(facts: Facts) -> float:
     """Return the factor by which there are too few rows for the inputs; 1 if there are enough.
 
-    It is 1 for numbers and ordered classes, for sparse rows, whose inputs are mostly zero, and
-    for chunks, since the number of rows that follow is unknown.
+    It is 1 for a numeric y and for ordered classes, for sparse rows, whose inputs are mostly
+    zero, and for chunks, since the number of rows that follow is unknown.
     """
     if facts.one_score or facts.is_sparse or facts.n_earlier is not None:
         return 1.0
@@ -322,7 +322,7 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _is_few(facts: Facts) -> bool:
-    """Return whether members share no weights on a table with so few rows."""
+    """Return whether the table has so few rows that members share no weights."""
     limit = SEPARATE_ROWS_OF_NUMBERS if facts.one_score else SEPARATE_ROWS
     return SMALL <= facts.n_rows < limit and facts.n_earlier is None
 
@@ -333,7 +333,7 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None and not facts.is_sparse
-    # If the user has chosen the sizes, several such networks would cost more than expected.
+    # If the user has chosen the sizes, several networks would cost more than expected.
     suited = embedded and is_auto(known["hidden_layer_sizes"]) and known["n_members"] != 1
     return not (_is_few(facts) and suited and adaptive and not tied)
 

@@ -108,7 +108,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         X_val, y_val, sample_weight_val : like X, y and sample_weight, default=None
             Validation rows for early stopping, which otherwise holds out rows of X.
         resume_from : path-like, default=None
-            A file that a ``sknet.callbacks.Checkpoint`` wrote. The fit resumes exactly there.
+            A ``sknet.callbacks.Checkpoint`` file. The fit resumes exactly where it was saved.
         init : fitted sknet estimator or PretrainedNetwork, default=None
             A network fitted to the same columns. The fit starts from its encodings and layers.
 
@@ -411,7 +411,7 @@ def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     Raises
     ------
     TypeError
-        If the estimator is not from sknet, but is a pipeline, for example.
+        If ``estimator`` is not an sknet estimator (for example, a pipeline).
     NotFittedError
         If it is not fitted.
     """

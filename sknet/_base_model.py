@@ -66,7 +66,7 @@ class Model:
     provenance : Provenance
         The training that the parameters come from.
     calibration : ndarray of shape (n_outputs, n_numbers) or None
-        What some rows tell about the distribution of y: see :mod:`sknet.nn.distributions`. With
+        What some rows say about the distribution of y: see :mod:`sknet.nn.distributions`. With
         several targets, shorter rows are padded with NaN.
     """
 
@@ -258,8 +258,8 @@ class Model:
         Raises
         ------
         ValueError
-            If y has other outputs, unknown labels, numbers outside the loss's domain, or, for a
-            loss that uses it, another order of the classes.
+            If y has different outputs, unknown labels, numbers outside the loss's domain, or,
+            for a loss that uses it, a different order of the classes.
         """
         raise NotImplementedError
 
@@ -349,7 +349,7 @@ class Model:
 
     @cached_property
     def predictor(self) -> Predictor:
-        """What computes the outputs of the network for rows of a table."""
+        """The object that computes the outputs of the network for rows of a table."""
         return Predictor(self.network, self.encoder, self.params, self.settings.promise)
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
@@ -420,7 +420,7 @@ def learn_encoder(
     ordered = () if settings.promise is None else settings.promise.columns
     fields = settings.fields_of(TableEncoder)
     encoder = TableEncoder(**fields, ordered=ordered, keep_rare=keep_rare)
-    # With another number of threads, the last bits of what is learned might differ.
+    # With another number of threads, the last bits of the encoding might differ.
     with ONE_BLAS_THREAD:
         encoder.fit_survey(survey)
         finds_codes = settings.finds_codes

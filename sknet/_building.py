@@ -62,8 +62,8 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     """Return the layers before the first hidden one.
 
     They are the layer that repeats each column for separate members, the layer that embeds
-    numbers and categories, and the layer that appends the components of numbers, which the
-    members share. Each is left out if it has nothing to do.
+    numeric columns and categories, and the layer that appends the principal components, which
+    the members share. Each is left out if it has nothing to do.
     """
     n_copies = settings.n_separate
     layers: list[Layer] = [Repeated(n_copies)] if n_copies > 1 else []

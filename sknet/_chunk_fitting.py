@@ -221,7 +221,7 @@ class FirstPass:
         """Merge the look at a chunk with the looks before it.
 
         One set of statistics counts rows by their weights, and another counts each row once.
-        Only all chunks together tell whether the weights are counts of rows.
+        Only all chunks together show whether the weights are counts of rows.
         """
         statistics, weight = look.survey.statistics, data.sample_weight
         if weight is not None and statistics:

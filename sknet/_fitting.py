@@ -98,7 +98,7 @@ def fit_network(
     encoded_bytes : float, optional
         The largest number of bytes of encoded rows that a stochastic solver keeps.
     budget : Budget, optional
-        The seconds that the fit may take.
+        The time that the fit may take.
     """
     settings, return_to_best = model.settings, None
     if not settings.solver.stochastic:

@@ -287,8 +287,8 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
 
     X becomes a float array with categories as level numbers, CSR, or ``RowBlocks``. y keeps
     the user's labels or units and has one dimension if it has one column. The weights also
-    keep their unit, since the rows may be a part of a table. ``suffix`` ends the names of the
-    arguments in messages.
+    keep their unit, since the rows may be a part of a table. ``suffix`` is appended to the
+    argument names in error messages.
 
     Raises
     ------
@@ -377,7 +377,7 @@ def has_validation(estimator: BaseEstimator, given: Batch) -> bool:
 def _make_reader(wanted: Any, X: Table, declared: bool) -> TableReader:
     """Return the reader of X; ``wanted`` is the parameter ``categorical_features``."""
     if X.names is None and (wanted is None or isinstance(wanted, str)):
-        # Only a frame tells which columns are not plain numbers. A later check refuses X if it
+        # Only a frame shows which columns are not plain numbers. A later check refuses X if it
         # does not have two dimensions.
         return TableReader(np.arange(X.shape[1] if len(X.shape) == 2 else 0))
     if X.is_sparse:

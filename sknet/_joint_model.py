@@ -115,7 +115,7 @@ class JointModel(Model):
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray:
-        """Return what rows tell about the distribution of each target, or NaN if nothing.
+        """Return what rows say about the distribution of each target, or NaN if nothing.
 
         The arguments are those of ``RegressionModel``.
         """

@@ -60,7 +60,7 @@ class ClassificationModel(Model):
         return settings.loss.of_classes(target.classes_, target.declared_)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
-        """Refuse unknown labels, and another order of the classes if the loss uses it."""
+        """Refuse unknown labels, and a different order of the classes if the loss uses it."""
         self.target.check_labels(y, name)
         loss, given = self.loss, self.settings.loss
         if not (isinstance(loss, Ordinal) and isinstance(given, Ordinal)) or given.classes:
@@ -131,7 +131,7 @@ class RegressionModel(Model):
     target: RegressionTarget
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
-        """Refuse another number of outputs, and numbers outside the loss's domain."""
+        """Refuse a different number of outputs, and numbers outside the loss's domain."""
         self.target.check_outputs(y, name)
         check_domain(self.loss, y, name)
 
@@ -174,7 +174,7 @@ class RegressionModel(Model):
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
     ) -> np.ndarray | None:
-        """Return what rows tell about the distribution of y, or None if they tell nothing.
+        """Return what rows say about the distribution of y, or None if they say nothing.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""What watches training: early stopping, callbacks and printed progress."""
+"""Observers of training: early stopping, callbacks and printed progress."""
 
 import copy
 import math
@@ -137,7 +137,7 @@ def _take_rows(X: Any, rows: np.ndarray) -> Any:
 
 
 class ChosenRows:
-    """A table, read in blocks, of the rows at increasing positions of another such table."""
+    """Some rows of a table that is read in blocks, given their increasing positions."""
 
     def __init__(self, blocks: RowBlocks, positions: np.ndarray) -> None:
         self._blocks = blocks
@@ -154,9 +154,9 @@ def held_out_predictions(
 ) -> tuple[Members, np.ndarray, np.ndarray, np.ndarray | None]:
     """Return the members, their raw predictions, encoded targets and weights of held-out rows.
 
-    From a larger number of rows, ``CALIBRATION_ROWS`` are drawn, always the same ones. If a row
-    was held out by one member only, its prediction is that of this member, as if there were no
-    others.
+    If there are more than ``CALIBRATION_ROWS`` rows, that many are drawn, always the same ones.
+    If a row was held out by one member only, its prediction is that of this member, as if there
+    were no others.
     """
     by_member = same_rows(held_out.data, CALIBRATION_ROWS)
     data = by_member.with_row_weights()

@@ -96,8 +96,8 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     TypeError
         If ``path`` is not a path.
     ValueError
-        If the file is damaged or does not hold a checkpoint of such an estimator; if its
-        solver, such as lbfgs, cannot continue a fit; or if a parameter that is not in
+        If the file is damaged or does not hold a checkpoint of an estimator of this class; if
+        its solver, such as lbfgs, cannot continue a fit; or if a parameter that is not in
         ``FREE_TO_RESUME`` has changed.
     """
     if not isinstance(path, str | os.PathLike):
@@ -109,7 +109,7 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     if type(saved) is not type(estimator):
         raise ValueError(
             f"{path} is not a checkpoint of {type(estimator).__name__}: it holds an object of "
-            f"type {type(saved).__name__}. Pass a checkpoint from a fit of such an estimator."
+            f"type {type(saved).__name__}. Pass a checkpoint of an estimator of the same class."
         )
     run = saved._run
     if run.state is None:

@@ -82,7 +82,7 @@ def callback_context(estimator: Any, n_epochs: int) -> Any:
 
 
 def described(method: Method, text: str) -> Method:
-    """Return a method of scikit-learn with another docstring, so that ``help`` stays short."""
+    """Return a method of scikit-learn with a new docstring, so that ``help`` stays short."""
 
     @wraps(method)
     def call(*args: Any, **options: Any) -> Any:

@@ -91,15 +91,15 @@ class Run:
         Raises
         ------
         ValueError
-            If a resumed run has other training rows than before.
+            If a resumed run has different training rows than before.
         """
         if not self.n_rows:
             self.n_rows = n_rows
         elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
             raise ValueError(
-                f"The checkpoint was written by a fit to other training rows ({self.n_rows} "
-                f"rows; now {n_rows}). Resume with the same data, and for fit_chunks with the "
-                "same chunks and shuffle_window, or start a new fit."
+                "The checkpoint was written by a fit to different training rows "
+                f"({self.n_rows} rows; now {n_rows}). Resume with the same data, and for "
+                "fit_chunks with the same chunks and shuffle_window, or start a new fit."
             )
 
     def resumable(self, identify: Callable[[], str]) -> Self:

@@ -60,7 +60,7 @@ class Provenance:
     n_pass_rows : int
         The total number of rows of these passes.
     n_continued : int
-        The number of earlier fits that the last one continued, by ``warm_start``. Passes of
+        The number of earlier fits that the last one continued with ``warm_start``. Passes of
         ``partial_fit`` before the first ``fit`` count as one.
     cross_fitted : bool
         Whether each member held out its own validation rows.
@@ -233,7 +233,7 @@ class Settings:
     def balanced(self, known: Any) -> "Settings":
         """Return settings with numbers for ``class_weight="balanced"``.
 
-        ``known`` is what is known of y; only labels have such a weight.
+        ``known`` is what is known about y. Only labels have class weights.
         """
         if self.class_weight != "balanced":
             return self
@@ -269,7 +269,7 @@ class Settings:
     def finds_codes(self) -> bool:
         """Whether numeric columns whose single values matter also become categories.
 
-        With groups, no column does: the curve of such a column could not be read.
+        With groups of columns, no column does: its curve could not be read.
         """
         return self.numeric_embedding is not None and self.groups is None
 

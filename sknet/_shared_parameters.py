@@ -129,7 +129,7 @@ class SharedParameters:
     tol : float, default=1e-4
         The smallest relative improvement that counts. For "lbfgs", it also bounds the gradient.
     time_limit : float or None, default=None
-        The number of seconds that ``fit`` may take. If they are too few for ``max_iter``
+        The number of seconds that ``fit`` may take. If that is too few for ``max_iter``
         epochs, the schedule of the learning rate runs faster, so that it ends in time.
     alpha : float or "auto", default="auto"
         **Regularization.** The strength of the penalty on the weights, added to the mean loss:

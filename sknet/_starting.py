@@ -102,9 +102,9 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     drops_numbers = isinstance(embedding, NumericEmbedding) and not embedding.keeps_numbers
     if has_components and drops_numbers:
         raise ValueError(
-            f"n_components={n_components} needs the numbers themselves, but "
+            f"n_components={n_components} needs the numeric columns themselves, but "
             f"numeric_embedding={embedding!r} does not pass them on. Use "
-            "n_components=0, or 'auto'. If the first output of the embedding for each number "
+            "n_components=0, or 'auto'. If the first output of the embedding for each column "
             "is the number itself, set keeps_numbers=True in its class."
         )
     constraint = None if parameters["interaction_cst"] is None else "interaction_cst"

@@ -20,7 +20,7 @@ from sknet.nn.losses import Loss
 
 
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
-    """Return what weighted rows, of a table or a part of one, tell about y.
+    """Return what weighted rows, of a table or a part of one, say about y.
 
     This is the count of each label, or the scale of y, which may be zero. With several targets,
     it is one of the two for each. ``numeric`` tells whether a y of one target holds numbers.
@@ -111,7 +111,7 @@ def check_several_targets(settings: Settings, n_targets: int) -> None:
 
 
 def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:
-    """Return the weight of each row times the weight of its class, or None without both.
+    """Return each row's weight times the weight of its class; None if there are neither.
 
     A regression has no ``class_weight``.
     """

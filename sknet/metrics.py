@@ -38,7 +38,7 @@ def crps(
 
     The CRPS generalizes the absolute error to distributions. It is in the units of y, and lower
     is better (Gneiting and Raftery, 2007, equation 20). The distribution of a row connects its
-    quantiles by pieces of normal distributions, as ``NNRegressor(loss="quantile")`` does. The
+    quantiles with pieces of normal distributions, as ``NNRegressor(loss="quantile")`` does. The
     score of this distribution is exact. Two quantiles give a normal distribution. With many
     levels, the score approaches twice the mean pinball loss.
 

@@ -203,7 +203,7 @@ class NNMultiTarget(BaseNN):
     def target_scores(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> dict[str, float]:
-        """Return the score of each target: R2 for numbers, accuracy for labels.
+        """Return the score of each target: R2 for numeric targets, accuracy for labels.
 
         Parameters
         ----------

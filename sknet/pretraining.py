@@ -39,9 +39,10 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
 
     In each mini-batch, random cells get values from other rows, and the network learns to
     predict their original values from the rest of the row. The loss is the squared error of
-    the scaled value for numbers, and the cross-entropy of the level for categories. Missing
-    values are not scored. ``fit(X, y, init=...)`` then starts from these encodings and layers,
-    with a new output layer. For that fit, set ``hidden_rate_factor`` below 1, such as 0.3.
+    the scaled value for numeric columns, and the cross-entropy of the level for categories.
+    Missing values are not scored. ``fit(X, y, init=...)`` then starts from these encodings and
+    layers, with a new output layer. For that fit, set ``hidden_rate_factor`` below 1, such as
+    0.3.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     Raises
     ------
     TypeError
-        If the estimator is not from sknet.
+        If ``estimator`` is not an sknet estimator.
     ValueError
         If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
         has ``monotonic_cst`` or ``interaction_cst``: with these, a column cannot be predicted

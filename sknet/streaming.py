@@ -215,10 +215,10 @@ def fit_chunks(
         The weights of the rows of ``X_val``. None gives each row a weight of one.
     resume_from : path-like, default=None
         A file that a :class:`sknet.callbacks.Checkpoint` wrote during an earlier call with the
-        same data, parameters and arguments. The fit continues from there, and its result is
-        bit-identical to that of an uninterrupted fit. The first pass is repeated. An epoch that
-        was saved unfinished is read again from its first chunk, but training skips the rows
-        that it had already used.
+        same data, parameters and arguments. The fit continues from the saved state, and its
+        result is bit-identical to that of an uninterrupted fit. The first pass is repeated. An
+        epoch that was saved unfinished is read again from its first chunk, but training skips
+        the rows that it had already used.
 
     Returns
     -------
@@ -233,8 +233,8 @@ def fit_chunks(
     ValueError
         If parameters or data are invalid, as in ``fit``; if a parameter of the estimator does
         not work on chunks, such as ``warm_start``; if passes differ in their number of rows; or
-        if ``resume_from`` is from a fit to other rows or chunks. If a chunk is invalid, the
-        message gives its number. The estimator is then unchanged.
+        if ``resume_from`` is from a fit to different rows or chunks. If a chunk is invalid,
+        the message gives its number. The estimator is then unchanged.
 
     Examples
     --------

@@ -1101,9 +1101,9 @@ def test_chunks_that_changed_are_refused(long_table, tmp_path, forbid_training):
         (Chunks(X, y, 60), {}),
         (Chunks(X, y), {"shuffle_window": 7}),
     ]:
-        with pytest.raises(ValueError, match="other training rows"):
+        with pytest.raises(ValueError, match="different training rows"):
             fit_chunks(network, chunks, **options, resume_from=path)
-    with pytest.raises(ValueError, match="other training rows"):
+    with pytest.raises(ValueError, match="different training rows"):
         network.fit(X, y, resume_from=path)
 
 
@@ -1225,7 +1225,7 @@ def test_resuming_equals_a_fit_without_interruption(saved, problem):
 
 def test_other_values_in_as_many_rows(saved, problem):
     network, path = saved
-    with pytest.raises(ValueError, match="other training rows"):
+    with pytest.raises(ValueError, match="different training rows"):
         network.fit(problem.X + 1, problem.y, resume_from=path)
 
 

@@ -13,7 +13,7 @@ class SignedLog(NumericEmbedding):
     """Each number x becomes x and sign(x) log(1 + |x|), whose derivative is 1 / (1 + |x|)."""
 
     def output_counts(self, n_inputs):
-        """Return the number of outputs of each number."""
+        """Return the number of outputs of each column."""
         return [2] * n_inputs
 
     def buffers(self, n_inputs):

@@ -11,7 +11,7 @@ from sknet import NNClassifier
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y, train_size=600, random_state=0)
 
-# One epoch in the first round would tell little, so this round has four.
+# One epoch in the first round would say little, so this round has four.
 search = HalvingRandomSearchCV(
     NNClassifier((64,), random_state=0),
     {"learning_rate_init": loguniform(1e-4, 0.1), "dropout": uniform(0, 0.5)},

@@ -1,4 +1,4 @@
-"""A search by Optuna, which ends unpromising trials after a few epochs."""
+"""A search with Optuna, which ends unpromising trials after a few epochs."""
 
 import numpy as np
 import optuna

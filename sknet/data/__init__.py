@@ -1,1 +1,1 @@
-"""From the X and y of the user to arrays, and back."""
+"""From the user's X and y to arrays, and back."""

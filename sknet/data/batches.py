@@ -109,7 +109,7 @@ class Dataset(NamedTuple):
         all rows are chosen.
     weight_unit : float
         The unit of the weights, or the weight of each row if ``sample_weight`` is None. It
-        matters only where the rows are joined with rows that have another unit.
+        matters only if the rows are joined with rows that have a different unit.
     groups : ndarray of int of shape (n_chosen,), or None
         The number of the group of each chosen row, if a split must not divide groups.
     order : tuple

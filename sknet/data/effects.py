@@ -1,4 +1,4 @@
-"""How much the levels of a column tell about y: the variances within levels and between them.
+"""How much the levels of a column say about y: the variances within levels and between them.
 
 Their ratio is the strength of the penalty on the effects of a category's levels.
 """
@@ -13,24 +13,24 @@ from sknet.data.draws import draw_rows
 
 Floats = NDArray[np.floating]
 
-#: The maximum number of rows that a prior is worth: levels that tell nothing about y by
-#: themselves may tell something together with other columns.
+#: The maximum number of rows that a prior is worth: levels that say nothing about y alone may
+#: be informative together with other columns.
 MOST_PRIOR_ROWS = 100.0
 
 #: The maximum number of entries of y that the effects are estimated from. It limits the memory
 #: and the time that many outputs take.
 MOST_NUMBERS = 2**23
 
-#: The variance of slopes counts only above this many of the standard deviations that it has by
-#: chance. The limit is high, since there are many columns, and y may vary more within some
+#: The variance of slopes counts only if it exceeds its standard deviation under chance by this
+#: factor. The limit is high, since there are many columns, and y may vary more within some
 #: levels than within others.
 LEAST_SLOPE_DEVIATIONS = 10
 
-#: The maximum number of products of y with other numbers that variances are estimated from.
+#: The maximum number of products of y with numeric columns that variances are estimated from.
 MOST_PRODUCTS = 2**22
 
-#: If the standard deviation of a number within a level is at most this fraction of that of all
-#: rows, the number varies there only by rounding.
+#: If the standard deviation of a numeric column within a level is at most this fraction of its
+#: standard deviation over all rows, the column varies within the level only by rounding.
 NEGLIGIBLE = 1e-6
 
 
@@ -142,10 +142,11 @@ def prior_rows(
     squares within levels and between levels. Each variance is summed over the outputs.
 
     A level can also change how y depends on another column. With ``numbers``, the variance of
-    the slopes of y is also estimated for each number, in units of its standard deviation. The
-    largest of these variances replaces t^2 if it is larger and is not due to chance.
+    the slopes of y is also estimated for each numeric column, in units of the column's standard
+    deviation. The largest of these variances replaces t^2 if it is larger and is not due to
+    chance.
 
-    For labels, a row tells less about an effect on the logit, by the factor p (1 - p). This is
+    For labels, a row says less about an effect on the logit, by the factor p (1 - p). This is
     the second derivative of the log loss, and s^2 also estimates it.
 
     Parameters
@@ -182,10 +183,10 @@ def prior_rows(
 
 
 def _variance_of_slopes(by_level: RowsByLevel, Y: Floats, numbers: Floats) -> float:
-    """Return the largest variance of the slopes of y on a number; 0 if it may be chance.
+    """Return the largest variance of the slopes of y on a column; 0 if it may be chance.
 
-    Within a level, the slope is the mean product of the deviations of y and of the number from
-    their means there, if the number has a variance of one there.
+    Within a level, the slope is the mean product of the deviations of y and of the column from
+    their means within the level, if the column has a variance of one within it.
     """
     if not 1 < by_level.sizes.size < by_level.n_rows:
         return 0.0

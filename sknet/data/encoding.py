@@ -41,8 +41,8 @@ class TableEncoder:
     A numeric column in which training had missing values gets an indicator column as well. With
     ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.single_values`), and
     the scale is that of the other values, so that a zero in most rows does not determine it. A
-    number that is a code (see the same module) becomes a category as well, whose levels are its
-    values.
+    numeric column of codes (see the same module) becomes a category as well, whose levels are
+    its values.
 
     The levels of a category that training saw once, and missing values, share one level if
     training had any of them. If it had none, a missing or unknown value belongs to no level.
@@ -163,7 +163,7 @@ class TableEncoder:
     def learn_from_target(
         self, sample: Dataset, Y: Floats, *, labels: bool, finds_codes: bool = False
     ) -> None:
-        """Learn what depends on y: which numbers are codes, and what the levels tell about y.
+        """Learn what depends on y: which columns are codes, and what the levels say about y.
 
         Parameters
         ----------
@@ -185,7 +185,7 @@ class TableEncoder:
             self._learn_effects(sample, Y, labels)
 
     def _learn_effects(self, sample: Dataset, Y: Floats, labels: bool) -> None:
-        """Learn how much the levels of embedded categories tell about y."""
+        """Learn how much the levels of embedded categories say about y."""
         counts = repetitions(sample.sample_weight)
         # Two equal rows are worth as much as one row that counts twice.
         rows_per_count = 1.0 if counts is None else counts.size / float(counts.sum())

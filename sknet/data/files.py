@@ -207,7 +207,7 @@ class CSVFile:
             )
         self._options = {"index_col": False, **options}
         try:
-            # One row below the header tells whether there are any rows.
+            # One row below the header shows whether there are any rows.
             first = _pandas().read_csv(path, nrows=1, **self._options)
         except _pandas().errors.EmptyDataError as error:
             raise ValueError(f"{path} is empty.") from error
@@ -329,7 +329,7 @@ def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
     numeric = {name: dtype for name, dtype in given.items() if not _means_category(dtype)}
     if numeric:
         raise ValueError(
-            f"dtype has {numeric}, but it only tells which columns are categories, with "
+            f"dtype has {numeric}, but it can only mark columns as categories, with "
             "'category' or pandas.CategoricalDtype. Numbers are read as float64: leave them "
             "out, and set the precision of the network with the dtype of the estimator."
         )
@@ -343,7 +343,7 @@ def _means_category(dtype: Any) -> bool:
 
 
 def _is_text(column: Any) -> bool:
-    """Whether a series holds text or categories; False for numbers and for no values."""
+    """Whether a series holds text or categories; False for numbers, and if it is empty."""
     if column.dtype != object:
         return column.dtype.kind == "O"
     return isinstance(next(iter(column.dropna()), None), str)

@@ -1,9 +1,9 @@
 """The user's tables, such as pandas and polars frames: columns, dtypes, values and rows.
 
-This is the only module that tells the two libraries apart, and it imports neither. A table of
-the user passes through :func:`wrapped` once, which makes it a :class:`Table`, or a
-:class:`Frame` if it is a frame of either library. Both answer the same questions, so that no
-other module asks what a table is.
+This is the only module that tells the two libraries apart, and it imports neither. The user's
+table passes through :func:`wrapped` once, which makes it a :class:`Table`, or a :class:`Frame`
+if it is a frame of either library. Both answer the same questions, so that no other module asks
+what a table is.
 """
 
 import datetime
@@ -39,7 +39,7 @@ TIME_TYPES: dict[str, tuple[type, ...]] = {
 
 
 class Table:
-    """A table of the user; this class itself is for arrays, sparse matrices and lists.
+    """The user's table; this class itself is for arrays, sparse matrices and lists.
 
     Attributes
     ----------
@@ -138,7 +138,7 @@ class Table:
 
 
 class Frame(Table, ABC):
-    """A data frame of the user, whose dtypes and columns are each looked up once.
+    """The user's data frame, whose dtypes and columns are each looked up once.
 
     pandas makes both anew on each access, which takes most of the time of a prediction for one
     row.
@@ -381,7 +381,7 @@ class PolarsFrame(Frame):
 
 
 def wrapped(data: Any, name: str = "X") -> Table:
-    """Return a table of the user, or one that is wrapped already, as a :class:`Table`.
+    """Return the user's table, or one that is already wrapped, as a :class:`Table`.
 
     ``name`` is the name of the argument in messages.
 
@@ -414,7 +414,7 @@ def _is_frame(data: Any) -> bool:
 
 
 def library(data: Any) -> str | None:
-    """Return the library of a frame or series of the user, "pandas" or "polars", or None."""
+    """Return the library of the user's frame or series, "pandas" or "polars", or None."""
     if hasattr(data, "iloc"):
         return "pandas"
     return "polars" if hasattr(data, "is_null") or _is_frame(data) else None
@@ -516,7 +516,7 @@ def declared_order(column: Any) -> tuple[Any, ...]:
     return order if all(isinstance(level, str | Number) for level in order) else ()
 
 
-# Rows of the data of the user.
+# Rows of the user's data.
 
 
 def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None) -> Any:

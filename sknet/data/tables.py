@@ -64,8 +64,8 @@ class TableReader:
         Raises
         ------
         ValueError
-            If a chosen column does not exist or holds dates or durations, if X has columns of
-            other kinds than numbers but no rows, or if the levels of a category cannot be
+            If a chosen column does not exist or holds dates or durations, if X has no rows but
+            columns that are not plain numbers, or if the levels of a category cannot be
             compared, such as text and numbers.
 
         Warns

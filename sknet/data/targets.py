@@ -1,4 +1,4 @@
-"""From the y of the user to a float array with one column for each output, and back."""
+"""From the user's y to a float array with one column for each output, and back."""
 
 import copy
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ CONSTANT_SHARE = 2.0**-10
 
 
 class Target:
-    """Base class of what turns y into columns that a network predicts, and back.
+    """Base class of encoders that turn y into columns that a network predicts, and back.
 
     It has the methods that only labels need. By default, they leave numbers as they are.
     """
@@ -111,8 +111,8 @@ class ClassTarget(Target):
         Raises
         ------
         ValueError
-            If y has a label that is not among the classes, or another number of columns than
-            in training.
+            If y has a label that is not among the classes, or a different number of columns
+            than in training.
         """
         classes = self.classes_.tolist()
         multilabel = self.kind == "multilabel"
@@ -326,7 +326,7 @@ class RegressionTarget(Target):
         Raises
         ------
         ValueError
-            If it has another number of columns.
+            If it has a different number of columns.
         """
         found = 1 if y.ndim == 1 else y.shape[1]
         if found != self.n_outputs:

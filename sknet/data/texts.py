@@ -37,7 +37,7 @@ UNITS = (
     "%|[mcdk]?m|in|ft|mi|k?m\u00b2|ha|m?g|kg|t|oz|lbs?|[mc]?l|m\u00b3|km/h|mph|m/s|ms|sec|s|min|h|hours?|"
     "days?|weeks?|months?|years?|\u00b0[CF]?|[kM]?Wh?|V|[MG]?Hz|[kMGT]B|bar|h?Pa|hp|px"
 )  # fmt: skip
-#: Forms of dates other than ISO 8601, by the directives of ``strptime``.
+#: Forms of dates other than ISO 8601, as directives of ``strptime``.
 DAYS = [
     "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y",
     "%d-%b-%Y", "%b %d, %Y", "%b %Y",
@@ -46,7 +46,7 @@ DIGIT = re.compile(r"\d")
 #: The name of a month, whose first three letters are enough.
 MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
-#: The forms of dates, by what stands between their parts.
+#: The forms of dates, by the characters between their parts.
 FORMS: dict[str, list[str]] = {}
 for _form in map("".join, product(DAYS, CLOCKS)):
     FORMS.setdefault(re.sub("%[a-zA-Z]", "", _form), []).append(_form)

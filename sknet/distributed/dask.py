@@ -79,7 +79,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         std : Dask collection of the same kind and shape
             The standard deviation of the members' probabilities, not yet computed. Only
             returned if ``return_std`` is True. Computing both with ``dask.compute(proba, std)``
-            takes hardly more time than computing ``proba`` alone.
+            takes little more time than computing ``proba`` alone.
 
         Raises
         ------
@@ -178,7 +178,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         std : Dask collection of the same kind and shape
             The standard deviation that :meth:`sknet.NNRegressor.predict` returns, not yet
             computed. Only returned if ``return_std`` is True. Computing both together with
-            ``dask.compute(prediction, std)`` takes hardly more time than ``prediction`` alone.
+            ``dask.compute(prediction, std)`` takes little more time than ``prediction`` alone.
 
         Raises
         ------

@@ -203,7 +203,7 @@ class ClusterEpoch(Epochs):
         Their model has the initial parameters, the rule of their steps and the plan.
     outer : OuterStep
     budget : Budget, optional
-        The seconds that the fit may take.
+        The time that the fit may take.
     """
 
     def __init__(self, shards: Shards, outer: OuterStep, budget: Budget | None = None):

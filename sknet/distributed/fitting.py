@@ -90,7 +90,7 @@ def fit_on_cluster(
     local_steps : int
         The maximum number of mini-batches of a shard in a round.
     budget : Budget, optional
-        The seconds that the fit may take.
+        The time that the fit may take.
 
     Returns
     -------

@@ -265,7 +265,7 @@ def train_alone(
     run : Run
         A run that has not begun. It is not changed.
     budget : Budget or None
-        The seconds that the fit may take. It is not changed.
+        The time that the fit may take. It is not changed.
     partitions : sequence of (number, X, y, sample_weight)
 
     Returns

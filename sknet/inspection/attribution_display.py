@@ -111,7 +111,7 @@ class AttributionDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not from sknet.
+            If ``estimator`` is not an sknet estimator.
         ValueError
             If X does not match the table that the estimator was fitted to, or if one of the
             other parameters is not valid.
@@ -162,7 +162,7 @@ class AttributionDisplay:
         ImportError
             If matplotlib is not installed.
         ValueError
-            If the attributions have another shape, if the number of names or values differs
+            If the attributions have a wrong shape, if the number of names or values differs
             from the number of columns, or if ``values`` is given for several rows.
         """
         rows = np.atleast_2d(attributions)

@@ -68,7 +68,7 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not from sknet, but is a pipeline, for example.
+        If ``estimator`` is not an sknet estimator (for example, a pipeline).
 
     See Also
     --------
@@ -125,7 +125,7 @@ def integrated_gradients(
     baseline : array-like of shape (n_features,) or (n_baselines, n_features), default=None
         The row to compare with, in the units of X. With several rows, the contributions and
         f(b) are means over the baselines. By default, it is the typical row: the training
-        median of each number (zero if X is sparse), with all categories missing.
+        median of each numeric column (zero if X is sparse), with all categories missing.
     n_steps : int, default=32
         The maximum number of steps of a path. Each step costs a forward and a backward pass.
     tol : float, default=0.05
@@ -151,7 +151,7 @@ def integrated_gradients(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not from sknet, but is a pipeline, for example.
+        If ``estimator`` is not an sknet estimator (for example, a pipeline).
 
     See Also
     --------

@@ -39,7 +39,7 @@ def summary(estimator: BaseNN) -> Summary:
     Raises
     ------
     TypeError
-        If the estimator is not from sknet.
+        If ``estimator`` is not an sknet estimator.
     NotFittedError
         If the estimator is not fitted.
 
@@ -156,7 +156,7 @@ class LossCurveDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not from sknet.
+            If ``estimator`` is not an sknet estimator.
         """
         fitted(estimator)
         display = cls(estimator.history_, best_iter=estimator.best_iter_)
@@ -320,7 +320,7 @@ class WeightsDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not from sknet.
+            If ``estimator`` is not an sknet estimator.
         ValueError
             If X does not match the table that the estimator was fitted to.
         """

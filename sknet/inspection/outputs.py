@@ -51,7 +51,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not from sknet.
+        If ``estimator`` is not an sknet estimator.
 
     Examples
     --------
@@ -208,10 +208,11 @@ class EmbeddedTable:
         Returns
         -------
         ndarray of shape (n_rows, n_features)
-            The gradient with respect to a number is carried back through the embedding and the
-            encoding. Indicators and levels that come from a number change in jumps, and are
-            held constant. The derivative of a category is taken along the straight line from
-            the embedded row of no level to the embedded row of the category's level.
+            The gradient with respect to a numeric column is carried back through the embedding
+            and the encoding. Indicators and levels that come from a numeric column change in
+            jumps, and are held constant. The derivative with respect to a category is taken
+            along the straight line from the embedded row without a level to the embedded row
+            with the category's level.
         """
         encoded = self._encode(X)
         rows, workspace = self._embed(encoded)

@@ -128,8 +128,8 @@ class Paths:
     def _contributions_of_start(self) -> Array:
         """Return what the start adds to the means of all levels.
 
-        All rows have the same start, so the gradient of each output is computed there only
-        once.
+        All rows have the same start, so the gradient of each output at the start is computed
+        only once.
         """
         each = np.eye(self.factors.shape[1])
         starts = np.tile(self.start, (len(each), 1))
@@ -140,7 +140,7 @@ class Paths:
         return np.multiply.outer(self.rule.weights[:, 0].astype(gradients.dtype), gradients)
 
     def _portions(self, points: list[int]) -> list[list[int]]:
-        """Return the points except the start, as many at a time as the function takes."""
+        """Return the points except the start, in parts that the function takes at once."""
         points = [k for k in points if k > 0]
         size = max(1, len(self.function.inputs) // self._rows.size)
         return [points[i : i + size] for i in range(0, len(points), size)]

@@ -114,7 +114,7 @@ class ShapeFunctionsDisplay:
         NotFittedError
             If the estimator is not fitted.
         TypeError
-            If the estimator is not from sknet.
+            If ``estimator`` is not an sknet estimator.
         ValueError
             If the estimator was fitted without ``interaction_cst``, if X does not match the
             table that it was fitted to, if there are no functions of one or two columns, or if

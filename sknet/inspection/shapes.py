@@ -162,7 +162,7 @@ def shape_functions(
     NotFittedError
         If the estimator is not fitted.
     TypeError
-        If the estimator is not from sknet, but is a pipeline, for example.
+        If ``estimator`` is not an sknet estimator (for example, a pipeline).
 
     See Also
     --------

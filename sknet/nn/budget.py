@@ -1,11 +1,11 @@
-"""The seconds that a fit may take, and the planned steps to leave out for lack of time."""
+"""The time that a fit may take, and the planned steps to leave out for lack of time."""
 
 import math
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-#: During this first share of the seconds of a training run, steps are only measured.
+#: During this first share of the time of a training run, steps are only measured.
 MEASURED = 0.05
 #: The work after the last step takes as long as this many evaluations: the result is evaluated,
 #: and the certainty of predictions is fitted to rows that are encoded again.
@@ -13,10 +13,10 @@ EVALUATIONS = 3
 
 
 class Budget:
-    """The seconds of a fit, counted from the moment when this object is made.
+    """The number of seconds that a fit may take, from the moment when this object is made.
 
-    If they are too few for the plan, some planned steps are left out after each step. At the
-    speed measured so far, the plan then ends when the seconds do.
+    If that is too few for the plan, some planned steps are left out after each step. At the
+    speed measured so far, the plan then ends when the time is up.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class Budget:
         self._n_steps = -1
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The clock of another machine has another zero. The seconds left count from unpickling.
+        # Clocks of other machines have other zeros, so the time left counts from unpickling.
         return Budget, (self._end - self._clock(), self._clock)
 
     @property
@@ -60,8 +60,8 @@ class Budget:
     def left_out(self, n_ahead: float) -> float:
         """Return how many planned steps to leave out after the step that was just made.
 
-        If n planned steps are ahead and the seconds left allow f steps, each of these stands
-        for n / f planned steps, so n / f - 1 are left out.
+        If n planned steps are ahead and the time left allows f steps, each of these stands for
+        n / f planned steps, so n / f - 1 are left out.
 
         Parameters
         ----------

@@ -330,7 +330,7 @@ EDGES = Constraint(
 
 @dataclass(frozen=True)
 class PrincipalComponents(Layer):
-    """Appends principal components of the numbers among the inputs: (numbers - center) D.
+    """Appends principal components of the numeric columns x of the inputs: (x - center) D.
 
     If columns nearly repeat each other, some of their components are small differences between
     them. A step of gradient descent changes the weight of a direction in proportion to its
@@ -343,13 +343,13 @@ class PrincipalComponents(Layer):
     Parameters
     ----------
     center : tuple of float
-        The number that is subtracted from each number.
+        The value subtracted from each numeric column.
     directions : tuple of tuple of float
-        The matrix D, with a row for each number and a column for each component.
+        The matrix D, with a row for each numeric column and a column for each component.
     spacing : int >= 1, default=1
-        The numbers are the columns 0, ``spacing``, 2 ``spacing`` and so on of the inputs. After
-        an embedding whose first output is the number itself, ``spacing`` is the number of
-        outputs for each number.
+        The numeric columns are the columns 0, ``spacing``, 2 ``spacing`` and so on of the
+        inputs. After an embedding whose first output is the number itself, ``spacing`` is the
+        number of outputs for each numeric column.
     """
 
     center: Annotated[tuple[float, ...], NUMBERS]
@@ -398,5 +398,5 @@ class PrincipalComponents(Layer):
         return Affine(matrix, shift.astype(dtype))
 
     def _numbers(self, x: Array) -> Array:
-        """Return the columns of the numbers, as a view."""
+        """Return the numeric columns, as a view."""
         return x[:, : len(self.center) * self.spacing : self.spacing]

@@ -33,7 +33,7 @@ LEAST_DISPERSION = 1e-12
 #: distribution: the probabilities differ by less than 2e-4.
 MANY_JUMPS = 300.0
 #: The largest number of means for which quantiles are computed one by one. With more means,
-#: the quantiles are interpolated between this many.
+#: the quantiles are interpolated between this many means.
 N_NODES = 150
 #: Jumps of a larger shape are nearly equal, so the quantiles of their sums, as functions of the
 #: mean number of jumps, have steps. Interpolating them takes ``MANY_NODES`` means.
@@ -262,7 +262,7 @@ class Dispersed(Distribution):
         return np.maximum(np.average(square, 0, sample_weight), least)
 
     def calibrated(self, calibration: Array) -> Self:
-        """Return the distributions with another dispersion."""
+        """Return the distributions with a different dispersion."""
         return replace(self, dispersion=calibration)
 
 
@@ -428,7 +428,7 @@ def _log_half_differences(shape: float, log_jumps: Array) -> Array:
 def _interpolated(
     function: Callable[[Array], Array], at: Array, n_nodes: int = N_NODES
 ) -> Array:
-    """Return the values of a smooth function, by a spline if there are many."""
+    """Return the values of a smooth function, from a spline if there are many."""
     known, places = np.unique(at, return_inverse=True)
     if known.size > n_nodes:
         nodes = np.linspace(known[0], known[-1], n_nodes)

@@ -30,7 +30,8 @@ class NumericEmbedding(ColumnEmbedding):
     #: Whether a value that far more rows have than the values around it, such as zero, needs an
     #: indicator, because the layer is a smooth function of the number.
     needs_indicators: ClassVar[bool] = False
-    #: Whether all numbers have equally many outputs, the first of which is the number itself.
+    #: Whether all columns have the same number of outputs, the first of which is the number
+    #: itself.
     keeps_numbers: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> Self:
@@ -72,7 +73,7 @@ class NumericEmbedding(ColumnEmbedding):
         return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
 
 
-#: The smallest number of waves for each number that :meth:`Periodic.reduced` leaves.
+#: The smallest number of waves for each numeric column that :meth:`Periodic.reduced` leaves.
 FEWEST_FREQUENCIES = 4
 #: The allowed values of ``size``: one output is the number itself, and at least one is mapped.
 AT_LEAST_TWO = Interval(Integral, 2)
@@ -91,7 +92,7 @@ class MappedFeatures(NumericEmbedding):
     @property
     @abstractmethod
     def n_features(self) -> int:
-        """The number of features of each number."""
+        """The number of features computed for each numeric column."""
 
     def reduced_size(self, share: float) -> int:
         """Return about this share of the number of outputs, but at least two."""
@@ -182,7 +183,7 @@ class Periodic(MappedFeatures):
         return out.reshape(-1, x.shape[0]).T
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        """Return ``delta`` by number; turn the buffer "angle" into its own gradient."""
+        """Return ``delta`` for each number; turn the buffer "angle" into its own gradient."""
         delta = self.by_number(delta)
         names = "angle", "wave_gradient", "out_gradient"
         angle, gradient, of_outputs = _by_column(x, buffers, *names)
@@ -326,7 +327,7 @@ class MappedPiecewiseLinear(MappedFeatures):
 
 @dataclass(frozen=True)
 class RisingPiecewiseLinear(MappedPiecewiseLinear):
-    """A :class:`MappedPiecewiseLinear` with outputs that rise with some or all numbers.
+    """A :class:`MappedPiecewiseLinear` with outputs that rise with some or all columns.
 
     The outputs of a number rise if all entries of its map are at least zero. Each output is the
     value at the lower edge of the number's bin, plus the share of the bin that lies below the
@@ -338,8 +339,9 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
     edges, size
         As for :class:`MappedPiecewiseLinear`.
     signs : tuple of int, default=()
-        For each number: 0 if its outputs are free, and 1 or -1 if they rise. With -1, it is the
-        next layer that makes predictions fall. If ``signs`` is empty, all outputs rise.
+        For each numeric column: 0 if its outputs are free, and 1 or -1 if they rise. With -1,
+        it is the next layer that makes predictions fall. If ``signs`` is empty, all outputs
+        rise.
     """
 
     signs: Annotated[tuple[int, ...], SIGNS] = ()

@@ -69,7 +69,7 @@ class ReturnToBest:
     """A cool-down that begins at the best epoch, and not at the last one.
 
     Once the score has stopped improving, a schedule that takes the learning rate to zero does
-    so from there on.
+    so from the best epoch on.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Epochs(ABC):
     objective : Objective
         What is minimized.
     budget : Budget, optional
-        The seconds that the fit may take. By default, there is no limit.
+        The time that the fit may take. By default, there is no limit.
     """
 
     params: Array

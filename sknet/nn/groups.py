@@ -3,7 +3,7 @@
 A row holds the groups one after another: an array (groups, columns), flattened. With one
 column in each group, the sum is a neural additive model (Agarwal et al., "Neural Additive
 Models: Interpretable Machine Learning with Neural Nets", 2021). Each layer computes all groups
-by one batched product. The last layer needs no class of its own: a sum of linear maps of the
+with one batched product. The last layer needs no class of its own: a sum of linear maps of the
 groups is a linear map of the whole row, so it is a ``Dense`` or, for an ensemble, an
 ``EnsembleHead``. Each member of an ensemble has its own networks for all groups: a row holds
 the groups of one member after those of another.
@@ -86,7 +86,7 @@ class Gathering:
             return np.take(delta, self._place_of_once, axis=1, out=out, mode="clip")
         out.fill(0)
         out[:, self._once] = delta[:, self._place_of_once]
-        # For single places, such sums would take several times as long as the copies above.
+        # For columns with one place, sums would take several times as long as the copies above.
         sums = np.add.reduceat(delta[:, self._places_of_shared], self._starts, axis=1)
         out[:, self._shared] = sums
         return out

@@ -70,7 +70,7 @@ def train_lbfgs(
     evaluate, report : callable, optional
         As in :func:`sknet.nn.training.train`.
     budget : Budget, optional
-        The seconds that the fit may take. No iteration begins that would exceed them.
+        The time that the fit may take. No iteration begins that would exceed it.
 
     Returns
     -------
@@ -223,7 +223,7 @@ class SplitProblem:
     def join(self, x: Array) -> Array:
         """Return the flat parameter vector."""
         n = self.n_split
-        # The line search may step past a bound by rounding.
+        # Because of rounding, the line search may step past a bound.
         return np.clip(np.concatenate([x[:n] - x[n : 2 * n], x[2 * n :]]), *self._limits)
 
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:

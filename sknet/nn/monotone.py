@@ -3,7 +3,7 @@
 :class:`Promise` says which columns these are. A network keeps this promise layer by layer. The
 weights of a layer stay in :class:`~sknet.nn.sets.MonotoneWeights`, its monotone units have
 activations that never fall, and :class:`Order` tells the next layer which of its inputs have a
-direction. Embedded numbers with a constraint pass through a
+direction. Embedded columns with a constraint pass through a
 :class:`~sknet.nn.embeddings.RisingPiecewiseLinear`. If groups of columns interact in pairs, the
 output layer is a :class:`MonotonePairwiseHead`.
 """
@@ -39,7 +39,7 @@ class SmoothReLU(Activation):
     A rectifier with a quadratic bend between -2 and 2, also known as the Huberized ReLU. Its
     derivative is the logistic function approximated by three straight pieces, with the same
     slope at zero. Each step of the computation stays monotone after rounding. So f never falls,
-    not even by one unit in the last place, unlike functions computed by approximations.
+    not even by one unit in the last place, unlike functions computed with approximations.
     """
 
     needs_z = True
@@ -316,8 +316,8 @@ class Promise(Rule):
     signs: Annotated[tuple[int, ...], SIGNS]
     #: Predictions are computed in float64, for a multiple of this many rows at a time. With
     #: other numbers of rows, the rounding of a row's products may depend on its place in a
-    #: block, so that equal predictions become unequal: BLAS computes tiles of rows by one
-    #: routine and the remaining rows by others, which round sums differently. All kernels of
+    #: block, so that equal predictions become unequal: BLAS computes tiles of rows with one
+    #: routine and the remaining rows with others, which round sums differently. All kernels of
     #: OpenBLAS for float64 divide 64 rows into equal tiles.
     tile: ClassVar[int] = 64
 
@@ -354,7 +354,7 @@ class Promise(Rule):
             )
 
     def of_encoded(self, n_columns: int) -> tuple[int, ...]:
-        """Return the signs of the first encoded columns; columns without numbers have 0."""
+        """Return the signs of the first encoded columns; 0 for those that are not numeric."""
         return self.signs + (0,) * (n_columns - len(self.signs))
 
     def order(

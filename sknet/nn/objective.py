@@ -160,7 +160,7 @@ class Members:
 
 @dataclass(frozen=True)
 class Objective:
-    """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty of the weight matrices + ridges.
+    """J = sum_i w_i l(y_i, f(x_i)) / sum_i w_i + penalty on the weight matrices + ridges.
 
     A parameter array p with a ridge r adds r/2 ||p||_2^2 (see
     :class:`~sknet.nn.layers.Parameter`).
@@ -207,7 +207,7 @@ class Objective:
         return value * share
 
     def penalty_value(self, params: Array) -> float:
-        """Return the penalty of the weights plus the ridges.
+        """Return the penalty on the weights plus the ridges.
 
         The optimizer adds the gradient of the penalty to that of the loss in each step.
         """

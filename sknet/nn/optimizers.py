@@ -99,7 +99,7 @@ class Optimizer(Solver):
             The number of this update, from 1.
         learning_rate : float
         penalty : ElasticNet, optional
-            The penalty of the leading parameters. Its L1 part acts by a proximal step.
+            The penalty on the leading parameters. Its L1 part acts through a proximal step.
         n_penalized : int, default=0
             The number of parameters that the penalty applies to.
         bounds : Bounds, optional

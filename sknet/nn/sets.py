@@ -1,4 +1,4 @@
-"""The penalty of the weights, and the sets of values that parameters may have.
+"""The penalty on the weights, and the sets of values that parameters may have.
 
 A layer declares the set of an array in its :class:`~sknet.nn.layers.Parameter`. Initial values
 are moved into the set. After each step, the optimizer projects the array onto the set, just as
@@ -49,7 +49,7 @@ class ElasticNet(Rule):
         return self.alpha * (1 - self.l1_ratio)
 
     def value(self, w: Array) -> float:
-        """Return the penalty of the weights ``w``, a vector."""
+        """Return the penalty on the weights ``w``, a vector."""
         l1, l2 = self.l1, self.l2
         value = l2 / 2 * float(w.dot(w)) if l2 else 0.0
         return value + l1 * float(np.abs(w).sum()) if l1 else value

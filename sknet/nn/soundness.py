@@ -20,19 +20,19 @@ from sknet.nn.objective import BatchIterable, Objective
 
 #: The largest number of training rows on which parameters are judged.
 PROBE_ROWS = 64
-#: Parameters are poor if their loss is more than this many times the loss of a constant
-#: prediction. Of 477 random fits to standardized data, most with few rows or few epochs, four
-#: were poor. All four had an R2 below -3.
+#: Parameters are poor if their loss exceeds this multiple of the loss of a constant prediction.
+#: Of 477 random fits to standardized data, most with few rows or few epochs, four were poor.
+#: All four had an R2 below -3.
 POOR_FACTOR = 4.0
-#: Parameters are better than a constant if the loss of a constant prediction is more than this
-#: many times theirs. By chance, a network that has collapsed to the mean of y has a lower loss
-#: than a raw prediction of zero on half of all samples of ``PROBE_ROWS`` rows. In a fit with an
-#: R2 of 0, the network's loss was 0.95 times as large.
+#: Parameters are better than a constant if the loss of a constant prediction exceeds this
+#: multiple of their loss. By chance, a network that has collapsed to the mean of y has a lower
+#: loss than a raw prediction of zero on half of all samples of ``PROBE_ROWS`` rows. In a fit
+#: with an R2 of 0, the network's loss was 0.95 times that of a raw prediction of zero.
 BETTER_FACTOR = 1.4
-#: Parameters have diverged if their loss is more than this many times both the loss of a
-#: constant prediction and that of the initial parameters. At the default learning rate, a pass
-#: of ``partial_fit`` made the loss of networks with 512 units up to 33 times as large, and
-#: further passes then led to good networks.
+#: Parameters have diverged if their loss exceeds this multiple of the loss of a constant
+#: prediction, and this multiple of the loss of the initial parameters. At the default learning
+#: rate, a pass of ``partial_fit`` made the loss of networks with 512 units up to 33 times as
+#: large, and further passes then led to good networks.
 DIVERGED_FACTOR = 100.0
 #: A cool-down on all rows has spoiled the training if the loss is then more than
 #: ``SPOILED_FACTOR`` times the loss of the epoch that it began at, and if the difference is
@@ -156,7 +156,7 @@ class Judge:
     remedy : str
         What to change if there is nothing to return.
     poor : float, default=POOR_FACTOR
-        Parameters are poor if their loss is more than this many times that of a constant
+        Parameters are poor if their loss exceeds this multiple of the loss of a constant
         prediction.
     """
 

@@ -96,7 +96,7 @@ class Stopping:
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.
 
-        Resumed training may have another ``max_iter``, which changes a plan that has not been
+        Resumed training may have a new ``max_iter``, which changes a plan that has not been
         shortened. A cool-down keeps its plan, so that the learning rate does not rise again. It
         ends earlier only if ``max_iter`` requires it.
         """
@@ -353,7 +353,10 @@ def objectives(history: History) -> list[float]:
 
 
 def best_epoch(history: History) -> int:
-    """Return the epoch, from 1, of the best validation score or else the lowest objective."""
+    """Return the epoch, counted from 1, with the best validation score.
+
+    Without validation scores, it is the epoch with the lowest objective.
+    """
     scores = history.get("validation_score")
     best = np.nanargmin(objectives(history)) if scores is None else np.nanargmax(scores)
     return int(best) + 1

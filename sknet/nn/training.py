@@ -79,7 +79,7 @@ def train(
         ``report(iteration, record, params)`` is called after each epoch. A true result stops
         training.
     poor : float, default=POOR_FACTOR
-        The result is poor if its loss is more than this many times that of a constant
+        The result is poor if its loss exceeds this multiple of the loss of a constant
         prediction.
     n_threads : int, default=1
         The number of threads that share the work of a step. The result does not depend on it.
@@ -91,7 +91,7 @@ def train(
         does so from the best epoch on. Without ``return_to_best``, it does so from the last
         epoch on.
     budget : Budget, optional
-        The seconds that the fit may take. The plan is changed to fit into them.
+        The time that the fit may take. The plan is shortened to stay within it.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def train_epochs(
     Parameters
     ----------
     epoch : Epochs
-        What runs the epochs. :class:`Epoch`, for example, runs them in this process.
+        The object that runs the epochs. :class:`Epoch`, for example, runs them in this process.
     probe : Probe
         Some training rows on which the result is judged, or another object with its methods.
     stopping, evaluate, report, poor
@@ -251,11 +251,11 @@ def cooling_start(schedule: Schedule, best: float) -> float:
     """Return the part of the plan that counts as over when a cool-down begins.
 
     ``best`` is the part that was over after the best epoch. If the learning rate was still
-    rising there, it falls from the value that it had reached: a jump to the rate at
+    rising at that point, it falls from the value that it had reached: a jump to the rate at
     ``COOLING_PROGRESS`` can undo what was learned.
     """
     if best >= 1:
-        return best  # The plan is over, and a schedule need not have a rate there.
+        return best  # The plan is over, and a schedule need not have a rate at its end.
     first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
     places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
     return next((place for place in places if schedule(place, 0) <= rate), places[-1])

@@ -19,7 +19,7 @@ from sknet.data.kinds import check_values
 #: entries of the columns are zero, and each level is too rare to learn a weight for every
 #: hidden unit; an embedding learns a few numbers for each level instead.
 MOST_ONE_HOT_LEVELS = 16
-#: Fewer levels than this tell nothing about whether a column of text holds numbers.
+#: Fewer levels than this say nothing about whether a column of text holds numbers.
 FEWEST_ROWS_OF_NUMBERS = 20
 #: If more than this share of the rows have different levels, and there are at least this many
 #: rows, the levels are names of the rows.
@@ -126,7 +126,7 @@ class CategoryColumn(Column):
         Raises
         ------
         ValueError
-            If the column has infinity, or values of a kind that is neither number nor text.
+            If the column has infinity, or values that are neither numbers nor text.
         TypeError
             If it has an object of another kind that cannot be hashed.
         """
@@ -279,7 +279,7 @@ class Levels(Feature):
 def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
     """Warn if most levels of a column of text or objects occur once.
 
-    Such levels tell as little as missing values. They are numbers, perhaps with text such as
+    Such levels say as little as missing values. They are numbers, perhaps with text such as
     "?" among them, or names of rows. Text that is only digits does not count as a number, since
     it is often an identifier. ``where`` names the column, in whose ``n_rows`` rows the levels
     were found.

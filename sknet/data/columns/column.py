@@ -53,8 +53,8 @@ class Feature(ABC):
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[Any]:
         """Return the encoded columns of rows of an array.
 
-        ``dtype`` is that of the encoded rows. The columns may have another dtype whose values
-        it can hold.
+        ``dtype`` is that of the encoded rows. The columns may have a different dtype whose
+        values it can hold.
         """
 
     @abstractmethod
@@ -104,7 +104,7 @@ class Column(ABC):
     Parameters
     ----------
     X : Table
-        The table of the user.
+        The user's table.
     position : int
         The position of the column in it.
     declared : bool, default=False
@@ -148,7 +148,7 @@ class Column(ABC):
         """Return the column of a table as numbers, NaN for missing values."""
 
     def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:
-        """Return what a survey gathers from rows, besides missing values and a sample of rows.
+        """Return what a survey gathers in addition to missing values and a sample of rows.
 
         Parameters
         ----------
@@ -168,7 +168,7 @@ class Column(ABC):
         return statistic
 
     def features(self, found: Surveyed) -> list[Feature]:
-        """Return the features of the column besides its number and its missing-value flag."""
+        """Return features in addition to the column's number and its missing-value flag."""
         return []
 
     def shown(self, x: np.floating) -> str:

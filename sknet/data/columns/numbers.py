@@ -75,7 +75,7 @@ def _advice(column: int, values: NDArray[Any]) -> str:
 def check_columns(X: Table) -> None:
     """Name the first column of a frame, or of rows of objects, that does not hold numbers.
 
-    Other tables, whose columns have no kinds of their own, pass.
+    Other tables pass, since all their columns have one dtype.
 
     Raises
     ------
@@ -218,7 +218,7 @@ class Numbers(Feature):
             origin = self.rounded_origin(numbers.dtype)
             u -= self._clipped(origin[np.newaxis, columns], dtype, columns)
         if math.isnan(u.sum()):
-            # What replaces a missing number, mostly the median, is zero after scaling.
+            # The value for a missing number, usually the median, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
 
@@ -265,7 +265,7 @@ class Numbers(Feature):
 
         Such a column was constant, or had no number, and has been zero since. The first rows
         with other numbers determine its center and its scale. A constant and missing numbers
-        remain zero, so what is predicted for rows without other numbers does not change.
+        remain zero, so predictions for rows without other numbers do not change.
         """
         if self.center is None or self.scale is None or self.scale.all():
             return self

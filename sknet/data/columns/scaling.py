@@ -292,7 +292,7 @@ def principal_components(
 
 
 def _may_be_chance(rows: Floats, product: Floats, n_rows: float) -> bool:
-    """Return whether independent columns could have such correlations.
+    """Return whether independent columns could have these correlations by chance.
 
     For n rows, the square of a correlation is 1 / (n - 1) on average, and its standard
     deviation is sqrt(2) times that. The sum over all pairs, which is nearly normal if there are

@@ -36,9 +36,9 @@ def heavy_values(data: Dataset) -> dict[int, Floats]:
     """Return the increasing heavy values of each column that has some, by its position.
 
     A weight that is a count stands for that many rows. Other weights do not say how often a row
-    was seen. With these, each row counts once, so that no row with a large weight is heavy by
-    itself. A column of two values has no heavy value: the number itself tells which of them it
-    is.
+    was seen. With these, each row counts once, so that a single row with a large weight does
+    not make its value heavy. A column of two values has no heavy value: the number itself shows
+    which of them it is.
     """
     found: dict[int, Floats] = {}
     repeated = repetitions(data.sample_weight)
@@ -131,8 +131,8 @@ class HeavyFlags(Feature):
 
 #: A column is a code only if its values have at least this many rows on average.
 ROWS_PER_VALUE = 3
-#: The effects of neighboring values differ if the sum of their squared differences exceeds what
-#: chance gives by more than this many standard deviations.
+#: The effects of neighboring values differ if the sum of their squared differences exceeds its
+#: expectation under chance by more than this many standard deviations.
 LEAST_NEIGHBOR_DEVIATIONS = 10
 #: These differences have at least this share of the variance of the effects. A smooth function
 #: of many values differs little between neighbors.
@@ -172,7 +172,7 @@ class Code(Levels):
         super().__init__(column, counts.astype(np.float64), not known.all(), keep_rare)
 
     def compared(self, dtype: np.dtype[Any]) -> tuple[Floats, np.floating, NDArray[np.intp]]:
-        """Return what numbers of a dtype are compared with.
+        """Return the values that numbers of a dtype are compared with, and the place of each.
 
         Returns
         -------
@@ -203,7 +203,7 @@ class Code(Levels):
         return levels[np.where(same, places + 1, 0)]
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
-        """Return a name other than that of the number."""
+        """Return a name other than that of the numeric column."""
         return [f"{names[self.column]}_value"]
 
 
@@ -211,7 +211,7 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     """Return the codes among some numeric columns of a table.
 
     Rows that are equal in all columns and in y count once, however often they occur and
-    whatever they weigh: copies of one row would make any number look like a code.
+    whatever they weigh: copies of one row would make any column look like a code.
 
     Parameters
     ----------
