@@ -328,7 +328,7 @@ def _is_few(facts: Facts) -> bool:
 
 
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
-    # The loss is a mean over the members, so sgd's steps would shrink by the number of members.
+    # The loss is a mean over the members, so it would divide sgd's steps by their number.
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])

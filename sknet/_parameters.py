@@ -313,8 +313,8 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
         return [value] * n_layers
     if len(value) != n_layers:
         raise ValueError(
-            f"{name} has {len(value)} values, but hidden_layer_sizes has {n_layers}: "
-            f"{list(value)}. Give one value for all layers, or one for each."
+            f"{name} has {len(value)} values, but hidden_layer_sizes has {n_layers}. Give one "
+            f"value for all layers, or one for each; got {list(value)}."
         )
     return list(value)
 

@@ -90,7 +90,7 @@ class SharedParameters:
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
     frozen_layers : int, default=0
-        The number of first hidden layers whose weights a fit with ``init`` keeps.
+        How many of the first hidden layers keep their weights in a fit with ``init``.
     hidden_rate_factor : float, default=1.0
         The factor for the learning rate of all layers before the output layer.
     verbose : bool or int, default=False

@@ -280,7 +280,10 @@ class TableEncoder:
         return np.concatenate([numbers, categories])[np.newaxis]
 
     def slopes(self, X: Floats) -> Floats:
-        """Return the derivatives of encoded numeric columns with respect to their sources."""
+        """Return the derivatives of encoded numeric columns with respect to their sources.
+
+        ``X`` is dense.
+        """
         return np.hstack([one.slopes(X) for one in self.of_kind(Numbers)])
 
     def _encoded_numbers(self, X: Floats) -> Floats:

@@ -343,7 +343,7 @@ def _means_category(dtype: Any) -> bool:
 
 
 def _is_text(column: Any) -> bool:
-    """Whether a series holds text or categories; False for numbers, and if it is empty."""
+    """Whether a series holds text or categories; False for numbers, and without any values."""
     if column.dtype != object:
         return column.dtype.kind == "O"
     return isinstance(next(iter(column.dropna()), None), str)

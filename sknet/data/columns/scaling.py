@@ -208,7 +208,7 @@ def _rounding(low: Floats, high: Floats) -> Floats:
 
 
 def _inverse_distance(low: Floats, high: Floats, negligible: Floats, dtype: Any) -> Floats:
-    """Return 1 / (high - low), finite in ``dtype``; 0 if half the distance is negligible."""
+    """Return 1 / (high - low), finite in ``dtype``; 0 if half the distance is tiny or NaN."""
     # Both are halved before the subtraction, which might overflow otherwise.
     half = high / 2 - low / 2
     return np.where(half > negligible, 0.5 / np.maximum(half, np.finfo(dtype).tiny), 0)
