@@ -17,8 +17,8 @@ from sklearn.model_selection import train_test_split
 from sknet import NNClassifier
 
 # %%
-# Two networks on few rows
-# ------------------------
+# Two networks trained on few rows
+# --------------------------------
 # The networks predict whether a digit is even or odd. They are trained on 200 digits and tested
 # on the other 1597. In the first network, everything that reduces overfitting is switched off.
 # Here it predicts more labels correctly, but its probabilities are worse.

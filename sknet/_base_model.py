@@ -306,7 +306,7 @@ class Model:
     def blocks(
         self, data: Dataset, encoded_bytes: float | None = None, smooth: bool = True
     ) -> Batches:
-        """Return encoded rows in blocks that are each processed at once.
+        """Return encoded rows in blocks, each of which is processed in one go.
 
         Labels are smoothed, as in training, unless ``smooth=False``. The weights are divided by
         their mean, as the objective requires. Up to ``encoded_bytes`` of encoded rows are kept,

@@ -95,7 +95,7 @@ def described(method: Method, text: str) -> Method:
 class ShortRequest(RequestMethod):
     """A descriptor: scikit-learn's ``set_fit_request`` or a similar method, described briefly.
 
-    scikit-learn creates such a method at each access, with about 45 lines of documentation.
+    scikit-learn creates such a method on each access, with about 45 lines of documentation.
     """
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:

@@ -238,7 +238,7 @@ def _layer_summary(name: str, arrays: dict[str, Array], n_outputs: int) -> Layer
 
 
 def _cells(layer: LayerSummary) -> list[str]:
-    """Return the text of each cell of a layer, or of their total."""
+    """Return the text of each cell in the row of a layer, or in that of the total."""
     return [
         layer.name,
         f"{layer.n_outputs:,}" if layer.n_outputs else "",  # outputs have no total

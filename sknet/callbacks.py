@@ -38,7 +38,7 @@ class FitCallback:
 
 
 class Checkpoint(FitCallback):
-    """Saves the training every few epochs, so that an interrupted fit can be resumed.
+    """Saves the state of a fit every few epochs, so that an interrupted fit can be resumed.
 
     The file holds the estimator as if its fit had ended after the saved epoch, so
     ``joblib.load`` returns an estimator that can predict. With the same data and parameters,

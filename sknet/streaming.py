@@ -89,8 +89,8 @@ def read_chunks(
     -----
     UserWarning
         If a column becomes a category because of some text, although most of its rows hold
-        different numbers. There is no warning for columns in ``dtype`` and for categories of a
-        Parquet file.
+        different numbers. There is no warning for columns in ``dtype`` or for categories in
+        a Parquet file.
 
     Examples
     --------

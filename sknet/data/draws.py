@@ -136,7 +136,7 @@ def deal_groups(
     groups : ndarray of int of shape (n_rows,)
         The number of the group of each row.
     shares : ndarray of shape (n_parts,)
-        The wanted shares of the parts. There are at least as many groups as parts, and each
+        The requested shares of the parts. There are at least as many groups as parts, and each
         part gets at least one group.
     labels : array of shape (n_rows,) or None
     seed : int

@@ -27,7 +27,7 @@ class TableReader:
 
     The columns of plain numbers come first and keep their values. The others follow in the
     order of :data:`KINDS`: the durations and the dates of a frame as seconds (see
-    :mod:`sknet.data.columns.times`), and the categories as the numbers of their levels. A date
+    :mod:`sknet.data.columns.times`), and the categories as level numbers. A date
     is its clock time in the time zone that its column had in training. A value that is missing,
     or is not one of the levels, becomes NaN.
 

@@ -183,8 +183,8 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         Raises
         ------
         ValueError
-            If ``return_std`` is True, the loss is not "normal" and the network has a single
-            member.
+            If ``return_std`` is True although the loss is not "normal" and the network has a
+            single member.
         """
         return self._predict(X, Wanted("predict", self._columns(), float, return_std))
 

@@ -168,7 +168,7 @@ def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
 
 
 def network_outputs(network: Network, params: Array, x: Tensor) -> Tensor:
-    """Return the raw predictions of encoded rows, member after member."""
+    """Return the raw predictions of encoded rows, member by member."""
     widths = network.widths
     for layer, views, width in zip(network.layers, network.views(params), widths, strict=False):
         x = _outputs(layer, views, x, width)

@@ -27,8 +27,8 @@ class NumericEmbedding(ColumnEmbedding):
 
     #: Whether the layer needs bins, whose edges are quantiles of the training data.
     needs_bins: ClassVar[bool] = False
-    #: Whether a value that far more rows have than the values around it, such as zero, needs an
-    #: indicator, because the layer is a smooth function of the number.
+    #: Whether a value that occurs in far more rows than the values around it do, such as zero,
+    #: needs an indicator, because the layer is a smooth function of the number.
     needs_indicators: ClassVar[bool] = False
     #: Whether all columns have the same number of outputs, the first of which is the number
     #: itself.

@@ -211,7 +211,7 @@ class Epoch(Epochs):
             state.best = Remembered(visible, slots, state.n_updates, state.position)
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch, and train on all rows from there on, if :attr:`has_all_rows`."""
+        """Go back to an epoch. If :attr:`has_all_rows`, train on all rows from there on."""
         super().go_back(best)
         np.copyto(self.state.slots, best.slots)
         self.state.n_updates = best.n_updates

@@ -168,7 +168,7 @@ class Column(ABC):
         return statistic
 
     def features(self, found: Surveyed) -> list[Feature]:
-        """Return features in addition to the column's number and its missing-value flag."""
+        """Return features in addition to the numeric value and its missing-value flag."""
         return []
 
     def shown(self, x: np.floating) -> str:
