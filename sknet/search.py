@@ -21,14 +21,13 @@ from sknet._auto import LEARNING_RATE
 from sknet._parameters import defaults, hidden_layer_sizes, is_auto, never_steps
 from sknet._requirements import check_count
 from sknet.nn.embeddings import Periodic
-from sknet.nn.rules import POSITIVE, Constraint, Interval, Rule
+from sknet.nn.rules import FINITE, POSITIVE, Constraint, Interval, Rule
 
 __all__ = [
     "Choice", "Distribution", "Integers", "LogUniform", "SearchSpace", "Uniform",
     "search_space",
 ]  # fmt: skip
 
-FINITE = Interval(Real, -math.inf, closed="neither")
 FINITE_INT = Interval(Integral, -math.inf, closed="neither")
 CHOICES = Constraint(
     "a tuple of values with different texts",

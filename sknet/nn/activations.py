@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from sknet.nn.kernels import Array, maximum, negate
-from sknet.nn.rules import FRACTION, NOT_NEGATIVE_INT, Rule, instance_of
+from sknet.nn.rules import FRACTION, Constraint, Rule
 
 #: The source of random draws in training; None in prediction, where nothing is drawn.
 Draws: TypeAlias = Generator | None
@@ -114,7 +114,7 @@ class Activation(Rule):
         raise NotImplementedError
 
 
-ACTIVATION = instance_of(Activation)
+ACTIVATION = Constraint("an instance of Activation", (Activation,))
 
 
 class Identity(Activation):
@@ -394,8 +394,8 @@ class Reflected(Composed):
         The number of units with the reflection, which are the last ones.
     """
 
-    activation: Annotated[Activation, ACTIVATION]
-    n_units: Annotated[int, NOT_NEGATIVE_INT]
+    activation: Activation
+    n_units: int
 
     @property
     def inner(self) -> tuple[Activation, ...]:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import chain
-from types import NoneType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,8 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from sknet.nn.activations import Draws
 from sknet.nn.kernels import Array, SparseRows, Views
 from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
-from sknet.nn.rules import FINITE, NOT_NEGATIVE, POSITIVE_INT, Constraint, PairOf, TupleOf
-from sknet.nn.sets import POSITIONS
+from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT
 
 #: Some columns of a matrix: consecutive ones as a slice, or any columns by their positions.
 Where: TypeAlias = slice | NDArray[np.intp]
@@ -37,13 +35,6 @@ class ColumnEmbedding(Layer):
 
     def n_outputs(self, n_inputs: int) -> int:
         return sum(self.output_counts(n_inputs))
-
-
-EMBEDDING_OR_NONE = Constraint("a ColumnEmbedding or None", (ColumnEmbedding, NoneType))
-PARTS = TupleOf(
-    f"a tuple of pairs ({POSITIVE_INT}, {EMBEDDING_OR_NONE})",
-    PairOf(POSITIVE_INT, EMBEDDING_OR_NONE),
-)
 
 
 class Place(NamedTuple):
@@ -73,7 +64,7 @@ class Columns(ColumnEmbedding):
 
     words: ClassVar[str] = "columns"
 
-    parts: Annotated[tuple[tuple[int, ColumnEmbedding | None], ...], PARTS]
+    parts: tuple[tuple[int, ColumnEmbedding | None], ...]
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds only the field, from which the cached places follow.
@@ -174,25 +165,6 @@ def columns_of(x: Array, where: Where) -> Array:
     return x[:, where] if isinstance(where, slice) else x.take(where, axis=1)
 
 
-EMBEDDED_POSITIONS = TupleOf(
-    "a tuple of pairs", PairOf(POSITIONS, Constraint("a ColumnEmbedding", (ColumnEmbedding,)))
-)
-
-
-def _are_all_once(parts: tuple[tuple[tuple[int, ...], Any], ...]) -> bool:
-    """Return whether each position from 0 on occurs exactly once in the parts."""
-    positions = sorted(chain(*(places for places, _ in parts)))
-    return positions == list(range(len(positions)))
-
-
-SCATTERED = Constraint(
-    "a tuple of pairs (positions, a ColumnEmbedding), in which each position from 0 on occurs "
-    "exactly once",
-    (tuple,),
-    lambda parts: EMBEDDED_POSITIONS.contains(parts) and _are_all_once(parts),
-)
-
-
 @dataclass(frozen=True)
 class Scattered(Columns):
     """Passes each set of columns through its own layer; outputs keep the order of the columns.
@@ -203,9 +175,7 @@ class Scattered(Columns):
         The positions of some columns, and their layer. Each column belongs to exactly one part.
     """
 
-    parts: Annotated[  # type: ignore[assignment]
-        tuple[tuple[tuple[int, ...], ColumnEmbedding], ...], SCATTERED
-    ]
+    parts: tuple[tuple[tuple[int, ...], ColumnEmbedding], ...]  # type: ignore[assignment]
 
     def positions(self) -> list[NDArray[np.intp]]:
         return [np.array(positions) for positions, _ in self.parts]
@@ -303,31 +273,6 @@ class Repeated(ColumnEmbedding):
         return array.reshape(array.shape[0], -1, self.size)
 
 
-NUMBERS = TupleOf("a tuple of at least one finite number", FINITE, least=1)
-ROWS = TupleOf("a tuple of tuples of at least one finite number", NUMBERS, least=1)
-DIRECTIONS = Constraint(
-    "a tuple of equally long tuples of at least one finite number",
-    (tuple,),
-    lambda rows: ROWS.contains(rows) and len(set(map(len, rows))) == 1,
-)
-
-
-def _increase(edges: tuple[Any, ...]) -> bool:
-    """Return whether edges increase; only the last may be repeated."""
-    distinct = sorted(set(edges))
-    repeated = distinct[-1:] * (len(edges) - len(distinct))
-    return len(distinct) > 1 and list(edges) == distinct + repeated
-
-
-EDGES = Constraint(
-    "a tuple of equally long tuples (see of_equal_length), one for each column, each with at "
-    "least two finite, increasing numbers, of which only the last may be repeated",
-    (tuple,),
-    # Like the directions of components, edges are a matrix of finite numbers.
-    lambda edges: not edges or (DIRECTIONS.contains(edges) and all(map(_increase, edges))),
-)
-
-
 @dataclass(frozen=True)
 class PrincipalComponents(Layer):
     """Appends principal components of the numeric columns x of the inputs: (x - center) D.
@@ -352,9 +297,9 @@ class PrincipalComponents(Layer):
         number of outputs for each numeric column.
     """
 
-    center: Annotated[tuple[float, ...], NUMBERS]
-    directions: Annotated[tuple[tuple[float, ...], ...], DIRECTIONS]
-    spacing: Annotated[int, POSITIVE_INT] = 1
+    center: tuple[float, ...]
+    directions: tuple[tuple[float, ...], ...]
+    spacing: int = 1
 
     @property
     def n_components(self) -> int:

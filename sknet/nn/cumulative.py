@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,6 @@ from scipy import special
 from sknet.nn.kernels import Array
 from sknet.nn.links import Change, Link, Logit, Softmax
 from sknet.nn.rules import Constraint, Rule
-from sknet.nn.sets import POSITIONS
 
 #: The limits of log(distance between two thresholds / their distance for equal probabilities).
 LOG_GAP_LIMITS = (-50.0, 10.0)
@@ -58,7 +57,7 @@ class Cumulative(Rule, Link):
     rising: ClassVar[bool] = True
     ordered: ClassVar[bool] = True
 
-    order: Annotated[tuple[int, ...], POSITIONS] = ()
+    order: tuple[int, ...] = ()
 
     @abstractmethod
     def log_below(self, z: Array) -> Array:

@@ -15,11 +15,11 @@ import numpy as np
 from numpy.random import Generator
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.columns import EDGES, ColumnEmbedding, Scattered
+from sknet.nn.columns import ColumnEmbedding, Scattered
 from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, lower_triangle, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval
-from sknet.nn.sets import SIGNS, Signed
+from sknet.nn.sets import Signed
 
 
 class NumericEmbedding(ColumnEmbedding):
@@ -249,7 +249,7 @@ class MappedPiecewiseLinear(MappedFeatures):
 
     words: ClassVar[str] = "piecewise linear"
 
-    edges: Annotated[Edges, EDGES] = ()
+    edges: Edges = ()
     size: Annotated[int, AT_LEAST_TWO] = 16
     needs_bins: ClassVar[bool] = True
 
@@ -344,7 +344,7 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         rise.
     """
 
-    signs: Annotated[tuple[int, ...], SIGNS] = ()
+    signs: tuple[int, ...] = ()
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         declared = super().parameters(n_inputs)

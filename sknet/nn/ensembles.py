@@ -9,13 +9,13 @@ after another: an array (members, columns), flattened.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike
 
-from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, small_uniform
+from sknet.nn.activations import Activation, Draws, Identity, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, column_sums, matmul
 from sknet.nn.layers import (
     ActivationLayer,
@@ -26,8 +26,7 @@ from sknet.nn.layers import (
     Parameter,
     WorkArrays,
 )
-from sknet.nn.rules import POSITIVE_INT, instance_of
-from sknet.nn.sets import WEIGHT_SET, ParameterSet
+from sknet.nn.sets import ParameterSet
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,10 @@ class EnsembleLayer(ActivationLayer):
 
     words: ClassVar[str] = "dense by member"
 
-    n_units: Annotated[int, POSITIVE_INT]
-    activation: Annotated[Activation, ACTIVATION]
-    n_members: Annotated[int, POSITIVE_INT]
-    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
+    n_units: int
+    activation: Activation
+    n_members: int
+    within: ParameterSet | None = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_members * self.n_units
@@ -174,9 +173,9 @@ class EnsembleHead(Blocks):
 
     words: ClassVar[str] = "dense by member"
 
-    n_units: Annotated[int, POSITIVE_INT]
-    n_members: Annotated[int, POSITIVE_INT]
-    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
+    n_units: int
+    n_members: int
+    within: ParameterSet | None = None
     activation: ClassVar[Activation] = Identity()  # type: ignore[misc]
 
     @property
@@ -187,9 +186,6 @@ class EnsembleHead(Blocks):
         for weight in params.weight:
             weight[...] = self.activation.draw_weights(rng, weight.shape)
         params.bias[...] = small_uniform(rng, params.bias.shape, params.weight.shape[1])
-
-
-HEAD = instance_of(Layer)
 
 
 def members_of_rows(array: Array, n_members: int) -> Array:
@@ -210,9 +206,9 @@ class WithConstants(Layer):
         The number of constants of one member. They follow the member's outputs of the head.
     """
 
-    head: Annotated[Layer, HEAD]
-    n_members: Annotated[int, POSITIVE_INT]
-    n_constants: Annotated[int, POSITIVE_INT]
+    head: Layer
+    n_members: int
+    n_constants: int
 
     @property
     def smooth(self) -> bool:

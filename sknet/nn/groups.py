@@ -18,28 +18,21 @@ import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import zip_longest
-from typing import Annotated, ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
-from sknet.nn.activations import ACTIVATION, Activation, Draws, small_uniform
+from sknet.nn.activations import Activation, Draws, small_uniform
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.kernels import Array, Rows, Views, stretches
 from sknet.nn.layers import Affine, Blocks, Buffers, Layer, Parameter, WorkArrays
-from sknet.nn.rules import COUNTS, POSITIVE_INT, Constraint, TupleOf
-from sknet.nn.sets import POSITIONS, WEIGHT_SET, ParameterSet
+from sknet.nn.sets import ParameterSet
 
 #: The positions of the columns of each group.
 Groups: TypeAlias = tuple[tuple[int, ...], ...]
-TUPLES_OF_POSITIONS = TupleOf("a tuple of tuples", POSITIONS)
-GROUPS = Constraint(
-    "a tuple of tuples of positions >= 0, which are not all empty",
-    (tuple,),
-    lambda groups: TUPLES_OF_POSITIONS.contains(groups) and any(groups),
-)
 
 
 class Gathering:
@@ -109,7 +102,7 @@ class GroupColumns(Layer):
 
     words: ClassVar[str] = "columns by group"
 
-    groups: Annotated[Groups, GROUPS]
+    groups: Groups
 
     def n_outputs(self, n_inputs: int) -> int:
         return len(self.groups) * max(map(len, self.groups))
@@ -153,11 +146,11 @@ class GroupedDense(Blocks):
 
     words: ClassVar[str] = "dense by group"
 
-    n_units: Annotated[int, POSITIVE_INT]
-    activation: Annotated[Activation, ACTIVATION]
-    n_groups: Annotated[int, POSITIVE_INT]
-    n_used: Annotated[tuple[int, ...], COUNTS] = ()
-    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
+    n_units: int
+    activation: Activation
+    n_groups: int
+    n_used: tuple[int, ...] = ()
+    within: ParameterSet | None = None
 
     @property
     def n_blocks(self) -> int:
@@ -196,8 +189,8 @@ class PairwiseHead(EnsembleHead):
     words: ClassVar[str] = "pairs of groups"
 
     # Keyword-only, since the base class has a field with a default.
-    n_groups: Annotated[int, POSITIVE_INT] = field(kw_only=True)
-    n_factors: Annotated[int, POSITIVE_INT] = field(kw_only=True)
+    n_groups: int = field(kw_only=True)
+    n_factors: int = field(kw_only=True)
     output_weights: ClassVar[tuple[str, ...]] = ("weight", "strength")
 
     @property

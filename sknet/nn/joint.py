@@ -8,7 +8,7 @@ pre-training, the targets are the columns of a table.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,28 +16,6 @@ from numpy.typing import NDArray
 from sknet.nn.kernels import Array
 from sknet.nn.links import LOG_STD_LIMITS, Change, Link, Softmax
 from sknet.nn.losses import Loss, MultinomialLogLoss, SquaredError
-from sknet.nn.rules import (
-    NOT_NEGATIVE_INT,
-    POSITIVE,
-    POSITIVE_INT,
-    TRUTH_VALUE,
-    PairOf,
-    TupleOf,
-    instance_of,
-)
-from sknet.nn.sets import POSITIONS
-
-OF_LINKS = TupleOf(
-    "a tuple of pairs (Link, number of columns of y), not empty",
-    PairOf(instance_of(Link), POSITIVE_INT),
-    least=1,
-)
-OF_LOSSES = TupleOf(
-    "a tuple of pairs (Loss, number of columns of y), not empty",
-    PairOf(instance_of(Loss), POSITIVE_INT),
-    least=1,
-)
-WEIGHTS = TupleOf("a tuple of numbers > 0", POSITIVE, least=1)
 
 
 def stretches(sizes: Iterable[int]) -> list[slice]:
@@ -58,8 +36,8 @@ class JointLink(Link):
         predictions do not use.
     """
 
-    parts: Annotated[tuple[tuple[Link, int], ...], OF_LINKS]
-    n_logs: Annotated[int, NOT_NEGATIVE_INT] = 0
+    parts: tuple[tuple[Link, int], ...]
+    n_logs: int = 0
     out_activation = "joint"
     exclusive = False
 
@@ -150,10 +128,10 @@ class JointLoss(Loss):
         The positions of the targets that are constant.
     """
 
-    losses: Annotated[tuple[tuple[Loss, int], ...], OF_LOSSES]
-    weights: Annotated[tuple[float, ...], WEIGHTS]
-    learned: Annotated[bool, TRUTH_VALUE] = False
-    constant_targets: Annotated[tuple[int, ...], POSITIONS] = ()
+    losses: tuple[tuple[Loss, int], ...]
+    weights: tuple[float, ...]
+    learned: bool = False
+    constant_targets: tuple[int, ...] = ()
     task = "several targets"
 
     @property
@@ -240,7 +218,7 @@ class LevelLogLoss(Loss):
         The number of levels, each of which has a raw prediction.
     """
 
-    n_levels: Annotated[int, POSITIVE_INT]
+    n_levels: int
 
     @property
     def link(self) -> Link:

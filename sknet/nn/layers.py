@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, named, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, blocks, column_sums, matmul, stretches
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
-from sknet.nn.sets import WEIGHT_SET, ParameterSet
+from sknet.nn.sets import ParameterSet
 
 # A layer's declarations of its work arrays, by name. A number declares an array with that many
 # columns, and with a row for each row of the batch. A function ``make(n_rows, dtype)`` returns
@@ -265,7 +265,7 @@ class Dense(ActivationLayer):
 
     n_units: Annotated[int, POSITIVE_INT]
     activation: Annotated[Activation, ACTIVATION]
-    within: Annotated[ParameterSet | None, WEIGHT_SET] = None
+    within: ParameterSet | None = None
 
     def n_outputs(self, n_inputs: int) -> int:
         return self.n_units
@@ -368,7 +368,7 @@ class Activated(ActivationLayer):
 
     words: ClassVar[str] = "activation"
 
-    activation: Annotated[Activation, ACTIVATION]
+    activation: Activation
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return self.z_and_a(n_inputs)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate, chain
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.random import Generator
@@ -23,14 +23,8 @@ from sknet.nn.groups import Groups, PairwiseHead
 from sknet.nn.kernels import Array, Views, blocks, column_sums, rounded
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.losses import Loss
-from sknet.nn.rules import NOT_NEGATIVE_INT, POSITIVE_INT, PairOf, Rule, TupleOf, instance_of
-from sknet.nn.sets import MONOTONE, SIGNS, MonotoneWeights, Stacked
-
-#: A number of units, and their activation.
-PART = PairOf(POSITIVE_INT, instance_of(Activation))
-ACTIVATIONS_OF_UNITS = TupleOf(
-    "a tuple of pairs (an integer >= 1, an Activation)", PART, least=1
-)
+from sknet.nn.rules import Rule
+from sknet.nn.sets import MonotoneWeights, Stacked
 
 
 class SmoothReLU(Activation):
@@ -69,7 +63,7 @@ class ByUnit(Composed):
         A number of units, and their activation.
     """
 
-    parts: Annotated[tuple[tuple[int, Activation], ...], ACTIVATIONS_OF_UNITS]
+    parts: tuple[tuple[int, Activation], ...]
 
     @property
     def inner(self) -> tuple[Activation, ...]:
@@ -173,9 +167,9 @@ class MonotonePairwiseHead(PairwiseHead):
         The number of factors that only free groups use.
     """
 
-    within: Annotated[MonotoneWeights | None, MONOTONE] = None
-    signs: Annotated[tuple[int, ...], SIGNS] = field(kw_only=True)
-    n_free: Annotated[int, NOT_NEGATIVE_INT] = field(kw_only=True)
+    within: MonotoneWeights | None = None
+    signs: tuple[int, ...] = field(kw_only=True)
+    n_free: int = field(kw_only=True)
 
     @property
     def n_reflected(self) -> int:
@@ -313,7 +307,7 @@ class Promise(Rule):
         it), -1 (they fall) or 0 (free).
     """
 
-    signs: Annotated[tuple[int, ...], SIGNS]
+    signs: tuple[int, ...]
     #: Predictions are computed in float64, for a multiple of this many rows at a time. With
     #: other numbers of rows, the rounding of a row's products may depend on its place in a
     #: block, so that equal predictions become unequal: BLAS computes tiles of rows with one

@@ -1,10 +1,11 @@
 """Rules: small immutable objects, such as optimizers, whose fields declare allowed values.
 
-Activations, losses, optimizers, schedules, penalties and layers are rules: frozen dataclasses
-that a user may construct. A field declares its allowed values in its type, such as
+Activations, losses, optimizers, schedules, penalties and layers are rules: frozen dataclasses,
+most of which a user may construct. A field declares its allowed values in its type, such as
 ``beta_1: Annotated[float, FRACTION] = 0.9``, and :class:`Rule` refuses other values at
-construction. The parameters of an estimator are checked in ``fit`` instead, as in scikit-learn,
-since ``set_params`` may change them. A rule cannot be changed.
+construction. A field that only the package sets declares none. The parameters of an estimator
+are checked in ``fit`` instead, as in scikit-learn, since ``set_params`` may change them. A rule
+cannot be changed.
 """
 
 import math
@@ -121,50 +122,6 @@ class Interval(Constraint):
         return above and below
 
 
-class TupleOf(Constraint):
-    """Tuples whose entries all satisfy a constraint.
-
-    Parameters
-    ----------
-    text : str
-        The values in words, as for :class:`Constraint`.
-    entries : Constraint
-        The constraint that each entry satisfies.
-    least : int, default=0
-        The smallest number of entries.
-    """
-
-    def __init__(self, text: str, entries: Constraint, least: int = 0):
-        super().__init__(text, (tuple,))
-        self.entries = entries
-        self.least = least
-
-    def contains(self, value: Any) -> bool:
-        """Return whether there are enough entries, all of which are allowed."""
-        # There may be many entries, but they have few types.
-        kinds = set(map(type, value))
-        right_types = all(issubclass(kind, self.entries.kinds) for kind in kinds)
-        enough = len(value) >= self.least
-        return right_types and enough and all(map(self.entries.contains, value))
-
-
-class PairOf(Constraint):
-    """Pairs in which each entry satisfies its own constraint."""
-
-    def __init__(self, first: Constraint, second: Constraint):
-        super().__init__(f"a pair ({first}, {second})", (tuple,))
-        self.entries: tuple[Constraint, Constraint] = first, second
-
-    def contains(self, value: Any) -> bool:
-        """Return whether there are two entries, both of which are allowed."""
-        return len(value) == 2 and all(map(Constraint.allows, self.entries, value))
-
-
-def instance_of(cls: type) -> Constraint:
-    """Return the constraint that allows the instances of a class."""
-    return Constraint(f"an instance of {cls.__name__}", (cls,))
-
-
 POSITIVE_INT = Interval(Integral, 1)
 NOT_NEGATIVE_INT = Interval(Integral, 0)
 POSITIVE = Interval(Real, 0, closed="neither")
@@ -173,7 +130,7 @@ NOT_NEGATIVE = Interval(Real, 0)
 FRACTION = Interval(Real, 0, 1)
 OPEN_UNIT_INTERVAL = Interval(Real, 0, 1, closed="neither")
 CLOSED_UNIT_INTERVAL = Interval(Real, 0, 1, closed="both")
-FINITE = Constraint("a finite number", (Real,), math.isfinite)
+FINITE = Interval(Real, -math.inf, closed="neither")
 TRUTH_VALUE = Constraint("True or False", (bool, np.bool_))
 
 
@@ -211,7 +168,3 @@ def constraints(cls: Any) -> dict[str, Constraint]:
         for constraint in get_args(one.type)
         if isinstance(constraint, Constraint)
     }
-
-
-#: Counts of something, such as the inputs of each group.
-COUNTS = TupleOf("a tuple of integers >= 1", POSITIVE_INT)

@@ -8,16 +8,13 @@ parameters, or their mean over workers, stays in them.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from numbers import Integral
-from types import NoneType
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.nn import rules
 from sknet.nn.kernels import Array
-from sknet.nn.rules import Constraint, Interval, Rule, TupleOf, instance_of
+from sknet.nn.rules import CLOSED_UNIT_INTERVAL, NOT_NEGATIVE, Rule
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,8 @@ class ElasticNet(Rule):
         The share of the L1 part.
     """
 
-    alpha: Annotated[float, rules.NOT_NEGATIVE] = 0.0
-    l1_ratio: Annotated[float, rules.CLOSED_UNIT_INTERVAL] = 0.0
+    alpha: Annotated[float, NOT_NEGATIVE] = 0.0
+    l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
 
     @property
     def l1(self) -> float:
@@ -113,11 +110,6 @@ class ParameterSet(Rule, ABC):
         return Signed((1,))
 
 
-WEIGHT_SET = Constraint("an instance of ParameterSet or None", (ParameterSet, NoneType))
-ANY_INT = Constraint("an integer", (Integral,))
-SIGNS = TupleOf("a tuple with entries -1, 0 or 1", Interval(Integral, -1, 1, closed="both"))
-
-
 @dataclass(frozen=True)
 class Signed(ParameterSet):
     """Arrays whose entries have a given sign for each place along an axis.
@@ -131,8 +123,8 @@ class Signed(ParameterSet):
         The axis that ``signs`` runs along.
     """
 
-    signs: Annotated[tuple[int, ...], SIGNS]
-    axis: Annotated[int, ANY_INT] = -1
+    signs: tuple[int, ...]
+    axis: int = -1
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
         """Return the bounds: zero on one side for each entry with a sign."""
@@ -149,9 +141,6 @@ class Signed(ParameterSet):
         shape = [1] * n_axes
         shape[self.axis] = -1
         return np.array(self.signs).reshape(shape)
-
-
-POSITIONS = TupleOf("a tuple of integers >= 0", rules.NOT_NEGATIVE_INT)
 
 
 @dataclass(frozen=True)
@@ -177,9 +166,9 @@ class MonotoneWeights(ParameterSet):
         may be any numbers.
     """
 
-    signs: Annotated[tuple[int, ...], SIGNS]
-    n_free: Annotated[int, rules.NOT_NEGATIVE_INT] = 0
-    unpromised: Annotated[tuple[int, ...], POSITIONS] = ()
+    signs: tuple[int, ...]
+    n_free: int = 0
+    unpromised: tuple[int, ...] = ()
 
     @property
     def scales(self) -> Signed:
@@ -220,12 +209,6 @@ class MonotoneWeights(ParameterSet):
         array[..., list(self.unpromised)] = drawn
 
 
-MONOTONE = Constraint("an instance of MonotoneWeights or None", (MonotoneWeights, NoneType))
-WEIGHT_SETS = TupleOf(
-    "a non-empty tuple of instances of MonotoneWeights", instance_of(MonotoneWeights), least=1
-)
-
-
 @dataclass(frozen=True)
 class Stacked(ParameterSet):
     """Stacks of matrices, each with its own set.
@@ -236,7 +219,7 @@ class Stacked(ParameterSet):
         The set of each matrix along the first axis.
     """
 
-    parts: Annotated[tuple[MonotoneWeights, ...], WEIGHT_SETS]
+    parts: tuple[MonotoneWeights, ...]
 
     def bounds(self, shape: tuple[int, ...]) -> Bounds:
         """Return the stacked bounds of the matrices."""
