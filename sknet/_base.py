@@ -25,7 +25,6 @@ from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._requirements import (
     CallbackSupportMixin,
     callback_context,
-    described,
     fit_context,
     kind_of,
     shorten_requests,
@@ -267,18 +266,17 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         with hints_of_names(self._get_param_names()):
             return super().set_params(**params)
 
-    get_params = described(
-        NotebookMixin.get_params,
-        "Return the parameters by name; with ``deep``, also those of nested estimators.",
-    )
-    set_callbacks = described(
-        CallbackSupportMixin.set_callbacks,
-        "Set the callbacks of the next fits (see :mod:`sknet.callbacks`).",
-    )
-    get_metadata_routing = described(
-        NotebookMixin.get_metadata_routing,
-        "Return which arguments scikit-learn's meta-estimators pass to which methods.",
-    )
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters by name; with ``deep``, also those of nested estimators."""
+        return super().get_params(deep)
+
+    def set_callbacks(self, *callbacks: Any) -> Self:
+        """Set the callbacks of the next fits (see :mod:`sknet.callbacks`)."""
+        return super().set_callbacks(*callbacks)
+
+    def get_metadata_routing(self) -> Any:
+        """Return which arguments scikit-learn's meta-estimators pass to which methods."""
+        return super().get_metadata_routing()
 
     # Files.
 

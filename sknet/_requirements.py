@@ -7,11 +7,9 @@ import copy
 import inspect
 import math
 import os
-from collections.abc import Callable
-from functools import wraps
 from importlib import import_module
 from numbers import Integral
-from typing import Any, TypeVar
+from typing import Any
 
 import sklearn
 from sklearn.base import _fit_context as fit_context
@@ -39,8 +37,6 @@ except ImportError:
                 f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
             )
 
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 #: The attributes in which scikit-learn keeps an estimator's callbacks and their contexts.
 CALLBACK_ATTRIBUTES = [
@@ -79,17 +75,6 @@ def callback_context(estimator: Any, n_epochs: int) -> Any:
     if not callbacks_of(estimator):
         return None
     return estimator._init_callback_context(max_subtasks=n_epochs)
-
-
-def described(method: Method, text: str) -> Method:
-    """Return a method of scikit-learn with a new docstring, so that ``help`` stays short."""
-
-    @wraps(method)
-    def call(*args: Any, **options: Any) -> Any:
-        return method(*args, **options)
-
-    call.__doc__ = text
-    return call  # type: ignore[return-value]
 
 
 class ShortRequest(RequestMethod):
