@@ -9,13 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
-from sknet._hints import hinting
 from sknet._model import ClassificationModel
-from sknet._parameters import available_with_stochastic_solver, with_parameters
-from sknet._requirements import fit_context
+from sknet._parameters import one_pass, with_parameters
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_classes, check_y
 from sknet.nn.losses import Loss, uses_order
@@ -83,9 +80,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         """With loss="ordinal", the increasing thresholds of the score."""
         return cast(ClassificationModel, self._fitted_model).thresholds
 
-    @available_if(available_with_stochastic_solver)
-    @hinting
-    @fit_context(prefer_skip_nested_validation=True)
+    @one_pass
     def partial_fit(
         self,
         X: Any,

@@ -12,10 +12,8 @@ from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN, fitted_attributes
-from sknet._hints import hinting
 from sknet._joint_model import LEARNED, JointModel
-from sknet._parameters import available_with_stochastic_solver, defaults, with_parameters
-from sknet._requirements import fit_context
+from sknet._parameters import defaults, one_pass, with_parameters
 from sknet._settings import TASKS
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_targets, check_targets, check_weight
@@ -131,9 +129,7 @@ class NNMultiTarget(BaseNN):
             estimators[name].__dict__.update(fitted)
         return estimators
 
-    @available_if(available_with_stochastic_solver)
-    @hinting
-    @fit_context(prefer_skip_nested_validation=True)
+    @one_pass
     def partial_fit(
         self,
         X: Any,

@@ -14,10 +14,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
-from sknet._hints import hinting
 from sknet._model import Model, RegressionModel
-from sknet._parameters import FLAT_LIST, available_with_stochastic_solver, with_parameters
-from sknet._requirements import check_count, fit_context
+from sknet._parameters import FLAT_LIST, one_pass, with_parameters
+from sknet._requirements import check_count
 from sknet._settings import loss_of
 from sknet._shared_parameters import shared_documentation
 from sknet.metrics import DISTRIBUTION_LOSSES
@@ -105,9 +104,7 @@ class NNRegressor(RegressorMixin, BaseNN):
                 f"{self.quantile!r}."
             )
 
-    @available_if(available_with_stochastic_solver)
-    @hinting
-    @fit_context(prefer_skip_nested_validation=True)
+    @one_pass
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network with one pass over the given rows.
 
