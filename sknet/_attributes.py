@@ -4,7 +4,7 @@ Both follow from its model and the record of its training.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import count, islice
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from sknet._settings import Provenance
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.columns.single_values import Code, HeavyFlags
-from sknet.nn.columns import Columns, Repeated
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch, objectives
 
@@ -178,25 +177,17 @@ def unique_names(names: Sequence[str]) -> list[str]:
 def _names_by_origin(model: Model, names: Sequence[str]) -> list[str]:
     """Return a name for each column that enters the first layer with a weight matrix.
 
-    ``names`` are those of the columns of X. An output of an embedding is named after its
-    column, with a number. Principal components come last.
+    ``names`` are those of the columns of X. If a column has several outputs of an embedding,
+    their names have numbers. Principal components come last.
     """
-    encoder, reader, layers = model.encoder, model.reader, model.network.layers
+    encoder, reader = model.encoder, model.reader
     encoded = encoder.feature_names([names[i] for i in reader.order_], reader.levels_)
-    of_components = [f"component{i}" for i in range(encoder.n_found_components_)]
     # Separate members have their own copies of the columns. The first copy stands for all.
-    n_copies = layers[0].size if isinstance(layers[0], Repeated) else 1
-    columns = next((one for one in layers[:2] if isinstance(one, Columns)), None)
-    if columns is None:
-        return encoded + of_components
-    copies = ((name, i) for name in encoded for i in range(n_copies))
+    sizes = np.bincount(model.network.origins) // model.settings.n_separate
     embedded: list[str] = []
-    for width, layer in columns.parts:
-        for j, (name, copy) in enumerate(islice(copies, width)):
-            size = 1 if layer is None else layer.output_counts(width)[j]
-            if copy == 0:
-                embedded += [name] if layer is None else [f"{name}_{i}" for i in range(size)]
-    return embedded + of_components
+    for name, size in zip(encoded, sizes.tolist(), strict=True):
+        embedded += [name] if size == 1 else [f"{name}_{i}" for i in range(size)]
+    return embedded + [f"component{i}" for i in range(encoder.n_found_components_)]
 
 
 # The card.
