@@ -84,13 +84,6 @@ class Members:
         members = self._before_mean(raw)
         return members[:, 0] if members.shape[1] == 1 else self.link.mean_of_members(members)
 
-    def raw_backward(self, raw: Array, delta: Array) -> Array:
-        """Return the gradient of ``raw``, given the gradient of the result of :meth:`raw`."""
-        if self.n == 1 or self.before_link:
-            return self._of_each(delta)
-        mean = self.link.inverse(self.split(raw)).mean(axis=1)
-        return self.backward(raw, self.link.link_backward(mean, delta))
-
     def decision(self, raw: Array) -> Array:
         """Return the columns of the decision function of all members."""
         if (link := self._of_decision(raw)) is None:
@@ -99,10 +92,11 @@ class Members:
 
     def decision_backward(self, raw: Array, delta: Array) -> Array:
         """Return the gradient of ``raw``, given the gradient of :meth:`decision`."""
-        if (link := self._of_decision(raw)) is None:
-            return self.raw_backward(raw, delta)
+        link = self._of_decision(raw)
+        if link is None and (self.n == 1 or self.before_link):
+            return self._of_each(delta)
         (prediction,) = self.predictions(raw, self.link.inverse)
-        return self.backward(raw, link.link_backward(prediction, delta))
+        return self.backward(raw, (link or self.link).link_backward(prediction, delta))
 
     def _of_decision(self, raw: Array) -> Link | None:
         return self.link.of_decision(raw.shape[1] // self.n)

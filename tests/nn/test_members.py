@@ -95,8 +95,10 @@ def test_gradients(link, before_link, n, numeric_gradient):
     assert_allclose(members.backward(raw, delta), expected, rtol=1e-6, atol=1e-8)
     if link.predicts_std:
         return  # Only decision functions need the other one.
-    expected = numeric_gradient(lambda at: float((members.raw(at) * delta).sum()), raw.copy())
-    assert_allclose(members.raw_backward(raw, delta), expected, rtol=1e-6, atol=1e-8)
+    decided = numeric_gradient(
+        lambda at: float((members.decision(at) * delta).sum()), raw.copy()
+    )
+    assert_allclose(members.decision_backward(raw, delta), decided, rtol=1e-6, atol=1e-8)
 
 
 def factor_of(loss, raw, y, sample_weight=None, n_members=1):
