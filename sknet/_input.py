@@ -68,7 +68,7 @@ class Features:
     @classmethod
     def of(cls, estimator: BaseEstimator, survey: Survey) -> Self:
         """Return the features of a table, given its survey, which may be a merged one."""
-        return cls(_unfitted(estimator, survey.n_features, survey.names), survey.reader)
+        return cls(_unfitted(estimator, survey.missing.size, survey.names), survey.reader)
 
     def asked_by(self, estimator: BaseEstimator) -> Self:
         """Return the features of the same columns for another estimator, and for its y."""

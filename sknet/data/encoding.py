@@ -91,18 +91,15 @@ class TableEncoder:
         Parameters
         ----------
         survey : Survey
-            The survey of the training rows.
+            The survey of the training rows, with a sample.
 
         Raises
         ------
         ValueError
-            If the survey has no sample of rows, or if it has dates although ``standardize`` is
-            False.
+            If the survey has dates although ``standardize`` is False.
         """
-        sample = survey.sample
-        if sample is None:
-            raise ValueError("The survey has no sample to estimate quantiles from.")
-        self.n_columns_: int = survey.n_features
+        sample = cast(Dataset, survey.sample)
+        self.n_columns_: int = survey.missing.size
         found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample)]
         # Within a region, they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))

@@ -32,7 +32,6 @@ class Survey:
     ----------
     n_rows : int
         The number of rows of positive weight.
-    n_features : int
     sparse : bool
         Whether the rows are sparse.
     dtype : dtype
@@ -54,7 +53,6 @@ class Survey:
     """
 
     n_rows: int
-    n_features: int
     sparse: bool
     dtype: np.dtype[np.floating]
     row_bytes: float
@@ -115,7 +113,6 @@ def survey_rows(
             copies.append(block[chosen[first:last] - start])
     return Survey(
         n_rows=data.n_rows,
-        n_features=X.shape[1],
         sparse=sparse.issparse(X),
         dtype=X.dtype,
         row_bytes=_row_bytes(X),
@@ -208,7 +205,7 @@ def _form(survey: Survey) -> dict[str, Any]:
     formats = survey.reader.formats
     shown = map(str, formats.values())
     return {
-        "the columns {}": survey.names or survey.n_features,
+        "the columns {}": survey.names or survey.missing.size,
         "{} rows": "sparse" if survey.sparse else "dense",
         "text of the formats {}": dict(zip(_named(survey, formats), shown, strict=True)),
         "the categories {}": _named(survey, survey.reader.categorical_.tolist()),

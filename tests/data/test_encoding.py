@@ -440,13 +440,6 @@ def test_sources_and_typical_row():
     assert_array_equal(encoder.transform(row, np.float64), [[0, 0, 0, 0, 0, 0, 20]])
 
 
-def test_an_encoder_needs_a_sample():
-    with pytest.raises(ValueError, match="no sample"):
-        TableEncoder(True).fit_survey(
-            survey_rows(Dataset(make_table()), TableReader(np.arange(6)))
-        )
-
-
 # Columns whose order must be kept.
 
 

@@ -61,7 +61,7 @@ def merge_with_samples(surveys, parts, weights=None):
 
 def assert_same_survey(one, other):
     """Compare everything that two surveys say, levels and sampled rows included."""
-    for name in ["n_rows", "n_features", "sparse", "dtype", "names"]:
+    for name in ["n_rows", "sparse", "dtype", "names"]:
         assert getattr(one, name) == getattr(other, name), name
     assert one.row_bytes == pytest.approx(other.row_bytes)
     assert_array_equal(one.missing, other.missing)
@@ -210,7 +210,7 @@ def test_row_blocks_need_no_sample():
     X = np.arange(12.0).reshape(6, 2)
     survey = survey_rows(Dataset(RowBlocks(X, block_rows=4)), TableReader(np.arange(2)))
     assert survey.sample is None
-    assert (survey.n_rows, survey.n_features, survey.row_bytes) == (6, 2, 16)
+    assert (survey.n_rows, survey.missing.size, survey.row_bytes) == (6, 2, 16)
 
 
 @pytest.mark.parametrize("n_wanted", [1, 30, 99])
