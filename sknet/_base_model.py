@@ -65,9 +65,9 @@ class Model:
         All parameters of the network.
     provenance : Provenance
         The training that the parameters come from.
-    calibration : ndarray of shape (n_outputs, n_numbers) or None
-        What some rows say about the distribution of y: see :mod:`sknet.nn.distributions`. With
-        several targets, shorter rows are padded with NaN.
+    calibration : ndarray of shape (n_outputs, n_numbers), tuple of these or None
+        What some rows say about the distribution of y: see :mod:`sknet.nn.distributions`. Of
+        several targets, a tuple has an array or None for each.
     """
 
     #: Whether y holds numbers; otherwise it holds labels.
@@ -83,7 +83,7 @@ class Model:
     network: Network
     params: np.ndarray
     provenance: Provenance = Provenance()
-    calibration: np.ndarray | None = None
+    calibration: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds only the fields, without the work arrays of predictions.
@@ -235,11 +235,9 @@ class Model:
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:
         """Return the model with the parameters after a pass of ``partial_fit``."""
-        provenance, calibration = self.provenance.passed(n_rows), result.calibration
-        if calibration is not None and self.calibration is not None:
-            share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
-            before = np.where(np.isnan(self.calibration), calibration, self.calibration)
-            calibration = before + share * (calibration - before)
+        provenance = self.provenance.passed(n_rows)
+        share = min(1.0, n_rows / min(provenance.n_seen, CALIBRATION_ROWS))
+        calibration = _moved(self.calibration, result.calibration, share)
         params = result.params
         return replace(self, params=params, provenance=provenance, calibration=calibration)
 
@@ -399,6 +397,15 @@ class Model:
     def members(self) -> Members:
         """How the members' raw predictions become one prediction."""
         return Members.of(self.network, self.loss.link)
+
+
+def _moved(before: Any, now: Any, share: float) -> Any:
+    """Return a calibration, or one for each target, moved by a share toward a new one."""
+    if before is None or now is None:
+        return now
+    if isinstance(now, tuple):
+        return tuple(_moved(*pair, share) for pair in zip(before, now, strict=True))
+    return before + share * (now - before)
 
 
 def learn_encoder(

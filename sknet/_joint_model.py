@@ -15,7 +15,6 @@ from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
 from sknet.data.joint import JointTarget, columns_of
 from sknet.data.targets import ClassTarget, RegressionTarget
-from sknet.nn.distributions import CALIBRATED
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
 from sknet.nn.objective import Members, of_targets
@@ -78,11 +77,8 @@ class JointModel(Model):
         """Return the model of one target."""
         loss, _ = self.loss.losses[number]
         certainty, calibration = self.provenance.certainty, self.calibration
-        if isinstance(certainty, tuple):
-            certainty = certainty[number]
-        if calibration is not None:
-            own = calibration[number]
-            calibration = None if np.isnan(own).all() else own[np.newaxis, ~np.isnan(own)]
+        certainty = certainty and certainty[number]
+        calibration = calibration and calibration[number]
         settings = replace(self.settings, loss=loss)
         provenance = replace(self.provenance, certainty=certainty)
         known = self.__getstate__() | {"settings": settings, "target": target, "loss": loss}
@@ -114,19 +110,18 @@ class JointModel(Model):
 
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray
-    ) -> np.ndarray:
-        """Return what rows say about the distribution of each target, or NaN if nothing.
+    ) -> tuple[np.ndarray | None, ...]:
+        """Return what rows say about the distribution of each target, or None if nothing.
 
-        The arguments are those of ``RegressionModel``.
+        The arguments are those of ``RegressionModel``. A target without rows keeps what it has.
         """
-        found = np.full((len(self.models), CALIBRATED.size), np.nan)
         of_each = of_targets(self.loss, members, raw, Y, weight, *unseen)
-        for row, model, (loss, rows) in zip(found, self.models, of_each, strict=True):
-            told = loss.predicts_distribution and len(rows[1])
-            own = model.calibration_of(*rows) if told else model.calibration
-            if own is not None:
-                row[: own.size] = own[0]
-        return found
+        return tuple(
+            model.calibration_of(*rows)
+            if loss.predicts_distribution and len(rows[1])
+            else model.calibration
+            for model, (loss, rows) in zip(self.models, of_each, strict=True)
+        )
 
     def columns(self, y: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the model of each target with its column of a checked y."""

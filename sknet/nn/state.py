@@ -321,7 +321,7 @@ class TrainingResult:
         The factor by which predictions were made more or less certain. It was fitted to
         validation rows by :func:`~sknet.nn.objective.fit_factor`, and ``params`` include it.
         None if no factor was fitted.
-    calibration : ndarray of shape (n_outputs, n_numbers) or None
+    calibration : ndarray of shape (n_outputs, n_numbers), tuple of these or None
         A correction of the predicted distributions of y: see :mod:`sknet.nn.distributions`.
     """
 
@@ -332,7 +332,7 @@ class TrainingResult:
     n_refit: int = 0
     n_unvisited: int = 0
     certainty: float | tuple[float, ...] | None = None
-    calibration: Array | None = None
+    calibration: Any = None
 
     @property
     def unseeing_params(self) -> Array:
