@@ -327,7 +327,7 @@ def resolve(
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         categorical_features=plain(known["categorical_features"]),
-        loss=_loss(known),
+        loss=loss_of(known),
         penalty=penalty,
         level_penalty=level_penalty(known, facts),
         solver=solver,
@@ -355,12 +355,7 @@ def _as_number(value: Any) -> Any:
     return int(value) if isinstance(value, Integral) else float(value)
 
 
-def loss_of(estimator: Any) -> Any:
-    """Return what :func:`_loss` returns for an estimator with unchecked parameters."""
-    return _loss(estimator.get_params(deep=False))
-
-
-def _loss(known: Mapping[str, Any]) -> Any:
+def loss_of(known: Mapping[str, Any]) -> Any:
     """Return the loss, or a dict with the losses of several targets by name."""
     if "targets" not in known:
         return _rule(known["loss"], LOSSES, known)

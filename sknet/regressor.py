@@ -38,7 +38,7 @@ def predicts_distribution(estimator: Any) -> bool:
         If the loss estimates no distribution.
     """
     model = vars(estimator).get("_model")
-    loss = loss_of(estimator) if model is None else model.loss
+    loss = loss_of(estimator.get_params(deep=False)) if model is None else model.loss
     if not loss.predicts_distribution:
         raise AttributeError(f"This method needs {DISTRIBUTION_LOSSES}; got {loss!r}.")
     return True
