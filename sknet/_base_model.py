@@ -229,9 +229,9 @@ class Model:
 
     def trained(self, result: TrainingResult) -> Self:
         """Return the model with the parameters of a finished fit."""
-        names = "certainty", "n_refit", "n_unvisited"
-        known = {"ending": result.ending.value, **{one: getattr(result, one) for one in names}}
-        return replace(self.with_params(result.params, **known), calibration=result.calibration)
+        known = {"ending": result.ending.value, "certainty": result.certainty}
+        model = self.with_params(result.params, **known, **result.counted)
+        return replace(model, calibration=result.calibration)
 
     def passed(self, result: TrainingResult, n_rows: int) -> Self:
         """Return the model with the parameters after a pass of ``partial_fit``."""

@@ -313,10 +313,8 @@ class TrainingResult:
     scored_params : ndarray of shape (n_params,) or None
         The parameters of the best score, which were not trained on the validation rows; None
         without early stopping.
-    n_refit : int
-        The number of epochs of a cool-down on all rows; 0 if there was none.
-    n_unvisited : int
-        The number of rows that an epoch cut short by a time limit did not visit.
+    counted : dict of str to int
+        What the state has counted: see :attr:`TrainingState.counted`.
     certainty : float, tuple of float or None
         The factor by which predictions were made more or less certain. It was fitted to
         validation rows by :func:`~sknet.nn.objective.fit_factor`, and ``params`` include it.
@@ -329,8 +327,7 @@ class TrainingResult:
     history: History
     ending: Ending
     scored_params: Array | None = None
-    n_refit: int = 0
-    n_unvisited: int = 0
+    counted: dict[str, int] = field(default_factory=dict)
     certainty: float | tuple[float, ...] | None = None
     calibration: Any = None
 

@@ -162,7 +162,7 @@ def train_epochs(
         np.copyto(epoch.params, best)
         ending = Ending.SPOILED
     scored_params = best if scored else None
-    return TrainingResult(epoch.params, state.history, ending, scored_params, **state.counted)
+    return TrainingResult(epoch.params, state.history, ending, scored_params, state.counted)
 
 
 def _make_epochs(

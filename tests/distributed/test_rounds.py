@@ -378,7 +378,7 @@ def test_the_rounds_keep_a_time_limit(n_shards):
     if n_shards > 1:
         assert 27 <= len(cluster.points) <= 30  # of 80
         assert len(rates) == math.ceil(len(cluster.points) / 4)
-        assert result.n_unvisited == -len(cluster.points) % 4 * 60
+        assert result.counted["n_unvisited"] == -len(cluster.points) % 4 * 60
 
 
 @pytest.mark.parametrize("ema_decay", [None, sknet.NNRegressor().ema_decay])

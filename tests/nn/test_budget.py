@@ -132,7 +132,7 @@ def test_the_learning_rate_falls_to_zero_within_the_seconds(make_problem, run_tr
     assert progress[0] == 0 and np.all(np.diff(progress) > 0) and progress[-1] < 1
     assert progress[-1] > 1 - 2 / limit
     assert state.iteration == math.ceil(n_steps / 3) == len(result.history["loss"])
-    assert result.n_unvisited == (-n_steps % 3) * 3
+    assert result.counted["n_unvisited"] == (-n_steps % 3) * 3
     assert state.samples_seen == 3 * n_steps
     assert np.isfinite(result.history["loss"]).all() and np.isfinite(result.params).all()
 
@@ -168,9 +168,9 @@ def test_a_shorter_plan_still_ends_on_all_rows(make_problem, make_batches, run_t
     )
     # Evaluations are read twice, and reserve three seconds.
     n_epochs = len(result.history["loss"])
-    assert state.on_all_rows and result.n_refit in (2, 3) and 9 <= n_epochs <= 10
+    assert state.on_all_rows and result.counted["n_refit"] in (2, 3) and 9 <= n_epochs <= 10
     assert_array_equal(
         np.isnan(result.history["validation_score"]),
-        [False] * (n_epochs - result.n_refit) + [True] * result.n_refit,
+        [False] * (n_epochs - result.counted["n_refit"]) + [True] * result.counted["n_refit"],
     )
     assert np.all(np.diff(result.history["learning_rate"]) < 0)

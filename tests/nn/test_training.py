@@ -743,7 +743,7 @@ def test_the_end_of_a_resumed_cool_down_is_judged_on_the_same_rows(
 @pytest.mark.parametrize("max_iter", [1, 2])
 def test_nothing_is_made_on_all_rows_after_the_last_epoch(refit, max_iter):
     result, state = refit([1, 2], max_iter=max_iter, n_cooling=1)
-    assert result.n_refit == max_iter - 1
+    assert result.counted["n_refit"] == max_iter - 1
     assert state.on_all_rows == (max_iter == 2)
 
 
@@ -767,7 +767,7 @@ def test_a_cool_down_on_all_rows_that_spoils_the_predictions_is_undone(refit):
     """Its steps are too long, but nothing diverges."""
     options = {"optimizer": SGD(0.0), "max_iter": 10, "learning_rate": 0.3}
     result, _ = refit([1, 2, 0, 0], schedule=Late(12.0), **options)
-    assert result.ending is Ending.SPOILED and result.n_refit == 1
+    assert result.ending is Ending.SPOILED and result.counted["n_refit"] == 1
     assert_array_equal(result.params, result.scored_params)
     sound, _ = refit([1, 2, 0, 0], schedule=Late(0.5), **options)
     assert sound.ending is Ending.CONVERGED
