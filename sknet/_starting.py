@@ -27,7 +27,7 @@ from sknet._settings import Settings, resolve
 from sknet._target_learning import learn_target, measure_target, weigh
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
-from sknet.data.survey import Survey, merge_surveys, survey_rows
+from sknet.data.survey import Survey, merge_statistics, merge_surveys, survey_rows
 from sknet.data.targets import merge_targets
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.losses import uses_order
@@ -332,7 +332,9 @@ class Agreement:
     settings: Settings
     target: Any
 
-    def start_model(self, samples: Sequence[Batch], rng: np.random.Generator) -> Model:
+    def start_model(
+        self, samples: Sequence[Batch], rng: np.random.Generator, statistics: Sequence[Any] = ()
+    ) -> Model:
         """Return a model with the encodings of the whole table, and initial parameters.
 
         Parameters
@@ -342,8 +344,13 @@ class Agreement:
             their y and the weights that training uses.
         rng : numpy Generator
             Draws the parameters.
+        statistics : sequence, default=()
+            The statistics of each part, with the weights that training uses, or None for a part
+            without weights. If there are any, they replace those of the survey.
         """
         survey = replace(self.survey, sample=Dataset(*join(samples)))
+        if weighted := [(survey.reader, one) for one in statistics if one is not None]:
+            survey = replace(survey, statistics=merge_statistics(survey.reader, weighted))
         encoder = learn_encoder(self.settings, survey, self.target)
         kind = KINDS[type(self.target)]
         return kind.start(self.settings, survey.reader, encoder, self.target, rng)

@@ -27,7 +27,7 @@ from sknet.data.chunks import as_chunk
 from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.joint import JointTarget
 from sknet.data.kinds import naming
-from sknet.data.survey import merge_statistics, survey_rows
+from sknet.data.survey import survey_rows
 from sknet.data.weights import are_counts, divided, power_of_two, smallest_and_largest
 from sknet.distributed.epochs import ClusterEpoch, OuterStep, Shards, most_shards, share_out
 from sknet.distributed.partitions import Cluster, Partitions
@@ -124,7 +124,8 @@ def fit_on_cluster(
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
     held = _weigh(cluster, agreed, held)
     samples = _sample(cluster, agreed, held, seed)
-    model = start_model(agreed, samples, run.streams["init"])
+    rows, statistics = zip(*samples, strict=True)
+    model = agreed.start_model(rows, run.streams["init"], statistics)
     groups = _groups(cluster, model.settings, held, local_steps)
     model = _share_batch(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)
@@ -138,8 +139,7 @@ def fit_on_cluster(
         ]
         shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer, budget), shards.n_validation
-        rows = Dataset(*join([rows for rows, _ in samples]))
-        batches = model.blocks(rows, encoded_bytes=0)
+        batches = model.blocks(Dataset(*join(rows)), encoded_bytes=0)
         result = calibrated(model, result, None, batches)
     n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
@@ -262,16 +262,6 @@ def sample(features: Features, n_wanted: int, seed: int, partition: Partition) -
         statistics = survey_rows(data, features.reader).statistics
     chosen = draw_rows(data.n_rows, n_wanted, np.random.default_rng((seed, partition[0])))
     return data.choose(chosen).batch(), statistics
-
-
-def start_model(agreed: Agreement, samples: list[Sample], rng: np.random.Generator) -> Model:
-    """Return a model with the encodings of the whole table, and initial parameters."""
-    reader = agreed.features.reader
-    weighted = [(reader, found) for _, found in samples if found is not None]
-    if weighted:
-        survey = replace(agreed.survey, statistics=merge_statistics(reader, weighted))
-        agreed = replace(agreed, survey=survey)
-    return agreed.start_model([rows for rows, _ in samples], rng)
 
 
 def _groups(

@@ -12,7 +12,7 @@ from sknet._model import ClassificationModel
 from sknet._starting import agree, merge_looks
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import CategoryColumn
-from sknet.distributed.fitting import describe, sample, start_model
+from sknet.distributed.fitting import describe, sample
 
 N = 120
 rng = np.random.default_rng(0)
@@ -76,7 +76,8 @@ def test_the_levels_are_counted_as_in_one_table(kind, weight, monkeypatch):
         "sknet._starting.learn_encoder", lambda *arguments: started.append(arguments)
     )
     monkeypatch.setattr(ClassificationModel, "start", lambda *arguments: None)
-    start_model(agreement, samples, np.random.default_rng(0))
+    rows, statistics = zip(*samples, strict=True)
+    agreement.start_model(rows, np.random.default_rng(0), statistics)
     ((_, survey, *_),) = started
     repeated = WEIGHTS[weight] if weight == "counts" else np.ones(N)
     categories = [name for name in CATEGORIES if name in KINDS[kind]]
