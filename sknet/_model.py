@@ -5,7 +5,6 @@ A model knows nothing about scikit-learn's estimators. An estimator keeps its mo
 """
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -149,8 +148,7 @@ class RegressionModel(Model):
         If no change of the output layer keeps the predictions the same at the new scale, return
         the unchanged target and None.
         """
-        after = copy(self.target)
-        after.merge(measure_target(self.settings, data, numeric=True))
+        after = self.target.merged(measure_target(self.settings, data, numeric=True))
         rescaling = replace(self, target=after).rescaling_from(self.target)
         return (self.target, None) if rescaling is None else (after, rescaling)
 

@@ -6,7 +6,7 @@ labels. NaN or None means that a row lacks a target.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -125,8 +125,8 @@ class JointTarget(Target):
     library: str | None
     kind = "multioutput"
 
-    def merge(self, other: Self) -> None:
-        """Add what is known from further rows.
+    def merged(self, other: Self) -> Self:
+        """Return what is known from these rows and from further ones.
 
         Raises
         ------
@@ -134,19 +134,20 @@ class JointTarget(Target):
             If the labels of a target are text in one part and numbers in another.
         """
         unit = max(self.unit, other.unit)
-        self.weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)
-        self.unit = unit
+        weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)
+        parts = dict(self.parts)
         for name, part in other.parts.items():
-            own = self.parts[name]
+            own = parts[name]
             if own is None:
-                self.parts[name] = part
+                parts[name] = part
             elif part is not None:
                 if own.form != part.form:
                     raise ValueError(
                         f"The parts differ: target {name!r} has {own.form} in one part and "
                         f"{part.form} in another."
                     )
-                own.merge(part)
+                parts[name] = own.merged(part)
+        return replace(self, parts=parts, weights=weights, unit=unit)
 
     @property
     def shares(self) -> list[float]:

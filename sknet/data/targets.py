@@ -266,12 +266,7 @@ class RegressionTarget(Target):
 
         ``weight_unit`` is the unit of the weights, or the weight of each row if these are None.
         """
-        Y = y.reshape(len(y), -1)
-        self.n_outputs = Y.shape[1]
-        self._weight, self._mean, self._deviation = _moments(Y, sample_weight)
-        self._unit = weight_unit
-        self._set_scale()
-        return self
+        return self._learn(*_moments(y.reshape(len(y), -1), sample_weight), weight_unit)
 
     @property
     def is_constant(self) -> bool:
@@ -287,38 +282,40 @@ class RegressionTarget(Target):
         """The number of columns, which is the same in all parts of one y."""
         return f"{self.n_outputs} column(s)"
 
-    def merge(self, other: Self) -> None:
-        """Add the rows that another target has learned from.
+    def merged(self, other: Self) -> Self:
+        """Return the target of the rows that this one and another have learned from.
 
         Chan, Golub and LeVeque (1983), equations 2.1: with d the difference of the means, the
         variance of all is the weighted mean of the variances plus w_1 w_2 d^2 / (w_1 + w_2)^2.
         """
         unit = max(self._unit, other._unit)
         before, added = (one._weight * (one._unit / unit) for one in (self, other))
-        self._unit, self._weight = unit, before + added
-        share = added / self._weight
+        weight = before + added
+        share = added / weight
         apart = np.sqrt(share * (1 - share)) * (other._mean - self._mean)
         own, others = np.sqrt(1 - share) * self._deviation, np.sqrt(share) * other._deviation
         within = np.hypot(own, others)
-        self._mean = self._mean + share * (other._mean - self._mean)
-        self._deviation = np.hypot(within, apart)
-        self._set_scale()
+        mean = self._mean + share * (other._mean - self._mean)
+        return copy.copy(self)._learn(weight, mean, np.hypot(within, apart), unit)
 
-    def _set_scale(self) -> None:
-        """Set what follows from the moments of y."""
-        sizes = np.maximum(np.abs(self._mean), self._deviation)
+    def _learn(self, weight: float, mean: Floats, deviation: Floats, unit: float) -> Self:
+        """Keep the moments of y and the weight of its rows, and set what follows from them."""
+        self._weight, self._mean, self._deviation, self._unit = weight, mean, deviation, unit
+        self.n_outputs = mean.size
+        sizes = np.maximum(np.abs(mean), deviation)
         low, high = SINGLE_LIMITS
         self._fits_single = bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         if self.standardize and self.shift:
-            self.mean_ = self._mean
+            self.mean_ = mean
             # The scale of a constant is small, so that the constant is predicted. It is in the
             # units of y, which a column of zeros does not reveal.
-            share = np.maximum(CONSTANT_SHARE * np.abs(self._mean), np.finfo(np.float64).tiny)
-            constant = np.where(self._mean == 0, 1.0, share)
-            self.scale_ = np.where(self._deviation > 0, self._deviation, constant)
+            share = np.maximum(CONSTANT_SHARE * np.abs(mean), np.finfo(np.float64).tiny)
+            constant = np.where(mean == 0, 1.0, share)
+            self.scale_ = np.where(deviation > 0, deviation, constant)
         elif self.standardize:
-            self.scale_ = self._mean
+            self.scale_ = mean
+        return self
 
     def check_outputs(self, y: Floats, name: str) -> None:
         """Check that y, which messages call ``name``, has as many columns as in training.
@@ -368,16 +365,15 @@ def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
         If two parts differ in their columns, or if one has labels of text and another of
         numbers.
     """
-    (first, known), *others = targets
-    merged: Any = copy.deepcopy(known)
-    form = merged.form
+    (first, whole), *others = targets
+    form = whole.form
     for other, target in others:
         if target.form != form:
             raise ValueError(
                 f"The parts differ: y has {form} in {first}, but {target.form} in {other}."
             )
-        merged.merge(target)
-    return merged
+        whole = whole.merged(target)
+    return whole
 
 
 def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Floats]:

@@ -6,7 +6,7 @@ size, which are the same (up to rounding) whatever the unit of the user's weight
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -183,15 +183,15 @@ class LabelCounts:
         kind = "text" if isinstance(self.labels[0], str) else "numbers"
         return f"{len(self.counts)} column(s) of {times.get(self.labels.dtype.kind, kind)}"
 
-    def merge(self, other: Self) -> None:
-        """Add the counts of further rows."""
-        self.order = self.order if self.order == other.order else ()
+    def merged(self, other: Self) -> Self:
+        """Return the counts of these rows and of further ones."""
+        order = self.order if self.order == other.order else ()
         labels = np.union1d(self.labels, other.labels)
         unit = max(self.unit, other.unit)
         counts = np.zeros((len(self.counts), labels.size))
         for part in (self, other):
             counts[:, np.searchsorted(labels, part.labels)] += part.counts * (part.unit / unit)
-        self.labels, self.counts, self.unit = labels, counts, unit
+        return replace(self, labels=labels, counts=counts, unit=unit, order=order)
 
     def shares_of(self, classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the share of each class, of the second of two classes, or of each label."""

@@ -216,12 +216,12 @@ def test_parts_whose_weights_have_units_of_their_own(units):
     parts = slice(None, 15), slice(15, None)
     ratios = np.where(np.arange(40) < 15, 1, units[1] / units[0])
     target = RegressionTarget(True).fit(y[parts[0]], weight[parts[0]], units[0])
-    target.merge(RegressionTarget(True).fit(y[parts[1]], weight[parts[1]], units[1]))
+    target = target.merged(RegressionTarget(True).fit(y[parts[1]], weight[parts[1]], units[1]))
     expected = RegressionTarget(True).fit(y, ratios * weight)
     assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
     assert_allclose(target.scale_, expected.scale_, rtol=1e-12)
     # A part without weights counts its rows, in its unit.
-    target.merge(RegressionTarget(True).fit(y, None, units[1]))
+    target = target.merged(RegressionTarget(True).fit(y, None, units[1]))
     ones = np.concatenate([ratios * weight, np.full(40, ratios[-1])])
     expected = RegressionTarget(True).fit(np.tile(y, 2), ones)
     assert_allclose(target.mean_, expected.mean_, rtol=1e-12)
@@ -230,7 +230,7 @@ def test_parts_whose_weights_have_units_of_their_own(units):
 def test_a_part_with_negligible_weights_is_negligible():
     """The quotient of the units may be larger than every number."""
     target = RegressionTarget(True).fit(np.array([1.0, 2.0]), None, 1e-300)
-    target.merge(RegressionTarget(True).fit(np.array([5.0, 9.0]), None, 1e300))
+    target = target.merged(RegressionTarget(True).fit(np.array([5.0, 9.0]), None, 1e300))
     assert (target.mean_, target.scale_) == (7, 2)
 
 
@@ -493,8 +493,8 @@ def test_moments_of_parts_are_those_of_the_whole(n_outputs, weighted):
 def test_rows_that_come_later_count_as_those_before(n_outputs):
     y = offset_columns(n_outputs)
     target = RegressionTarget(True).fit(y[:20])
-    target.merge(RegressionTarget(True).fit(y[20:30]))
-    target.merge(RegressionTarget(True).fit(y[30:], np.ones(20)))
+    target = target.merged(RegressionTarget(True).fit(y[20:30]))
+    target = target.merged(RegressionTarget(True).fit(y[30:], np.ones(20)))
     assert_allclose(target.mean_, columns(y).mean(axis=0), rtol=1e-12)
     assert_allclose(target.scale_, columns(y).std(axis=0), rtol=1e-12)
 
