@@ -27,6 +27,8 @@ class JointModel(Model):
     """A model of several targets, composed of the models that each target would have alone."""
 
     numeric_y = True
+    # Of several targets, only a classifier's predictions have a standard deviation.
+    std_remedy = ClassificationModel.std_remedy
     target: JointTarget
     loss: JointLoss
 

@@ -351,6 +351,14 @@ def test_one_member_has_no_standard_deviation(regression, binary):
     assert "normal" not in str(e.value)
 
 
+def test_one_member_has_no_standard_deviation_of_several_columns_of_classes(binary):
+    X, y = binary
+    Y = np.column_stack([y, np.arange(len(y)) % 3])
+    network = NNClassifier((4,), n_members=1, max_iter=2, learning_rate="cosine").fit(X, Y)
+    with pytest.raises(ValueError, match="return_std=True needs several members"):
+        network.predict_proba(X, return_std=True)
+
+
 @pytest.mark.parametrize("n_members", [0, -1, 2.5, "two", None])
 def test_members_are_a_positive_integer(problem, n_members, forbid_training):
     forbid_training()
