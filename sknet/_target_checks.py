@@ -264,29 +264,49 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
         If the first call has neither classes nor a multi-label y, or if the classes of a later
         call differ from the classes of the first.
     """
-    if isinstance(known, list):
-        found = known if classes is None else classes
-        same = len(found) == len(known) and all(map(np.array_equal, known, found))
-    elif classes is not None:
-        with checking("classes"):
-            found = as_array(classes, "classes", LABELS)
-            if np.ndim(found) != 1 or not np.size(found):
-                raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
-            same = np.array_equal(known, unique_labels(classes))
     if known is None:
-        y = check_y(y, numeric=False, name="y")
-        if is_multioutput(y):
-            raise ValueError(
-                "partial_fit takes one column of classes or a multi-label y, but y has "
-                f"{y.shape[1]} columns of classes. Use NNMultiTarget, or fit on all rows."
-            )
-        if classes is None and not type_of_target(y).startswith("multilabel"):
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-    elif classes is not None and not same:
+        _check_first_classes(y, classes)
+    elif classes is not None and not _are_same(known, classes):
         raise ValueError(
             f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
             f"{known!r}"
         )
+
+
+def _check_first_classes(y: Any, classes: Any) -> None:
+    """Refuse a first ``partial_fit`` without all classes, or with several columns of them.
+
+    Raises
+    ------
+    ValueError
+        If y has several columns of classes, or if classes are missing and y is not multi-label.
+    """
+    if classes is not None:
+        _distinct_classes(classes)
+    y = check_y(y, numeric=False, name="y")
+    if is_multioutput(y):
+        raise ValueError(
+            "partial_fit takes one column of classes or a multi-label y, but y has "
+            f"{y.shape[1]} columns of classes. Use NNMultiTarget, or fit on all rows."
+        )
+    if classes is None and not type_of_target(y).startswith("multilabel"):
+        raise ValueError("classes must be passed on the first call to partial_fit.")
+
+
+def _are_same(known: Any, classes: Any) -> bool:
+    """Return whether the classes of a later call of ``partial_fit`` are those of the first."""
+    if isinstance(known, list):
+        return len(classes) == len(known) and all(map(np.array_equal, known, classes))
+    return np.array_equal(known, _distinct_classes(classes))
+
+
+def _distinct_classes(classes: Any) -> NDArray[Any]:
+    """Return the distinct classes, sorted; raise ValueError if they are no list of classes."""
+    with checking("classes"):
+        found = as_array(classes, "classes", LABELS)
+        if np.ndim(found) != 1 or not np.size(found):
+            raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
+        return unique_labels(classes)
 
 
 def check_groups(groups: Any, n_rows: int) -> NDArray[np.intp]:
