@@ -19,7 +19,7 @@ from sknet.data.batches import Dataset
 from sknet.data.draws import draw_rows, most_copied_rows
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.tables import TableReader
-from sknet.data.weights import repetitions
+from sknet.data.weights import Floats, repetitions
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,28 +88,20 @@ def survey_rows(
         The name of the part of the table that these rows form.
     """
     X = data.X
+    repeated = repetitions(data.sample_weight) if reader.columns_ else None
+    chosen = None if rng is None else _draw_sample(data, rng)
     missing = np.zeros(X.shape[1], dtype=bool)
     statistics: list[NDArray[Any]] = []
-    repeated = repetitions(data.sample_weight) if reader.columns_ else None
-    chosen = None
-    if rng is not None:
-        in_blocks = isinstance(X, RowBlocks)
-        most = most_copied_rows(_row_bytes(X)) if in_blocks else draws.QUANTILE_ROWS
-        chosen = draw_rows(data.n_rows, most, rng)
-    copies = []
+    copies: list[NDArray[Any]] = []
     # All columns of a sparse table are numbers, and none is missing.
     for start, block in () if sparse.issparse(X) else data.row_blocks():
+        stop = start + len(block)
         missing |= np.isnan(block).any(axis=0)
-        here = np.ones(len(block)) if repeated is None else repeated[start : start + len(block)]
-        columns = zip(reader.columns_, block[:, reader.numbers_.size :].T, strict=True)
-        found = [column.statistic(x, here) for column, x in columns]
-        if statistics:
-            both = zip(reader.columns_, statistics, found, strict=True)
-            found = [column.of_both(*pair) for column, *pair in both]
-        statistics = found
+        here = np.ones(len(block)) if repeated is None else repeated[start:stop]
+        statistics = _with_block(statistics, reader, block, here)
         if isinstance(X, RowBlocks) and chosen is not None:
             # A second pass to read the sample would cost as much as this one.
-            first, last = np.searchsorted(chosen, [start, start + len(block)])
+            first, last = np.searchsorted(chosen, [start, stop])
             copies.append(block[chosen[first:last] - start])
     return Survey(
         n_rows=data.n_rows,
@@ -123,6 +115,25 @@ def survey_rows(
         sample=None if chosen is None else _sample(data, chosen, copies),
         part=part,
     )
+
+
+def _draw_sample(data: Dataset, rng: np.random.Generator) -> NDArray[np.intp]:
+    """Return the increasing positions of the rows of the sample."""
+    in_blocks = isinstance(data.X, RowBlocks)
+    most = most_copied_rows(_row_bytes(data.X)) if in_blocks else draws.QUANTILE_ROWS
+    return draw_rows(data.n_rows, most, rng)
+
+
+def _with_block(
+    earlier: list[NDArray[Any]], reader: TableReader, block: NDArray[Any], repeated: Floats
+) -> list[NDArray[Any]]:
+    """Return the statistics of a block of rows, and of earlier rows if there are any."""
+    columns = zip(reader.columns_, block[:, reader.numbers_.size :].T, strict=True)
+    found = [column.statistic(x, repeated) for column, x in columns]
+    if not earlier:
+        return found
+    both = zip(reader.columns_, earlier, found, strict=True)
+    return [column.of_both(*pair) for column, *pair in both]
 
 
 def _sample(data: Dataset, chosen: NDArray[np.intp], copies: list[NDArray[Any]]) -> Dataset:
