@@ -192,7 +192,10 @@ class Settings:
         return values[name]
 
     def update_rule(self, network: Network) -> UpdateRule:
-        """Return the rule that turns gradients into steps, for a stochastic solver."""
+        """Return the rule that turns gradients into steps, for a stochastic solver.
+
+        Its other fields, such as ``ema_decay``, are the settings of the same names.
+        """
         n_first = self.frozen_layers
         n_frozen = 1 + network.hidden_ends[n_first - 1] if n_first else 0
         n_others = len(network.layers) - 1 - n_frozen
