@@ -95,8 +95,10 @@ def train_lbfgs(
             # no better one.
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
-    ending, scored = _ending(result, trace), evaluate is not None
-    ending = judge.settle(params, last, trace.monitor.best_params, ending, scored)
+    best = trace.monitor.best_params
+    candidate = last if evaluate is None else best
+    ending, found = judge.verdict(candidate, best, _ending(result, trace))
+    np.copyto(params, found)
     return TrainingResult(params, trace.history, ending)
 
 

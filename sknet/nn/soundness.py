@@ -10,7 +10,7 @@ evaluated with other parameters, and dropout and augmentation make the losses la
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -165,45 +165,37 @@ class Judge:
     remedy: str
     poor: float = POOR_FACTOR
 
-    def settle(
-        self, params: Array, last: Array, best: Array | None, ending: Ending, scored: bool
-    ) -> Ending:
-        """Write the last parameters into ``params``, or the best if the last are not sound.
+    def verdict(
+        self, candidate: Array | None, best: Array | None, ending: Ending
+    ) -> tuple[Ending, Any]:
+        """Return the ending, and the candidate, or the best parameters if it is not sound.
 
         Parameters
         ----------
-        params : ndarray of shape (n_params,)
-            Overwritten by the result.
-        last : ndarray of shape (n_params,)
-            The last parameters, which the training is about to return.
+        candidate : ndarray of shape (n_params,) or None
+            The parameters that the training is about to return: the last ones or, with early
+            stopping, the best ones. None if no epoch had a finite score.
         best : ndarray of shape (n_params,) or None
             The best parameters after at least one epoch, if there are any.
         ending : Ending
             What ended the training.
-        scored : bool
-            Whether the training is about to return the best parameters instead, as with early
-            stopping.
 
         Returns
         -------
-        Ending
-            ``ending`` if the last parameters are sound, otherwise what is wrong with them.
+        ending : Ending
+            The given one if the candidate is sound, otherwise what is wrong with it.
+        params : ndarray of shape (n_params,)
 
         Raises
         ------
         DivergenceError
-            If the last parameters have diverged, and there are no better ones.
+            If the candidate has diverged, and there are no better parameters.
         """
-        if scored and best is not None:
-            last = best
-        elif scored:
-            ending = Ending.DIVERGED  # No epoch had a finite score.
         constant = self.probe.constant_loss()
-        loss = math.nan if ending is Ending.DIVERGED else self._loss(last)
+        loss = math.nan if ending is Ending.DIVERGED else self._loss(candidate)
         if _exceeds(constant, BETTER_FACTOR, loss):
-            np.copyto(params, last)
-            return ending
-        best_loss = math.nan if best is None else self._loss(best)
+            return ending, candidate
+        best_loss = self._loss(best)
         diverged = self._diverged(loss, constant)
         if diverged and self._diverged(best_loss, constant):
             fault = f"{FAULTS[Ending.DIVERGED]} before any epoch ended well"
@@ -211,10 +203,8 @@ class Judge:
         poor = self._poor(loss, constant)
         collapsed = _exceeds(constant, self.poor, best_loss)
         if best is not None and (diverged or collapsed or (poor and best_loss < loss)):
-            np.copyto(params, best)
-            return Ending.DIVERGED if diverged else Ending.WORSE
-        np.copyto(params, last)
-        return Ending.POOR if poor else ending
+            return Ending.DIVERGED if diverged else Ending.WORSE, best
+        return Ending.POOR if poor else ending, candidate
 
     def finds_spoiled(self, params: Array, best: Array) -> bool:
         """Whether a cool-down from the best parameters has made them far worse."""
@@ -222,9 +212,11 @@ class Judge:
         noticeable = loss - before > SPOILED_SHARE * self.probe.constant_loss()
         return noticeable and _exceeds(loss, SPOILED_FACTOR, before)
 
-    def _loss(self, params: Array) -> float:
-        """Return the loss of the probe; NaN if a parameter is infinite or NaN."""
-        return self.probe.loss(params) if np.isfinite(params).all() else math.nan
+    def _loss(self, params: Array | None) -> float:
+        """Return the loss of the probe; NaN without finite parameters."""
+        if params is None or not np.isfinite(params).all():
+            return math.nan
+        return self.probe.loss(params)
 
     def _poor(self, loss: float, constant: float) -> bool:
         """Whether a loss is far above the loss of a constant, and not only for lack of time.

@@ -157,7 +157,9 @@ def train_epochs(
     best = monitor.best_params if scored or monitor.best_iter > 1 else None
     # If a cool-down is cut short, the learning rate is still far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
-    ending = judge.settle(epoch.params, last, best, ending, scored and not cooled)
+    candidate = best if scored and not cooled else last
+    ending, result = judge.verdict(candidate, best, ending)
+    np.copyto(epoch.params, result)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
         np.copyto(epoch.params, best)
         ending = Ending.SPOILED

@@ -68,13 +68,10 @@ LAST, BEST = "last", "best"
 )
 def test_verdicts(last, best, initial, ending, kept):
     """The verdict follows from the losses of last, best and initial parameters."""
-    params = np.zeros(1)
     best_params = None if best is None else np.array([best])
     judge = Judge(Losses(), initial, "Do better.")
-    assert (
-        judge.settle(params, np.array([last]), best_params, Ending.FINISHED, scored=False)
-        is ending
-    )
+    found, params = judge.verdict(np.array([last]), best_params, Ending.FINISHED)
+    assert found is ending
     assert_array_equal(params, [last if kept is LAST else best])
 
 
@@ -82,22 +79,22 @@ def test_verdicts(last, best, initial, ending, kept):
 @pytest.mark.parametrize("last", [101.0, math.nan, math.inf])
 def test_nothing_sound_is_an_error(last, best):
     """Where the best parameters have diverged as well, there is an error with the remedy."""
-    params = np.zeros(1)
     best_params = None if best is None else np.array([best])
     with pytest.raises(DivergenceError, match="Training diverged.* Do better."):
-        Judge(Losses(), 1.0, "Do better.").settle(
-            params, np.array([last]), best_params, Ending.FINISHED, scored=False
+        Judge(Losses(), 1.0, "Do better.").verdict(
+            np.array([last]), best_params, Ending.FINISHED
         )
-    assert_array_equal(params, [0])
+
+
+def test_without_an_epoch_of_a_finite_score_there_is_no_candidate():
+    with pytest.raises(DivergenceError, match="before any epoch ended well"):
+        Judge(Losses(), 1.0, "").verdict(None, None, Ending.FINISHED)
 
 
 def test_a_training_that_has_diverged_is_not_asked_for_its_last_parameters():
     """An infinite loss of an epoch is a verdict, even if the parameters are finite."""
-    params = np.zeros(1)
     judge = Judge(Losses(), 1.0, "")
-    ending = judge.settle(
-        params, np.array([0.1]), np.array([0.2]), Ending.DIVERGED, scored=False
-    )
+    ending, params = judge.verdict(np.array([0.1]), np.array([0.2]), Ending.DIVERGED)
     assert ending is Ending.DIVERGED and params[0] == 0.2
 
 
@@ -105,9 +102,7 @@ def test_a_training_that_has_diverged_is_not_asked_for_its_last_parameters():
 def test_a_parameter_that_is_not_finite_is_no_sound_one(bad):
     """Parameters are looked at themselves: a dead unit hides its infinite bias."""
     with pytest.raises(DivergenceError):
-        Judge(Losses(), 1.0, "").settle(
-            np.zeros(2), np.array([0.1, bad]), None, Ending.CONVERGED, scored=False
-        )
+        Judge(Losses(), 1.0, "").verdict(np.array([0.1, bad]), None, Ending.CONVERGED)
 
 
 @pytest.mark.parametrize(
@@ -120,9 +115,8 @@ def test_negative_losses(last, ending):
         def constant_loss(self):
             return -0.5
 
-    params = np.zeros(1)
-    judge = Judge(Negative(), 1.0, "")
-    assert judge.settle(params, np.array([last]), None, Ending.FINISHED, scored=False) is ending
+    found, _ = Judge(Negative(), 1.0, "").verdict(np.array([last]), None, Ending.FINISHED)
+    assert found is ending
 
 
 # The probe.
@@ -254,7 +248,7 @@ def test_a_wide_normal_distribution_far_off_is_poor(off, ending, make_batches):
     probe = Probe(objective, make_batches(np.zeros((200, 1)), y))
     params = np.array([0, 0, off, math.log(math.hypot(1, off))])
     judge = Judge(probe, probe.loss(np.zeros(4)), "")
-    assert judge.settle(np.zeros(4), params, None, Ending.FINISHED, scored=False) is ending
+    assert judge.verdict(params, None, Ending.FINISHED)[0] is ending
 
 
 def test_loss_of_an_ensemble_is_that_of_its_mean(make_batches):
