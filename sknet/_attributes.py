@@ -177,16 +177,18 @@ def unique_names(names: Sequence[str]) -> list[str]:
 def _names_by_origin(model: Model, names: Sequence[str]) -> list[str]:
     """Return a name for each column that enters the first layer with a weight matrix.
 
-    ``names`` are those of the columns of X. If a column has several outputs of an embedding,
-    their names have numbers. Principal components come last.
+    ``names`` are those of the columns of X. An output of an embedding is named after its
+    column, with a number. Principal components come last.
     """
     encoder, reader = model.encoder, model.reader
     encoded = encoder.feature_names([names[i] for i in reader.order_], reader.levels_)
     # Separate members have their own copies of the columns. The first copy stands for all.
     sizes = np.bincount(model.network.origins) // model.settings.n_separate
+    n_embedded = 0 if model.settings.numeric_embedding is None else encoder.n_numeric_
     embedded: list[str] = []
-    for name, size in zip(encoded, sizes.tolist(), strict=True):
-        embedded += [name] if size == 1 else [f"{name}_{i}" for i in range(size)]
+    for i, (name, size) in enumerate(zip(encoded, sizes.tolist(), strict=True)):
+        numbered = i < n_embedded or size > 1
+        embedded += [f"{name}_{j}" for j in range(size)] if numbered else [name]
     return embedded + [f"component{i}" for i in range(encoder.n_found_components_)]
 
 
