@@ -161,16 +161,18 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     return center, scale
 
 
-def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> None:
-    """Change the scale of columns with heavy values to that of their other values, in place."""
+def scale_by_others(
+    center: Floats, scale: Floats, data: Dataset, heavy: dict[int, Floats]
+) -> None:
+    """Center and scale columns with heavy values by their other values, in place."""
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
         x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
-        q1, q3 = quantiles(others, [0.25, 0.75], data.sample_weight)
-        negligible = np.maximum(tiny, _rounding(q1, q3))
-        of_others = _inverse_distance(q1, q3, negligible, scale.dtype)
-        scale[column] = of_others[0] or scale[column]
+        q1, middle, q3 = quantiles(others, [0.25, 0.5, 0.75], data.sample_weight)
+        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), scale.dtype)
+        if of_others[0]:
+            center[column], scale[column] = middle[0], of_others[0]
 
 
 def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:
