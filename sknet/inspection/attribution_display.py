@@ -11,7 +11,7 @@ from sknet._input import shown_names
 from sknet._requirements import check_count
 from sknet.data.frames import wrapped
 from sknet.inspection.attributions import integrated_gradients
-from sknet.inspection.axes import import_pyplot, one_axes
+from sknet.inspection.axes import column_label, import_pyplot, one_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -216,9 +216,9 @@ class AttributionDisplay:
 
     def _label(self, i: int) -> str:
         """Return the label of a bar: the name of the column, and its value if there is one."""
-        name = str(self.feature_names[i])
+        name = self.feature_names[i]
         if self.values is None:
-            return name
+            return column_label(name)
         value = self.values[i]
         shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
-        return f"{name} = {shown}"
+        return column_label(name, f" = {shown}")

@@ -1,5 +1,6 @@
 """The axes that displays draw on, given or new, and the scales of columns on these axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 #: The maximum number of levels of a category whose names are shown.
 MOST_LEVELS = 12
-#: The maximum number of characters of a level's name.
-LONGEST_NAME = 12
+#: The maximum number of characters of a level's name, of a column's name, and of a column's
+#: name with its unit or its value.
+LONGEST_LEVEL, LONGEST_NAME, LONGEST_LABEL = 12, 24, 38
 #: The units in which durations are drawn, from the longest, with their lengths in seconds.
 DURATION_UNITS = [("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1)]
 
@@ -87,7 +89,7 @@ class Scale:
 
     def title(self, name: str) -> str:
         """Return the name of the column with the unit."""
-        return f"{name} ({self.unit})" if self.unit else name
+        return column_label(name, f" ({self.unit})" if self.unit else "")
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ class DurationScale(Scale):
 class LevelScale(Scale):
     """Levels at 0, 1, 2 and so on, with their names unless there are too many."""
 
-    names: tuple[str, ...] = ()
+    names: tuple[Any, ...] = ()
 
     def places(self, values: NDArray[Any]) -> Floats:
         """Return 0, 1, 2 and so on."""
@@ -144,7 +146,7 @@ class LevelScale(Scale):
 
     def write_ticks(self, axis: "Axis") -> None:
         """Write the names of the levels, if any; the places of levels are not values of X."""
-        axis.set_ticks(np.arange(len(self.names)), self.names)
+        write_levels(axis, self.names)
 
 
 def scale_of(values: ColumnValues) -> Scale:
@@ -152,7 +154,7 @@ def scale_of(values: ColumnValues) -> Scale:
     if values.is_category:
         if len(values.grid) > MOST_LEVELS:
             return LevelScale(f"{len(values.grid)} levels")
-        return LevelScale(names=tuple(map(short, values.grid)))
+        return LevelScale(names=tuple(values.grid))
     if values.grid.dtype.kind == "M":
         return DateScale(values.time_zone or "")
     if values.grid.dtype.kind == "m":
@@ -160,6 +162,35 @@ def scale_of(values: ColumnValues) -> Scale:
     return Scale()
 
 
-def short(level: Any) -> str:
-    """Return the name of a level, shortened if it is long."""
-    return shortened(str(level), LONGEST_NAME)
+def written(text: str) -> str:
+    """Return a text with its dollar signs escaped.
+
+    Matplotlib reads the text between two of them as mathematics.
+    """
+    return text.replace("$", r"\$")
+
+
+def short(name: Any, longest: int = LONGEST_LEVEL) -> str:
+    """Return the name of a level or a column, without its middle if it is long.
+
+    Long names in a table often differ only at the end.
+    """
+    text, n_last = str(name), longest // 3
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - n_last - 1]}\u2026{text[-n_last:]}"
+
+
+def column_label(name: Any, note: str = "") -> str:
+    """Return the name of a column and its unit or its value, as displays write them."""
+    text = short(name, LONGEST_NAME)
+    return written(text + shortened(note, LONGEST_LABEL - len(text)))
+
+
+def write_levels(axis: "Axis", names: Sequence[Any]) -> None:
+    """Write the names of levels at 0, 1, 2 and so on, slanted if they would overlap."""
+    texts = list(map(short, names))
+    is_crowded = axis is axis.axes.xaxis and sum(map(len, texts)) > 24
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    style: dict[str, Any] = slanted if is_crowded else {}
+    axis.set_ticks(range(len(texts)), list(map(written, texts)), fontsize="small", **style)

@@ -8,7 +8,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
 from sknet._requirements import check_count
-from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
+from sknet.inspection.axes import (
+    MOST_LEVELS,
+    column_label,
+    import_pyplot,
+    panels,
+    scale_of,
+    write_levels,
+)
 from sknet.inspection.outputs import choose_output
 from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
 from sknet.inspection.terms import Floats
@@ -200,7 +207,7 @@ class ShapeFunctionsDisplay:
 
     def _plot_curve(self, ax: "Axes", curve: ShapeCurve) -> None:
         ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
-        ax.set_title(curve.values.name, fontsize="medium")
+        ax.set_title(column_label(curve.values.name), fontsize="medium")
         plot = self._plot_levels if curve.values.is_category else self._plot_numbers
         plot(ax, curve)
 
@@ -231,7 +238,7 @@ class ShapeFunctionsDisplay:
         # The most frequent levels, in the order of the levels.
         shown = np.sort(np.argsort(-values.shares, kind="stable")[:MOST_LEVELS])
         heights = (curve.contributions @ self.factors)[shown].tolist()
-        names = [short(values.grid[i]) for i in shown]
+        names = list(values.grid[shown])
         shares, colors = values.shares[shown].tolist(), ["C0"] * len(names)
         if values.missing_share:
             heights.append(float(curve.missing @ self.factors))
@@ -241,9 +248,7 @@ class ShapeFunctionsDisplay:
         places = np.arange(len(names))
         ax.bar(places, heights, 0.7, color=colors, alpha=0.9, zorder=3)
         _draw_distribution(ax, places - 0.35, np.array(shares), 0.7)
-        slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-        style: dict[str, Any] = slanted if sum(map(len, names)) > 24 else {}
-        ax.set_xticks(places, names, fontsize="small", **style)
+        write_levels(ax.xaxis, names)
         if len(shown) < len(values.grid):
             ax.set_xlabel(f"{len(shown)} of {len(values.grid)} levels", fontsize="small")
 
@@ -265,7 +270,7 @@ class ShapeFunctionsDisplay:
         colors = ax.pcolormesh(x, y, heights.T, vmin=-limit, vmax=limit, **style)
         ax.figure.colorbar(colors, ax=ax)
         for (scale, one), axis in zip(pairs, (ax.xaxis, ax.yaxis), strict=True):
-            axis.set_label_text(scale.title(one.name))
+            axis.set_label_text(scale.title(one.name), fontsize="small")
             scale.write_ticks(axis)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from matplotlib.cbook import is_math_text
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
@@ -37,6 +38,13 @@ def close_figures():
 
 def labels(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def assert_nothing_is_clipped(figure):
+    figure.draw_without_rendering()
+    drawn, whole = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= 0 and drawn.y0 >= 0
+    assert drawn.x1 <= whole.x1 and drawn.y1 <= whole.y1
 
 
 # Loss curves.
@@ -288,6 +296,74 @@ def test_shape_functions_of_every_form_of_a_table(fit, numbers, table, form, n_r
 
 
 # What all have in common.
+
+
+NAMES = ["price_$ / tax_$", "fee ($) of tax ($)", "$", r"back\$lash$", "plain"]
+LONG = [f"Mean monthly revenue, net of tax, of region {i} WWWW {i}" for i in range(5)]
+
+
+def table_of(names, numbers):
+    """Return a table of numbers and of a category, of which one level is missing at times."""
+    X = pd.DataFrame(numbers, columns=names)
+    brackets = ["$0-$25,000", "$25,000-$50,000", "over $$50,000", None]
+    X[names[1]] = np.resize(np.array(brackets, object), 200)
+    return X
+
+
+@pytest.fixture
+def drawn(numbers, fit):
+    """Return a function that draws each display of columns for a table with the names."""
+
+    def drawn(names):
+        X = table_of(names, numbers)
+        network = fit("squared_error", X=X, interaction_cst="pairwise").estimator
+        return [
+            ShapeFunctionsDisplay.from_estimator(network, X, n_points=9, max_surfaces=9),
+            AttributionDisplay.from_estimator(network, X),
+            AttributionDisplay.from_estimator(network, X[:1]),
+        ]
+
+    return drawn
+
+
+def test_dollars_are_no_mathematics(drawn):
+    shapes, several, one = drawn(NAMES)
+    for display in (shapes, several, one):
+        display.figure_.draw_without_rendering()
+        texts = [text.get_text() for text in display.figure_.findobj(matplotlib.text.Text)]
+        assert not any(map(is_math_text, texts))
+    escaped = {name.replace("$", r"\$") for name in NAMES}
+    assert {ax.get_title() for ax in shapes.axes_[:5]} == escaped
+    assert {ax.get_xlabel() for ax in shapes.axes_[5:]} <= escaped
+    assert {text.get_text() for text in several.ax_.get_yticklabels()} == escaped
+    assert r"fee (\$) of tax (\$) = \$0-\$25,000" in {
+        text.get_text() for text in one.ax_.get_yticklabels()
+    }
+    (levels,) = (ax for ax in shapes.axes_ if ax.get_title().startswith("fee"))
+    names = [text.get_text() for text in levels.get_xticklabels()]
+    assert names == [
+        "\\$0-\\$25,000",
+        "\\$25,000\u2026,000",
+        "over \\$\\$\u2026,000",
+        "missing",
+    ]
+
+
+def test_long_names_are_cut_and_nothing_is_clipped(drawn):
+    shapes, several, one = drawn(LONG)
+    cut = {f"Mean monthly re\u2026{i} WWWW {i}" for i in range(5)}
+    assert {ax.get_title() for ax in shapes.axes_[:5]} == cut
+    assert {text.get_text() for text in several.ax_.get_yticklabels()} == cut
+    for display in (shapes, several, one):
+        assert_nothing_is_clipped(display.figure_)
+    for display in (several, one):
+        assert display.ax_.get_position().width > 0.45
+
+
+def test_names_of_levels_do_not_overlap_on_a_heat_map(drawn):
+    shapes = drawn(list("abcde"))[0]
+    (panel, *_) = (ax for ax in shapes.axes_[5:] if ax.get_xlabel() == "b")
+    assert {text.get_rotation() for text in panel.get_xticklabels()} == {40}
 
 
 @pytest.mark.parametrize("display", [LossCurveDisplay, WeightsDisplay, AttributionDisplay])
