@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sknet._requirements import require
 from sknet._summary import shortened
@@ -14,6 +14,7 @@ from sknet.inspection.terms import ColumnValues, Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.lines import Line2D
 
 #: The maximum number of levels of a category whose names are shown.
 MOST_LEVELS = 12
@@ -66,6 +67,27 @@ def panels(
         figure = ax.figure
         grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, wspace=0.35, hspace=0.6)
     return np.array([figure.add_subplot(grid[i]) for i in range(n_panels)])
+
+
+def draw_curve(ax: "Axes", x: ArrayLike, y: ArrayLike, **style: Any) -> "Line2D":
+    """Draw a curve. A single point, through which no line is seen, gets a marker."""
+    marker = "o" if np.isfinite(y).sum() == 1 else ""
+    return ax.plot(x, y, marker=marker, **style)[0]
+
+
+def make_room_below(ax: "Axes") -> None:
+    """Make room for two lines below axes, unless the figure has a layout engine for that."""
+    place = ax.get_subplotspec()
+    if ax.figure.get_layout_engine() is None and place is not None:
+        ax.set_subplotspec(place.subgridspec(2, 1, height_ratios=(6, 1), hspace=0)[0])
+
+
+def write_legend_below(ax: "Axes", handles: list[Any]) -> None:
+    """Write a legend below the label of the x axis, where it covers nothing."""
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
+    # The pad, in units of the font size, is the height of the axis with its ticks and label.
+    style: dict[str, Any] = {"fontsize": ax.xaxis.label.get_fontsize(), "borderaxespad": 3.8}
+    ax.legend(handles=handles, ncols=2, frameon=False, **style, **place)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sknet._requirements import check_count
 from sknet.inspection.axes import (
     MOST_LEVELS,
     column_label,
+    draw_curve,
     import_pyplot,
     panels,
     scale_of,
@@ -216,9 +217,7 @@ class ShapeFunctionsDisplay:
         assert values.bin_edges is not None
         scale = scale_of(values)
         places, edges = scale.places(values.grid), scale.places(values.bin_edges)
-        # A line through a single point would be invisible.
-        marker = "o" if len(places) == 1 else ""
-        ax.plot(places, curve.contributions @ self.factors, marker, color="C0", zorder=3)
+        draw_curve(ax, places, curve.contributions @ self.factors, color="C0", zorder=3)
         _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges))
         if values.missing_share:
             span = edges[-1] - edges[0]

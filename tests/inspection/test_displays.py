@@ -61,7 +61,7 @@ def test_loss_curves(fit):
     assert labels(display.ax_) == ["training", "validation", best, "learning rate"]
     assert display.figure_ is display.ax_.figure
     assert display.learning_rate_ax_ is display.lines_["learning_rate"].axes
-    # The legend covers the learning rate, whose axes have the background.
+    # The losses are drawn over the learning rate, whose axes have the background.
     assert display.ax_.get_zorder() > display.learning_rate_ax_.get_zorder()
     assert display.learning_rate_ax_.patch.get_visible()
     assert not display.ax_.patch.get_visible()
@@ -83,6 +83,66 @@ def test_loss_curves_of_a_record_in_given_axes():
     assert labels(ax) == ["training"]
     assert display.plot(ax=ax) is display
     assert "learning_rate" in display.lines_
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}])
+def test_a_single_epoch_is_seen(fit, options):
+    network = fit("squared_error", max_iter=1, **options).estimator
+    lines = LossCurveDisplay.from_estimator(network).lines_
+    assert {name: line.get_marker() for name, line in lines.items()} == dict.fromkeys(
+        lines, "o"
+    )
+    several = LossCurveDisplay.from_history(
+        {"loss": [2.0, 1.0], "validation_loss": [2.0, np.nan]}
+    )
+    assert [line.get_marker() for line in several.lines_.values()] == ["", "o"]
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 3, 8, 60])
+def test_epochs_are_integers_on_the_axis(n_epochs):
+    display = LossCurveDisplay.from_history({"loss": list(range(n_epochs))})
+    low, high = display.ax_.get_xlim()
+    ticks = [tick for tick in display.ax_.get_xticks() if low <= tick <= high]
+    assert ticks and all(tick == round(tick) for tick in ticks)
+
+
+def test_curves_of_lbfgs_are_by_iteration(fit):
+    options = {"solver": "lbfgs", "learning_rate": "constant", "max_iter": 9}
+    network = fit("squared_error", "linear", early_stopping=True, **options).estimator
+    display = LossCurveDisplay.from_estimator(network)
+    assert display.ax_.get_xlabel() == "iteration"
+    assert labels(display.ax_)[2] == f"best iteration, {network.best_iter_}"
+    of_epochs = LossCurveDisplay.from_estimator(fit("squared_error").estimator)
+    assert of_epochs.ax_.get_xlabel() == "epoch"
+
+
+def test_the_best_epoch_needs_a_validation_score(fit, numbers):
+    network = fit("squared_error").estimator
+    assert "best" not in " ".join(labels(LossCurveDisplay.from_estimator(network).ax_))
+    network.partial_fit(numbers, np.arange(200.0))
+    assert "best" not in " ".join(labels(LossCurveDisplay.from_estimator(network).ax_))
+    # Whoever names an epoch wants to see it.
+    display = LossCurveDisplay.from_history({"loss": [2.0, 1.0]}, best_iter=2)
+    assert labels(display.ax_)[-1] == "best iteration, 2"
+
+
+@pytest.mark.parametrize("label_size", [8, 10, 16])
+@pytest.mark.parametrize("layout", ["new", "constrained", "tight", None])
+def test_the_legend_covers_nothing(layout, label_size, fit, monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "axes.labelsize", label_size)
+    ax = None if layout == "new" else plt.subplots(layout=layout)[1]
+    network = fit("squared_error", early_stopping=True).estimator
+    display = LossCurveDisplay.from_estimator(network, ax=ax)
+    figure, ax = display.figure_, display.ax_
+    figure.draw_without_rendering()
+    legend = ax.get_legend().get_window_extent()
+    # Without a layout engine, the room below the axes is for labels of the usual size.
+    assert figure.bbox.y0 <= legend.y0 or (layout is None and label_size > 10)
+    assert legend.y1 <= ax.xaxis.label.get_window_extent().y0
+    twin = display.learning_rate_ax_.get_window_extent()
+    assert_allclose(twin.bounds, ax.get_window_extent().bounds)
+    if layout is not None:
+        assert_nothing_is_clipped(figure)
 
 
 def test_a_record_without_losses():
