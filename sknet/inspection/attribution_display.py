@@ -11,7 +11,13 @@ from sknet._input import shown_names
 from sknet._requirements import check_count
 from sknet.data.frames import wrapped
 from sknet.inspection.attributions import integrated_gradients
-from sknet.inspection.axes import column_label, import_pyplot, one_axes
+from sknet.inspection.axes import (
+    column_label,
+    import_pyplot,
+    make_room_below,
+    note_on_rest,
+    one_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,7 +215,11 @@ class AttributionDisplay:
         ax.axvline(0, color="0.4", linewidth=0.8)
         ax.set_yticks(places, [self._label(i) for i in self.order_])
         ax.invert_yaxis()
-        ax.set(xlabel="contribution" if one else "mean absolute contribution")
+        label = "contribution" if one else "mean absolute contribution"
+        note = note_on_rest((len(shown), len(importances), "columns"))
+        if note:
+            make_room_below(ax)
+        ax.set_xlabel(f"{label}\n{note}" if note else label)
         self.ax_: Axes = ax
         self.figure_: Figure | SubFigure = ax.figure
         return self

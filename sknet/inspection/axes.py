@@ -42,7 +42,11 @@ def one_axes(ax: "Axes | None", **options: Any) -> "Axes":
 
 
 def panels(
-    ax: Any, n_panels: int, n_columns: int, size: tuple[float, float] = (3.4, 2.6)
+    ax: Any,
+    n_panels: int,
+    n_columns: int,
+    size: tuple[float, float] = (3.4, 2.6),
+    note: str = "",
 ) -> "np.ndarray[Any, Any]":
     """Return an array of new axes, row by row, in a figure or in the place of the given axes.
 
@@ -55,17 +59,31 @@ def panels(
         The maximum number of panels side by side.
     size : tuple of two float, default=(3.4, 2.6)
         The width and the height, in inches, of a panel in a new figure.
+    note : str, default=""
+        A line below all panels.
     """
     n_columns = min(n_columns, n_panels)
     n_rows = -(-n_panels // n_columns)
+    # The note is the title of a flat row, since no text of given axes avoids the panels' texts.
+    heights = [1] * n_rows + [0.01] * bool(note)
+    options: dict[str, Any] = {"height_ratios": heights}
     if ax is None:
         figsize = size[0] * n_columns, size[1] * n_rows
         figure = import_pyplot().figure(figsize=figsize, layout="constrained")
-        grid = figure.add_gridspec(n_rows, n_columns)
+        divide = figure.add_gridspec
     else:
         ax.set_axis_off()
         figure = ax.figure
-        grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, wspace=0.35, hspace=0.6)
+        divide = ax.get_subplotspec().subgridspec
+        engine = figure.get_layout_engine()
+        # The constrained layout finds the spaces itself.
+        if engine is None or engine.adjust_compatible:
+            options |= {"wspace": 0.35, "hspace": 0.6 * len(heights) / n_rows}
+    grid = divide(len(heights), n_columns, **options)
+    if note:
+        row = figure.add_subplot(grid[-1, :])
+        row.set_axis_off()
+        row.set_title(note, fontsize="small", color="0.4", wrap=True)
     return np.array([figure.add_subplot(grid[i]) for i in range(n_panels)])
 
 
@@ -88,6 +106,15 @@ def write_legend_below(ax: "Axes", handles: list[Any]) -> None:
     # The pad, in units of the font size, is the height of the axis with its ticks and label.
     style: dict[str, Any] = {"fontsize": ax.xaxis.label.get_fontsize(), "borderaxespad": 3.8}
     ax.legend(handles=handles, ncols=2, frameon=False, **style, **place)
+
+
+def note_on_rest(*counts: tuple[int, int, str]) -> str:
+    """Return "12 of 60 columns, largest effects first", for example, or "" if all are drawn.
+
+    Each argument has the number that is drawn, the number of all, and what they are.
+    """
+    parts = [f"{n} of {n_all} {things}" for n, n_all, things in counts if 0 < n < n_all]
+    return f"{' and '.join(parts)}, largest effects first" if parts else ""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from sknet.inspection.axes import (
     column_label,
     draw_curve,
     import_pyplot,
+    note_on_rest,
     panels,
     scale_of,
     write_levels,
@@ -187,7 +188,12 @@ class ShapeFunctionsDisplay:
         n_panels = len(self.curves_) + len(self.surfaces_)
         if not n_panels:
             raise ValueError("Nothing to draw: no group of interaction_cst has 1 or 2 columns.")
-        self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols)
+        n_pairs = sum(len(term) == 2 for term in self.shapes.terms)
+        note = note_on_rest(
+            (len(self.curves_), len(self.shapes.curves), "columns"),
+            (len(self.surfaces_), n_pairs, "pairs"),
+        )
+        self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols, note=note)
         self.figure_: Figure | SubFigure = self.axes_[0].figure
         for panel, curve in zip(self.axes_, self.curves_, strict=False):
             self._plot_curve(panel, curve)

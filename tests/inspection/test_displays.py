@@ -426,6 +426,46 @@ def test_names_of_levels_do_not_overlap_on_a_heat_map(drawn):
     assert {text.get_rotation() for text in panel.get_xticklabels()} == {40}
 
 
+def test_a_picture_says_how_many_columns_it_leaves_out(fit, numbers):
+    network = fit("squared_error", interaction_cst="pairwise").estimator
+
+    def note(n_curves, n_surfaces, ax=None):
+        options = {"max_features": n_curves, "max_surfaces": n_surfaces, "n_points": 5}
+        display = ShapeFunctionsDisplay.from_estimator(network, numbers, ax=ax, **options)
+        titles = [axes.get_title() for axes in display.figure_.axes]
+        return [title for title in titles if "of" in title]
+
+    assert note(3, 10) == ["3 of 5 columns, largest effects first"]
+    both = ["3 of 5 columns and 4 of 10 pairs, largest effects first"]
+    assert note(3, 4) == note(3, 4, ax=plt.subplots()[1]) == both
+    assert note(5, 10) == note(5, 0) == []
+
+
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_bars_say_how_many_columns_they_leave_out(layout):
+    parts = np.arange(60.0)
+    _, ax = plt.subplots(layout=layout)
+    display = AttributionDisplay.from_attributions(parts, ax=ax)
+    assert ax.get_xlabel() == "contribution\n10 of 60 columns, largest effects first"
+    assert_nothing_is_clipped(display.figure_)
+    display = AttributionDisplay.from_attributions(parts, max_features=60)
+    assert display.ax_.get_xlabel() == "contribution"
+
+
+@pytest.mark.parametrize("layout", ["new", "constrained", "tight", None])
+def test_the_note_is_below_all_panels(layout, fit, numbers):
+    X = table_of(list("abcde"), numbers)
+    network = fit("squared_error", X=X, interaction_cst="pairwise").estimator
+    ax = None if layout == "new" else plt.subplots(layout=layout)[1]
+    options = {"max_features": 4, "max_surfaces": 2, "n_points": 5}
+    display = ShapeFunctionsDisplay.from_estimator(network, X, ax=ax, **options)
+    display.figure_.draw_without_rendering()
+    (note,) = (axes.title for axes in display.figure_.axes if "of" in axes.get_title())
+    lowest = min(panel.get_tightbbox().y0 for panel in display.axes_)
+    assert display.figure_.bbox.y0 <= note.get_window_extent().y0
+    assert note.get_window_extent().y1 <= lowest + 1
+
+
 @pytest.mark.parametrize("display", [LossCurveDisplay, WeightsDisplay, AttributionDisplay])
 def test_unfitted(display, numbers):
     more = [numbers] if display is AttributionDisplay else []
