@@ -19,7 +19,7 @@ from sknet.inspection.axes import (
     write_levels,
 )
 from sknet.inspection.outputs import choose_output
-from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
+from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, compute_shapes
 from sknet.inspection.terms import Floats
 
 if TYPE_CHECKING:
@@ -138,13 +138,8 @@ class ShapeFunctionsDisplay:
             # The loss "normal" also has functions of the spread, which are not drawn.
             zeros = np.zeros((1, model.n_raw))
             factors = model.loss.link.inverse_backward(zeros, factors[np.newaxis])[0]
-        shapes = shape_functions(
-            estimator,
-            X,
-            sample_weight=sample_weight,
-            n_points=n_points,
-            percentiles=percentiles,
-            max_surfaces=max_surfaces,
+        shapes = compute_shapes(
+            estimator, X, factors, sample_weight, n_points, percentiles, max_surfaces
         )
         return cls(shapes, factors=factors).plot(
             ax, max_features=max_features, max_surfaces=max_surfaces, n_cols=n_cols

@@ -566,6 +566,21 @@ def test_shape_functions_of_pairs_in_given_axes(fit, numbers):
     assert again is display and len(display.axes_) == 1 and not display.surfaces_
 
 
+def test_heat_maps_are_of_the_pairs_that_matter_for_the_target(fit, numbers):
+    """Another output, for which other pairs matter more, changes nothing."""
+    network = fit("outputs", "plain", interaction_cst="pairwise").estimator
+    shapes = shape_functions(network, numbers, n_points=5, max_surfaces=10)
+    largest = []
+    for target in (0, 1):
+        options = {"target": target, "n_points": 5, "max_surfaces": 2}
+        display = ShapeFunctionsDisplay.from_estimator(network, numbers, **options)
+        expected = sorted(shapes.surfaces, key=lambda one: -one.importance[target])[:2]
+        columns = [[one.column for one in surface.values] for surface in expected]
+        assert [[one.column for one in s.values] for s in display.surfaces_] == columns
+        largest.append(columns)
+    assert largest[0] != largest[1]
+
+
 def test_shape_functions_that_cannot_be_drawn(fit, numbers):
     network = fit("multiclass", "plain", interaction_cst="pairwise").estimator
     with pytest.raises(ValueError, match="Set target to one of .'ash', 'beech', 'cedar'."):
