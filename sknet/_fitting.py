@@ -1,6 +1,6 @@
 """The training of a model's network: its rows and batches, and the calls to the solvers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -17,7 +17,6 @@ from sknet.data.batches import Batch, Batches, Dataset
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splits import Given
 from sknet.nn.budget import Budget
-from sknet.nn.epochs import ReturnToBest
 from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, fit_factor
@@ -100,7 +99,7 @@ def fit_network(
     budget : Budget, optional
         The time that the fit may take.
     """
-    settings, return_to_best = model.settings, None
+    settings = model.settings
     if not settings.solver.stochastic:
         all_rows = model.blocks(data)
         result = train_lbfgs(
@@ -115,10 +114,13 @@ def fit_network(
         )
         return calibrated(model, result, held, all_rows)
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
-    cools_down = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
-    if cools_down and held is not None and held.of_training:
-        return_to_best = ReturnToBest(lambda: batches_of(_all_rows(data, held.data)))
-    return fit_batches(model, batches_of(data), held, run, observe, return_to_best, budget)
+    refits = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
+
+    def all_batches() -> BatchIterable:
+        return batches_of(_all_rows(data, cast(HeldOut, held).data))
+
+    of_all = all_batches if refits and held is not None and held.of_training else None
+    return fit_batches(model, batches_of(data), held, run, observe, of_all, budget)
 
 
 def _all_rows(data: Dataset, held_out: Dataset) -> Dataset:
@@ -132,7 +134,7 @@ def fit_batches(
     held: HeldOut | None,
     run: Run,
     observe: Report | None = None,
-    return_to_best: ReturnToBest | None = None,
+    all_batches: Callable[[], BatchIterable] | None = None,
     budget: Budget | None = None,
 ) -> TrainingResult:
     """Train a model's network with a step on each batch, and return the result.
@@ -140,8 +142,6 @@ def fit_batches(
     Each iteration over the batches is one epoch. The other arguments are documented in
     :func:`fit_network` and in :func:`~sknet.nn.training.train`.
     """
-    if return_to_best is None and batches.n_rows > MANY_ROWS:
-        return_to_best = ReturnToBest()
     rule, stopping = model.update_rule, model.settings.stopping
     run.params = model.params.copy()
     run.state = run.state or TrainingState.start(
@@ -149,7 +149,7 @@ def fit_batches(
     )
     # With another number of BLAS threads, the last bits of scores and temperatures might
     # differ.
-    with training_threads() as threads:
+    with training_threads() as team:
         evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
             stopping = replace(stopping, least_score=evaluate.least_score)
@@ -162,9 +162,10 @@ def fit_batches(
             run.state,
             evaluate=evaluate,
             report=reporter(model.settings.verbose, observe),
-            return_to_best=return_to_best,
+            return_to_best=batches.n_rows > MANY_ROWS,
+            all_batches=all_batches,
             budget=budget,
-            **threads,
+            team=team,
         )
         return calibrated(model, result, held, batches)
 
@@ -231,7 +232,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
     state = run.state.next_training()
     batches = mini_batches(model, data, run.streams)
-    with training_threads() as threads:
+    with training_threads() as team:
         result = train(
             model.objective,
             model.params.copy(),
@@ -242,7 +243,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
             report=reporter(model.settings.verbose, n_before=n_before),
             # The first passes of a wide network may be poor, but later ones make up for it.
             poor=DIVERGED_FACTOR,
-            **threads,
+            team=team,
         )
         result = calibrated(model, result, None, batches)
     # The estimator keeps the record of this pass, so the run need not.

@@ -11,7 +11,7 @@ wait.
 import copy
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,6 +26,7 @@ from threadpoolctl import LibController, ThreadpoolController
 from sknet._requirements import n_openmp_threads
 from sknet.data.batches import Dataset
 from sknet.data.row_blocks import RowBlocks
+from sknet.nn.shares import Team
 from sknet.nn.state import TrainingState
 
 #: The smallest number of training rows, evenly spaced, whose hash tells a resumed fit whether
@@ -245,8 +246,8 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def training_threads() -> Iterator[Mapping[str, Any]]:
-    """Limit BLAS to one thread; yield the arguments of ``train`` that concern threads."""
+def training_threads() -> Iterator[Team]:
+    """Limit BLAS to one thread; yield the threads of a training run."""
     number = n_threads()  # The limit would make it 1.
-    with ONE_BLAS_THREAD:
-        yield {"n_threads": number, "in_threads": ONE_BLAS_THREAD}
+    with ONE_BLAS_THREAD, Team(number, ONE_BLAS_THREAD) as team:
+        yield team

@@ -35,7 +35,8 @@ def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
     if not numeric:
         return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
     check_domain(settings.loss, data.y, "y")
-    target = RegressionTarget(settings.standardize, shift=settings.loss.shifts_y)
+    loss = settings.loss
+    target = RegressionTarget(settings.standardize, loss.shifts_y, loss.robust)
     return target.fit(data.y, data.sample_weight, data.weight_unit)
 
 

@@ -569,3 +569,27 @@ def test_networks_beat_the_linear_model_on_curved_rates(loss):
         predicted = network.fit(X[:500], y[:500]).predict(X[500:])
         correlation[sizes] = stats.spearmanr(predicted, mean[500:]).statistic
     assert correlation[(16,)] > 0.95 > correlation[()] + 0.3
+
+
+# Outliers.
+
+
+@pytest.mark.parametrize("size", [1e3, 1e6])
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "loss",
+    [{"loss": "huber"}, {"loss": "absolute_error"}, {"loss": "quantile", "quantile": 0.5}],
+    ids=lambda loss: loss["loss"],
+)
+def test_outliers_of_y_hardly_matter(loss, way, size):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1200, 2))
+    truth = 50 + 10 * X[:, 0]
+    y = truth + rng.normal(size=1200)
+    y[:800:100] *= size
+    options = {"learning_rate_init": 0.01, "max_iter": 60, "n_iter_no_change": np.inf}
+    network = NNRegressor((20,), random_state=0, **options, **loss)
+    for _ in range(1 if way == "fit" else 60):
+        getattr(network, way)(X[:800], y[:800])
+    # With the mean and the standard deviation of all y as its scale, it is 27 to 115 000.
+    assert np.sqrt(np.mean((network.predict(X[800:]) - truth[800:]) ** 2)) < 1

@@ -15,11 +15,11 @@ from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.column import Feature, Floats, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import CLIP, Components, principal_components, quantiles
+from sknet.data.columns.scaling import CLIP, Components, principal_components
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
-from sknet.data.weights import repetitions
+from sknet.data.weights import quantiles, repetitions
 
 Kind = TypeVar("Kind", bound=Feature)
 
@@ -39,8 +39,7 @@ class TableEncoder:
     and of codes, for which the network learns an embedding.
 
     A numeric column in which training had missing values gets an indicator column as well. With
-    ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.single_values`), and
-    the scale is that of the other values, so that a zero in most rows does not determine it. A
+    ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.single_values`). A
     numeric column of codes (see the same module) becomes a category as well, whose levels are
     its values.
 
@@ -117,17 +116,17 @@ class TableEncoder:
     def _of_numbers(self, survey: Survey, sample: Dataset) -> list[Feature]:
         """Return the features of all numeric columns, the numbers themselves first."""
         n_read, heavy = survey.reader.numeric_.size, {}
-        if self.marks_heavy and not survey.sparse:
+        if (self.standardize or self.marks_heavy) and not survey.sparse:
             # Phases are left out: sines are equal only if they are computed in the same way.
             heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
-            heavy = {i: values for i, values in heavy.items() if i not in self.ordered}
         numbers = Numbers(np.arange(n_read), bool(self.ordered))
         numbers = numbers.learned(sample, self.standardize, heavy)
         found: list[Feature] = [numbers]
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
-        if heavy:
-            found.append(HeavyFlags(heavy, cast(Floats, numbers.center), survey.reader.places_))
+        marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
+        if marked:
+            found.append(HeavyFlags(marked, cast(Floats, numbers.zero), survey.reader.places_))
         return found
 
     def _of_kinds(self, survey: Survey, sample: Dataset) -> list[Feature]:
@@ -271,8 +270,8 @@ class TableEncoder:
 
         For sparse columns, in which most entries are zero, the median is taken as zero.
         """
-        center = self.numbers_.center
-        numbers = np.zeros(self.n_read_) if center is None else center
+        zero = self.numbers_.zero
+        numbers = np.zeros(self.n_read_) if zero is None else zero
         categories = np.full(self.n_columns_ - self.n_read_, np.nan)
         return np.concatenate([numbers, categories])[np.newaxis]
 

@@ -9,11 +9,20 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from sklearn.utils.multiclass import type_of_target, unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
-from sknet.data.weights import Floats, LabelCounts, dense, label_weights, power_of_two
+from sknet.data.weights import (
+    Floats,
+    LabelCounts,
+    dense,
+    label_weights,
+    power_of_two,
+    quantiles,
+)
 
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, whatever the units of y.
 CONSTANT_SHARE = 2.0**-10
+#: An outlier of y is farther than this many interquartile ranges from the quartiles.
+FENCE = 3.0
 
 
 class Target:
@@ -242,6 +251,9 @@ class RegressionTarget(Target):
         Whether to scale y; if not, it is used as it is.
     shift : bool, default=True
         Whether y may be shifted. If not, scaling divides it by its mean.
+    robust : bool, default=False
+        Whether outliers count less in the mean and the standard deviation: values farther
+        than ``FENCE`` interquartile ranges from the quartiles count as if they were that far.
 
     Attributes
     ----------
@@ -255,9 +267,10 @@ class RegressionTarget(Target):
     mean_: Floats
     scale_: Floats
 
-    def __init__(self, standardize: bool, shift: bool = True) -> None:
+    def __init__(self, standardize: bool, shift: bool = True, robust: bool = False) -> None:
         self.standardize = standardize
         self.shift = shift
+        self.robust = robust
 
     def fit(
         self, y: Floats, sample_weight: Floats | None = None, weight_unit: float = 1.0
@@ -266,7 +279,9 @@ class RegressionTarget(Target):
 
         ``weight_unit`` is the unit of the weights, or the weight of each row if these are None.
         """
-        return self._learn(*_moments(y.reshape(len(y), -1), sample_weight), weight_unit)
+        Y = y.reshape(len(y), -1)
+        judged = _without_outliers(Y, sample_weight) if self.robust else Y
+        return self._learn(*_moments(judged, sample_weight), weight_unit)
 
     @property
     def is_constant(self) -> bool:
@@ -374,6 +389,17 @@ def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
             )
         whole = whole.merged(target)
     return whole
+
+
+def _without_outliers(Y: Floats, sample_weight: Floats | None) -> Floats:
+    """Return y with its outliers moved to the fences.
+
+    These are the outer fences of Tukey, "Exploratory Data Analysis" (1977). A column whose
+    quartiles are equal has no outliers.
+    """
+    low, high = quantiles(Y, [0.25, 0.75], sample_weight)
+    reach = np.where(low < high, FENCE * (high - low), np.inf)
+    return np.clip(Y, low - reach, high + reach)
 
 
 def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Floats]:

@@ -1,11 +1,11 @@
-"""Sample weights in their own unit, and the weights of classes: only ratios matter.
+"""Sample weights in their own unit, weights of classes, weighted quantiles: only ratios matter.
 
 Weights enter a fit once, through :func:`in_own_units`. All later steps see numbers of moderate
 size, which are the same (up to rounding) whatever the unit of the user's weights.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -224,3 +224,59 @@ class LabelCounts:
             for label, count in zip(self.labels.tolist(), counts, strict=True)
             if count
         }
+
+
+def quantiles(
+    block: Floats, levels: Sequence[float] | Floats, weights: Floats | None = None
+) -> NDArray[np.float64]:
+    """Return quantiles of each column: an array of shape (n_levels, n_columns).
+
+    A quantile is the smallest value of the column at which the sum of the weights of all values
+    up to it reaches the level times the sum of all weights. Hence a weight acts like repeated
+    values, and only the ratios of the weights matter. Without weights, the values are those of
+    ``np.quantile`` with ``method="inverted_cdf"``.
+
+    Parameters
+    ----------
+    block : ndarray of shape (n_rows, n_columns)
+        NaN is not a value. The quantiles of a column without values are NaN.
+    levels : array-like of shape (n_levels,)
+        Numbers from 0 to 1.
+    weights : ndarray of shape (n_rows,) or (n_rows, n_columns), optional
+        Positive weights of the rows, or of the values.
+    """
+    levels = np.asarray(levels, np.float64)
+    # In this copy, the values of a column are adjacent in memory.
+    values = np.array(block.T, order="C")
+    n_known = values.shape[1] - np.isnan(values).sum(axis=1)
+    if weights is None:
+        # Sorting is much faster than a partition at several levels. It puts NaN last.
+        values.sort(axis=1)
+        places = np.ceil(n_known[:, np.newaxis] * levels - 1).astype(np.intp)
+    else:
+        order = values.argsort(axis=1)
+        places = _weighted_places(order, n_known, levels, weights)
+        values = np.take_along_axis(values, order, axis=1)
+    places = np.clip(places, 0, np.maximum(n_known - 1, 0)[:, np.newaxis])
+    # Differences of the largest float32 numbers do not overflow in float64.
+    return np.take_along_axis(values, places, axis=1).T.astype(np.float64)
+
+
+def _weighted_places(
+    order: NDArray[np.intp], n_known: NDArray[np.intp], levels: Floats, weights: Floats
+) -> NDArray[np.intp]:
+    """Return the places of the quantiles among the sorted values of each column."""
+    n_rows = order.shape[1]
+    sums = np.take_along_axis(np.broadcast_to(weights.T, order.shape), order, axis=1)
+    sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
+    np.cumsum(sums, axis=1, out=sums)
+    total = sums[:, -1:]
+    wanted = total * levels
+    # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
+    # sum equals the level: a level is lowered by the largest error that a sum may have.
+    if (weights != np.rint(weights)).any():
+        wanted -= n_rows * np.finfo(np.float64).eps * total
+    places = np.stack([np.searchsorted(*one) for one in zip(sums, wanted, strict=True)])
+    # Level 1 is the last value, whatever rounding has taken from the sums.
+    places[:, levels == 1] = n_rows
+    return places

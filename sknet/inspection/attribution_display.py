@@ -11,7 +11,13 @@ from sknet._input import shown_names
 from sknet._requirements import check_count
 from sknet.data.frames import wrapped
 from sknet.inspection.attributions import integrated_gradients
-from sknet.inspection.axes import import_pyplot, one_axes
+from sknet.inspection.axes import (
+    column_label,
+    import_pyplot,
+    make_room_below,
+    note_on_rest,
+    one_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -209,16 +215,20 @@ class AttributionDisplay:
         ax.axvline(0, color="0.4", linewidth=0.8)
         ax.set_yticks(places, [self._label(i) for i in self.order_])
         ax.invert_yaxis()
-        ax.set(xlabel="contribution" if one else "mean absolute contribution")
+        label = "contribution" if one else "mean absolute contribution"
+        note = note_on_rest((len(shown), len(importances), "columns"))
+        if note:
+            make_room_below(ax)
+        ax.set_xlabel(f"{label}\n{note}" if note else label)
         self.ax_: Axes = ax
         self.figure_: Figure | SubFigure = ax.figure
         return self
 
     def _label(self, i: int) -> str:
         """Return the label of a bar: the name of the column, and its value if there is one."""
-        name = str(self.feature_names[i])
+        name = self.feature_names[i]
         if self.values is None:
-            return name
+            return column_label(name)
         value = self.values[i]
         shown = f"{value:.4g}" if isinstance(value, float | np.floating) else f"{value}"
-        return f"{name} = {shown}"
+        return column_label(name, f" = {shown}")

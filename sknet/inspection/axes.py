@@ -1,10 +1,11 @@
 """The axes that displays draw on, given or new, and the scales of columns on these axes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sknet._requirements import require
 from sknet._summary import shortened
@@ -13,11 +14,13 @@ from sknet.inspection.terms import ColumnValues, Floats
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.lines import Line2D
 
 #: The maximum number of levels of a category whose names are shown.
 MOST_LEVELS = 12
-#: The maximum number of characters of a level's name.
-LONGEST_NAME = 12
+#: The maximum number of characters of a level's name, of a column's name, and of a column's
+#: name with its unit or its value.
+LONGEST_LEVEL, LONGEST_NAME, LONGEST_LABEL = 12, 24, 38
 #: The units in which durations are drawn, from the longest, with their lengths in seconds.
 DURATION_UNITS = [("days", 86_400), ("hours", 3600), ("minutes", 60), ("seconds", 1)]
 
@@ -39,7 +42,11 @@ def one_axes(ax: "Axes | None", **options: Any) -> "Axes":
 
 
 def panels(
-    ax: Any, n_panels: int, n_columns: int, size: tuple[float, float] = (3.4, 2.6)
+    ax: Any,
+    n_panels: int,
+    n_columns: int,
+    size: tuple[float, float] = (3.4, 2.6),
+    note: str = "",
 ) -> "np.ndarray[Any, Any]":
     """Return an array of new axes, row by row, in a figure or in the place of the given axes.
 
@@ -52,18 +59,62 @@ def panels(
         The maximum number of panels side by side.
     size : tuple of two float, default=(3.4, 2.6)
         The width and the height, in inches, of a panel in a new figure.
+    note : str, default=""
+        A line below all panels.
     """
     n_columns = min(n_columns, n_panels)
     n_rows = -(-n_panels // n_columns)
+    # The note is the title of a flat row, since no text of given axes avoids the panels' texts.
+    heights = [1] * n_rows + [0.01] * bool(note)
+    options: dict[str, Any] = {"height_ratios": heights}
     if ax is None:
         figsize = size[0] * n_columns, size[1] * n_rows
         figure = import_pyplot().figure(figsize=figsize, layout="constrained")
-        grid = figure.add_gridspec(n_rows, n_columns)
+        divide = figure.add_gridspec
     else:
         ax.set_axis_off()
         figure = ax.figure
-        grid = ax.get_subplotspec().subgridspec(n_rows, n_columns, wspace=0.35, hspace=0.6)
+        divide = ax.get_subplotspec().subgridspec
+        engine = figure.get_layout_engine()
+        # The constrained layout finds the spaces itself.
+        if engine is None or engine.adjust_compatible:
+            options |= {"wspace": 0.35, "hspace": 0.6 * len(heights) / n_rows}
+    grid = divide(len(heights), n_columns, **options)
+    if note:
+        row = figure.add_subplot(grid[-1, :])
+        row.set_axis_off()
+        row.set_title(note, fontsize="small", color="0.4", wrap=True)
     return np.array([figure.add_subplot(grid[i]) for i in range(n_panels)])
+
+
+def draw_curve(ax: "Axes", x: ArrayLike, y: ArrayLike, **style: Any) -> "Line2D":
+    """Draw a curve. A single point, through which no line is seen, gets a marker."""
+    marker = "o" if np.isfinite(y).sum() == 1 else ""
+    return ax.plot(x, y, marker=marker, **style)[0]
+
+
+def make_room_below(ax: "Axes") -> None:
+    """Make room for two lines below axes, unless the figure has a layout engine for that."""
+    place = ax.get_subplotspec()
+    if ax.figure.get_layout_engine() is None and place is not None:
+        ax.set_subplotspec(place.subgridspec(2, 1, height_ratios=(6, 1), hspace=0)[0])
+
+
+def write_legend_below(ax: "Axes", handles: list[Any]) -> None:
+    """Write a legend below the label of the x axis, where it covers nothing."""
+    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
+    # The pad, in units of the font size, is the height of the axis with its ticks and label.
+    style: dict[str, Any] = {"fontsize": ax.xaxis.label.get_fontsize(), "borderaxespad": 3.8}
+    ax.legend(handles=handles, ncols=2, frameon=False, **style, **place)
+
+
+def note_on_rest(*counts: tuple[int, int, str]) -> str:
+    """Return "12 of 60 columns, largest effects first", for example, or "" if all are drawn.
+
+    Each argument has the number that is drawn, the number of all, and what they are.
+    """
+    parts = [f"{n} of {n_all} {things}" for n, n_all, things in counts if 0 < n < n_all]
+    return f"{' and '.join(parts)}, largest effects first" if parts else ""
 
 
 @dataclass(frozen=True)
@@ -87,7 +138,7 @@ class Scale:
 
     def title(self, name: str) -> str:
         """Return the name of the column with the unit."""
-        return f"{name} ({self.unit})" if self.unit else name
+        return column_label(name, f" ({self.unit})" if self.unit else "")
 
 
 @dataclass(frozen=True)
@@ -136,7 +187,7 @@ class DurationScale(Scale):
 class LevelScale(Scale):
     """Levels at 0, 1, 2 and so on, with their names unless there are too many."""
 
-    names: tuple[str, ...] = ()
+    names: tuple[Any, ...] = ()
 
     def places(self, values: NDArray[Any]) -> Floats:
         """Return 0, 1, 2 and so on."""
@@ -144,7 +195,7 @@ class LevelScale(Scale):
 
     def write_ticks(self, axis: "Axis") -> None:
         """Write the names of the levels, if any; the places of levels are not values of X."""
-        axis.set_ticks(np.arange(len(self.names)), self.names)
+        write_levels(axis, self.names)
 
 
 def scale_of(values: ColumnValues) -> Scale:
@@ -152,7 +203,7 @@ def scale_of(values: ColumnValues) -> Scale:
     if values.is_category:
         if len(values.grid) > MOST_LEVELS:
             return LevelScale(f"{len(values.grid)} levels")
-        return LevelScale(names=tuple(map(short, values.grid)))
+        return LevelScale(names=tuple(values.grid))
     if values.grid.dtype.kind == "M":
         return DateScale(values.time_zone or "")
     if values.grid.dtype.kind == "m":
@@ -160,6 +211,35 @@ def scale_of(values: ColumnValues) -> Scale:
     return Scale()
 
 
-def short(level: Any) -> str:
-    """Return the name of a level, shortened if it is long."""
-    return shortened(str(level), LONGEST_NAME)
+def written(text: str) -> str:
+    """Return a text with its dollar signs escaped.
+
+    Matplotlib reads the text between two of them as mathematics.
+    """
+    return text.replace("$", r"\$")
+
+
+def short(name: Any, longest: int = LONGEST_LEVEL) -> str:
+    """Return the name of a level or a column, without its middle if it is long.
+
+    Long names in a table often differ only at the end.
+    """
+    text, n_last = str(name), longest // 3
+    if len(text) <= longest:
+        return text
+    return f"{text[: longest - n_last - 1]}\u2026{text[-n_last:]}"
+
+
+def column_label(name: Any, note: str = "") -> str:
+    """Return the name of a column and its unit or its value, as displays write them."""
+    text = short(name, LONGEST_NAME)
+    return written(text + shortened(note, LONGEST_LABEL - len(text)))
+
+
+def write_levels(axis: "Axis", names: Sequence[Any]) -> None:
+    """Write the names of levels at 0, 1, 2 and so on, slanted if they would overlap."""
+    texts = list(map(short, names))
+    is_crowded = axis is axis.axes.xaxis and sum(map(len, texts)) > 24
+    slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    style: dict[str, Any] = slanted if is_crowded else {}
+    axis.set_ticks(range(len(texts)), list(map(written, texts)), fontsize="small", **style)

@@ -7,8 +7,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
+from sknet._requirements import require
 from sknet._summary import Summary, summarize
-from sknet.inspection.axes import import_pyplot, one_axes, panels
+from sknet.inspection.axes import (
+    draw_curve,
+    import_pyplot,
+    make_room_below,
+    one_axes,
+    panels,
+    write_legend_below,
+)
 from sknet.inspection.outputs import constant_units
 
 if TYPE_CHECKING:
@@ -92,6 +100,9 @@ def summary(estimator: BaseNN) -> Summary:
 class LossCurveDisplay:
     """Training and validation loss by epoch, the best epoch, and the learning rate.
 
+    The best epoch is marked if there is a validation score. A history without learning rates,
+    such as that of "lbfgs", is drawn by iteration.
+
     Create a display with :meth:`from_estimator` or :meth:`from_history`.
 
     Parameters
@@ -159,7 +170,8 @@ class LossCurveDisplay:
             If ``estimator`` is not an sknet estimator.
         """
         fitted(estimator)
-        display = cls(estimator.history_, best_iter=estimator.best_iter_)
+        best = None if estimator.validation_scores_ is None else estimator.best_iter_
+        display = cls(estimator.history_, best_iter=best)
         return display.plot(ax=ax, learning_rate=learning_rate)
 
     @classmethod
@@ -216,33 +228,40 @@ class LossCurveDisplay:
         -------
         self : LossCurveDisplay
         """
+        ticker = require("matplotlib.ticker", extra="plot")
         ax = one_axes(ax, layout="constrained")
+        make_room_below(ax)
         epochs = np.arange(1, len(self.history["loss"]) + 1)
+        step = "epoch" if "learning_rate" in self.history else "iteration"
         self.ax_: Axes = ax
         self.figure_: Figure | SubFigure = ax.figure
         self.lines_: dict[str, Line2D] = {
-            name: ax.plot(epochs, self.history[name], label=label)[0]
+            name: draw_curve(ax, epochs, self.history[name], label=label)
             for name, label in self._LABELS.items()
             if name in self.history
         }
         if self.best_iter is not None:
-            label = f"best epoch, {self.best_iter}"
+            label = f"best {step}, {self.best_iter}"
             ax.axvline(self.best_iter, color="0.4", linestyle=":", label=label)
-        ax.set(xlabel="epoch", ylabel="loss")
+        ax.set(xlabel=step, ylabel="loss")
+        options: dict[str, Any] = {"steps": [1, 2, 5, 10], "integer": True, "min_n_ticks": 1}
+        ax.xaxis.set_major_locator(ticker.MaxNLocator("auto", **options))
         self.learning_rate_ax_: Axes | None = None
         handles = ax.get_legend_handles_labels()[0]
         if learning_rate and "learning_rate" in self.history:
             handles.append(self._plot_learning_rate(epochs))
-        ax.legend(handles=handles, loc="best")
+        write_legend_below(ax, handles)
         return self
 
     def _plot_learning_rate(self, epochs: np.ndarray) -> "Line2D":
         """Draw the learning rate on its own axes, and return its curve."""
         ax, rates = self.ax_.twinx(), self.history["learning_rate"]
-        (line,) = ax.plot(epochs, rates, "--", color="0.7", label="learning rate")
+        # The marker of a single epoch may be behind that of a loss, so it is larger.
+        style: dict[str, Any] = {"linestyle": "--", "color": "0.7", "markersize": 10}
+        line = draw_curve(ax, epochs, rates, label="learning rate", **style)
         ax.set(ylabel="learning rate", ylim=(0, None))
-        # The legend, which belongs to the other axes, must cover this curve. Only the axes
-        # below may have a background; from version 3.11 on, matplotlib does this itself.
+        # The losses are drawn over this curve. Only the axes below may have a background; from
+        # version 3.11 on, matplotlib does this itself.
         ax.patch.set_visible(self.ax_.patch.get_visible())
         self.ax_.set_zorder(ax.get_zorder() + 1)
         self.ax_.patch.set_visible(False)

@@ -8,9 +8,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from sknet._base import BaseNN, fitted
 from sknet._requirements import check_count
-from sknet.inspection.axes import MOST_LEVELS, import_pyplot, panels, scale_of, short
+from sknet.inspection.axes import (
+    MOST_LEVELS,
+    column_label,
+    draw_curve,
+    import_pyplot,
+    note_on_rest,
+    panels,
+    scale_of,
+    write_levels,
+)
 from sknet.inspection.outputs import choose_output
-from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, shape_functions
+from sknet.inspection.shapes import ShapeCurve, ShapeFunctions, ShapeSurface, compute_shapes
 from sknet.inspection.terms import Floats
 
 if TYPE_CHECKING:
@@ -129,13 +138,8 @@ class ShapeFunctionsDisplay:
             # The loss "normal" also has functions of the spread, which are not drawn.
             zeros = np.zeros((1, model.n_raw))
             factors = model.loss.link.inverse_backward(zeros, factors[np.newaxis])[0]
-        shapes = shape_functions(
-            estimator,
-            X,
-            sample_weight=sample_weight,
-            n_points=n_points,
-            percentiles=percentiles,
-            max_surfaces=max_surfaces,
+        shapes = compute_shapes(
+            estimator, X, factors, sample_weight, n_points, percentiles, max_surfaces
         )
         return cls(shapes, factors=factors).plot(
             ax, max_features=max_features, max_surfaces=max_surfaces, n_cols=n_cols
@@ -179,7 +183,12 @@ class ShapeFunctionsDisplay:
         n_panels = len(self.curves_) + len(self.surfaces_)
         if not n_panels:
             raise ValueError("Nothing to draw: no group of interaction_cst has 1 or 2 columns.")
-        self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols)
+        n_pairs = sum(len(term) == 2 for term in self.shapes.terms)
+        note = note_on_rest(
+            (len(self.curves_), len(self.shapes.curves), "columns"),
+            (len(self.surfaces_), n_pairs, "pairs"),
+        )
+        self.axes_: NDArray[Any] = panels(ax, n_panels, n_cols, note=note)
         self.figure_: Figure | SubFigure = self.axes_[0].figure
         for panel, curve in zip(self.axes_, self.curves_, strict=False):
             self._plot_curve(panel, curve)
@@ -200,7 +209,7 @@ class ShapeFunctionsDisplay:
 
     def _plot_curve(self, ax: "Axes", curve: ShapeCurve) -> None:
         ax.axhline(0, color="0.7", linewidth=0.8, zorder=1)
-        ax.set_title(curve.values.name, fontsize="medium")
+        ax.set_title(column_label(curve.values.name), fontsize="medium")
         plot = self._plot_levels if curve.values.is_category else self._plot_numbers
         plot(ax, curve)
 
@@ -209,9 +218,7 @@ class ShapeFunctionsDisplay:
         assert values.bin_edges is not None
         scale = scale_of(values)
         places, edges = scale.places(values.grid), scale.places(values.bin_edges)
-        # A line through a single point would be invisible.
-        marker = "o" if len(places) == 1 else ""
-        ax.plot(places, curve.contributions @ self.factors, marker, color="C0", zorder=3)
+        draw_curve(ax, places, curve.contributions @ self.factors, color="C0", zorder=3)
         _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges))
         if values.missing_share:
             span = edges[-1] - edges[0]
@@ -231,7 +238,7 @@ class ShapeFunctionsDisplay:
         # The most frequent levels, in the order of the levels.
         shown = np.sort(np.argsort(-values.shares, kind="stable")[:MOST_LEVELS])
         heights = (curve.contributions @ self.factors)[shown].tolist()
-        names = [short(values.grid[i]) for i in shown]
+        names = list(values.grid[shown])
         shares, colors = values.shares[shown].tolist(), ["C0"] * len(names)
         if values.missing_share:
             heights.append(float(curve.missing @ self.factors))
@@ -241,9 +248,7 @@ class ShapeFunctionsDisplay:
         places = np.arange(len(names))
         ax.bar(places, heights, 0.7, color=colors, alpha=0.9, zorder=3)
         _draw_distribution(ax, places - 0.35, np.array(shares), 0.7)
-        slanted = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
-        style: dict[str, Any] = slanted if sum(map(len, names)) > 24 else {}
-        ax.set_xticks(places, names, fontsize="small", **style)
+        write_levels(ax.xaxis, names)
         if len(shown) < len(values.grid):
             ax.set_xlabel(f"{len(shown)} of {len(values.grid)} levels", fontsize="small")
 
@@ -265,7 +270,7 @@ class ShapeFunctionsDisplay:
         colors = ax.pcolormesh(x, y, heights.T, vmin=-limit, vmax=limit, **style)
         ax.figure.colorbar(colors, ax=ax)
         for (scale, one), axis in zip(pairs, (ax.xaxis, ax.yaxis), strict=True):
-            axis.set_label_text(scale.title(one.name))
+            axis.set_label_text(scale.title(one.name), fontsize="small")
             scale.write_ticks(axis)
 
 

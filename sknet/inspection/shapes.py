@@ -191,6 +191,25 @@ def shape_functions(
     >>> np.allclose(total[:, 0], network.predict(X), rtol=1e-4)
     True
     """
+    return compute_shapes(
+        estimator, X, None, sample_weight, n_points, percentiles, max_surfaces
+    )
+
+
+def compute_shapes(
+    estimator: BaseNN,
+    X: Any,
+    factors: Floats | None,
+    sample_weight: ArrayLike | None,
+    n_points: int,
+    percentiles: tuple[float, float],
+    max_surfaces: int,
+) -> ShapeFunctions:
+    """Return shape functions, with the surfaces that matter most for a sum of the outputs.
+
+    ``factors`` has the factor of each output in this sum. If it is None, a surface counts by
+    the output that it matters most for.
+    """
     features, model = fitted(estimator)
     check_one_target(model)
     _check_groups(model)
@@ -210,7 +229,8 @@ def shape_functions(
     orders = {i: declared_order(given.column(i)) for i in range(len(given.columns))}
     table = Table(features.shown_names, model, rows, weights, n_points, percentiles, orders)
     curves = _curves(terms, table, importances)
-    surfaces = _surfaces(terms, table, importances, max_surfaces)
+    sizes = importances.max(axis=1) if factors is None else importances @ np.abs(factors)
+    surfaces = _surfaces(terms, table, importances, sizes, max_surfaces)
     return ShapeFunctions(
         terms.intercept, terms.columns, importances, curves, surfaces, features, terms
     )
@@ -266,11 +286,11 @@ def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]
 
 
 def _surfaces(
-    terms: Terms, table: Table, importances: Floats, max_surfaces: int
+    terms: Terms, table: Table, importances: Floats, sizes: Floats, max_surfaces: int
 ) -> list[ShapeSurface]:
-    """Return the most important terms of two columns."""
+    """Return the terms of two columns that have the largest sizes."""
     pairs = [i for i, one in enumerate(terms.columns) if len(one) == 2]
-    pairs.sort(key=lambda i: -importances[i].max())
+    pairs.sort(key=lambda i: -sizes[i])
     surfaces = []
     for i in pairs[:max_surfaces]:
         first, second = terms.columns[i]

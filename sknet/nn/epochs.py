@@ -64,24 +64,6 @@ class UpdateRule:
         return self.learning_rate_init * state.plateau_factor * factor
 
 
-@dataclass(frozen=True)
-class ReturnToBest:
-    """A cool-down that begins at the best epoch, and not at the last one.
-
-    Once the score has stopped improving, a schedule that takes the learning rate to zero does
-    so from the best epoch on.
-
-    Parameters
-    ----------
-    all_batches : callable, optional
-        ``all_batches()`` returns batches of the training rows and of the rows that ``evaluate``
-        judges. The cool-down trains on these batches, without a score. It begins at the latest
-        when the plan is nearly over. The last parameters are returned.
-    """
-
-    all_batches: Callable[[], BatchIterable] | None = None
-
-
 @dataclass(eq=False)
 class Epochs(ABC):
     """Passes over the training rows. Each pass changes the parameters and the state.
@@ -109,8 +91,8 @@ class Epochs(ABC):
     state: TrainingState
     objective: Objective
     budget: Budget = field(default_factory=Budget, kw_only=True)
-    #: Whether a cool-down can also train on the rows that are evaluated.
-    has_all_rows: bool = field(default=False, init=False)
+    #: Returns batches of all rows, on which a cool-down can train; None if there are none.
+    all_batches: Callable[[], BatchIterable] | None = field(default=None, kw_only=True)
     #: The learning rate of the last step.
     learning_rate: float = field(default=math.nan, init=False)
 
@@ -175,22 +157,19 @@ class Epoch(Epochs):
         the first iteration is the rest of that epoch.
     team : Team, optional
         The threads that share the work of a step.
-    return_to_best : ReturnToBest, optional
-        As for :func:`sknet.nn.training.train`.
+    return_to_best : bool, default=False
+        As for :func:`sknet.nn.training.train`. ``all_batches`` implies it.
     """
 
     batches: BatchIterable
     team: Team = field(default_factory=Team)
-    return_to_best: ReturnToBest | None = None
+    return_to_best: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._bounds = self.objective.network.bounds(self.params.dtype)
-        returns = self.return_to_best
-        self._all_batches = None if returns is None else returns.all_batches
-        self.has_all_rows: bool = self._all_batches is not None
-        if self._all_batches is not None and self.state.on_all_rows:
-            self.batches = self._all_batches()
+        if self.all_batches is not None and self.state.on_all_rows:
+            self.batches = self.all_batches()
         self._train_on(self.batches)
 
     def _train_on(self, batches: BatchIterable) -> None:
@@ -206,20 +185,20 @@ class Epoch(Epochs):
     def remember(self, visible: Array) -> None:
         """Keep in the state what a return to this epoch needs, if there may be one."""
         state = self.state
-        if self.return_to_best is not None:
+        if self.return_to_best or self.all_batches is not None:
             slots = state.slots.copy()
             state.best = Remembered(visible, slots, state.n_updates, state.position)
 
     def go_back(self, best: Remembered) -> None:
-        """Go back to an epoch. If :attr:`has_all_rows`, train on all rows from there on."""
+        """Go back to an epoch. If ``all_batches`` is given, train on all rows from there on."""
         super().go_back(best)
         np.copyto(self.state.slots, best.slots)
         self.state.n_updates = best.n_updates
-        if self._all_batches is not None:
+        if self.all_batches is not None:
             self.state.on_all_rows = True
             # Free the memory of the old work arrays before the new ones are made.
             del self._gradient_of, self._tasks
-            self._train_on(self._all_batches())
+            self._train_on(self.all_batches())
 
     def _make_stretches(self) -> list[tuple[Optimizer, float, int, int]]:
         """Return the stretches of the parameters, each of which is updated by one thread.

@@ -36,6 +36,8 @@ class Loss(Rule):
     task: ClassVar[str] = "regression"
     #: Whether standardization may shift y. If not, y is only scaled.
     shifts_y: ClassVar[bool] = True
+    #: Whether outliers count less in the scale of y, since their gradients are bounded as well.
+    robust: ClassVar[bool] = False
     #: Whether held-out rows can correct how certain the predictions are: the scale of logits,
     #: or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
@@ -238,6 +240,7 @@ class AbsoluteError(Loss):
     """l = abs(raw - y), identity link: estimates the median."""
 
     estimates = "the median of y"
+    robust = True
 
     def _best_number(self, y: Array) -> Array:
         return np.median(y, axis=0)
@@ -261,6 +264,7 @@ class Huber(Loss):
     """
 
     estimates = "a mean of y that is robust to outliers"
+    robust = True
 
     delta: Annotated[float, POSITIVE] = 1.35
 
@@ -294,6 +298,7 @@ class Pinball(Loss):
     """
 
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
+    robust: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,16 +2,15 @@
 
 import math
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from sknet.nn.budget import Budget
-from sknet.nn.epochs import Epoch, Epochs, ReturnToBest, UpdateRule
+from sknet.nn.epochs import Epoch, Epochs, UpdateRule
 from sknet.nn.kernels import Array
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.schedules import Schedule
@@ -52,9 +51,9 @@ def train(
     evaluate: Evaluate | None = None,
     report: Report | None = None,
     poor: float = POOR_FACTOR,
-    n_threads: int = 1,
-    in_threads: AbstractContextManager[Any] | None = None,
-    return_to_best: ReturnToBest | None = None,
+    team: Team | None = None,
+    return_to_best: bool = False,
+    all_batches: Callable[[], BatchIterable] | None = None,
     budget: Budget | None = None,
 ) -> TrainingResult:
     """Minimize the objective by mini-batch steps; ``params`` is updated in place.
@@ -81,15 +80,16 @@ def train(
     poor : float, default=POOR_FACTOR
         The result is poor if its loss exceeds this multiple of the loss of a constant
         prediction.
-    n_threads : int, default=1
-        The number of threads that share the work of a step. The result does not depend on it.
-    in_threads : context manager, optional
-        The context in which these threads work, as described for
-        :class:`~sknet.nn.shares.Team`.
-    return_to_best : ReturnToBest, optional
-        Once the score has stopped improving, a schedule that takes the learning rate to zero
-        does so from the best epoch on. Without ``return_to_best``, it does so from the last
-        epoch on.
+    team : Team, optional
+        The threads that share the work of a step. The result does not depend on their number.
+    return_to_best : bool, default=False
+        Whether a cool-down begins at the best epoch, and not at the last one. Once the score
+        has stopped improving, a cool-down takes the learning rate to zero, if the schedule
+        plans to do so at its end.
+    all_batches : callable, optional
+        ``all_batches()`` returns batches of the training rows and of the rows that ``evaluate``
+        judges. The cool-down trains on these batches, without a score, from the best epoch on.
+        It begins at the latest when the plan is nearly over. The last parameters are returned.
     budget : Budget, optional
         The time that the fit may take. The plan is shortened to stay within it.
 
@@ -104,10 +104,17 @@ def train(
         :mod:`sknet.nn.soundness`).
     """
     plan = rule, stopping.horizon(state.cooling), state, objective
-    with Team(n_threads, in_threads) as team:
-        epoch = Epoch(params, *plan, batches, team, return_to_best, budget=budget or Budget())
-        # The result is judged on some of these rows, even after a cool-down on all rows.
-        return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
+    epoch = Epoch(
+        params,
+        *plan,
+        batches,
+        team or Team(),
+        return_to_best,
+        all_batches=all_batches,
+        budget=budget or Budget(),
+    )
+    # The result is judged on some of these rows, even after a cool-down on all rows.
+    return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
 
 
 def train_epochs(
@@ -171,41 +178,66 @@ def _make_epochs(
     epoch: Epochs, monitor: Monitor, evaluate: Evaluate | None, report: Report | None
 ) -> Ending:
     """Run epochs until a condition of ``monitor.stopping`` holds; return what ended them."""
-    rule, state = epoch.rule, epoch.state
-    visible = epoch.visible_params()
+    state = epoch.state
     # Without a score, a stall does not shorten a plan that takes the learning rate to zero.
-    waits = evaluate is None and rule.schedule.has_horizon
+    keeps_plan = evaluate is None and epoch.rule.schedule.has_horizon
     while state.position < epoch.horizon.n_epochs and not state.stopped:
-        start = perf_counter()
-        begun = state.begun = state.begun or Begun(before=None if evaluate else visible.copy())
-        loss, penalty = epoch.run()
-        if not (math.isfinite(loss + penalty) and np.isfinite(epoch.params).all()):
+        made = _make_epoch(epoch, evaluate)
+        if made is None:
             return Ending.DIVERGED
-        visible = epoch.visible_params()
-        record = {"loss": loss, "penalty": penalty}
-        if state.on_all_rows:
-            # The rows that would be judged are now training rows.
-            record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
-            state.n_refit += 1
-        elif evaluate is not None:
-            record |= evaluate(visible)
-        record |= {"learning_rate": epoch.learning_rate, "seconds": perf_counter() - start}
-        append(state.history, record)
-        # The loss of an epoch belongs to the parameters before it, and a score to those after.
-        judged = visible if begun.before is None else begun.before
+        append(state.history, made.record)
         if not state.on_all_rows:
-            score = record.get("validation_score", -loss - penalty)
-            monitor.update(state.iteration, score, judged)
-        if not waits:
+            monitor.update(state.iteration, made.score, made.judged)
+        if not keeps_plan:
             _plan_rest(epoch, monitor)
-        if report is not None and report(state.iteration, record, visible):
+        if report is not None and report(state.iteration, made.record, made.visible):
             return Ending.STOPPED
-    cooling = state.cooling
+    return _ending(epoch, monitor.stopping)
+
+
+class Made(NamedTuple):
+    """An epoch that has ended: its record, and the parameters to evaluate after it.
+
+    ``score`` belongs to the parameters ``judged``.
+    """
+
+    record: dict[str, float]
+    visible: Array
+    score: float
+    judged: Array
+
+
+def _make_epoch(epoch: Epochs, evaluate: Evaluate | None) -> Made | None:
+    """Run one epoch, or the rest of one that has begun; None if it has diverged."""
+    state, start = epoch.state, perf_counter()
+    if state.begun is None:
+        state.begun = Begun(before=None if evaluate else epoch.visible_params().copy())
+    before = state.begun.before
+    loss, penalty = epoch.run()
+    if not (math.isfinite(loss + penalty) and np.isfinite(epoch.params).all()):
+        return None
+    visible = epoch.visible_params()
+    record = {"loss": loss, "penalty": penalty}
+    if state.on_all_rows:
+        # The rows that would be judged are now training rows.
+        record |= {name: math.nan for name in state.history if name not in OWN_RECORD}
+        state.n_refit += 1
+    elif evaluate is not None:
+        record |= evaluate(visible)
+    record |= {"learning_rate": epoch.learning_rate, "seconds": perf_counter() - start}
+    # The loss of an epoch belongs to the parameters before it, and a score to those after.
+    score = record.get("validation_score", -loss - penalty)
+    return Made(record, visible, score, visible if before is None else before)
+
+
+def _ending(epoch: Epochs, stopping: Stopping) -> Ending:
+    """Return what has ended training, if no epoch diverged and nobody asked to stop."""
+    state, cooling = epoch.state, epoch.state.cooling
     if state.stopped or (cooling is not None and cooling.n_epochs < cooling.n_planned):
         return Ending.CONVERGED
     if state.left_out:
         return Ending.TIME_LIMIT
-    planned = rule.schedule.has_horizon or math.isinf(monitor.stopping.n_iter_no_change)
+    planned = epoch.rule.schedule.has_horizon or math.isinf(stopping.n_iter_no_change)
     return Ending.FINISHED if planned else Ending.MAX_ITER
 
 
@@ -217,7 +249,7 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
     # The rest of the plan takes at most as many epochs as a cool-down would.
-    finishes = epoch.has_all_rows and 0 < n_left <= (monitor.stopping.n_cooling or 0)
+    finishes = epoch.all_batches is not None and 0 < n_left <= (monitor.stopping.n_cooling or 0)
     # Some networks learn nothing until the learning rate is high.
     has_learned = monitor.best_value >= monitor.stopping.least_score
     waits = rule.schedule.has_horizon and not has_learned and not finishes
@@ -240,7 +272,7 @@ def cool_down(epoch: Epochs, monitor: Monitor) -> bool:
     if n_epochs is None or not epoch.rule.schedule.has_horizon:
         return False
     if state.best is not None:
-        if epoch.has_all_rows:
+        if epoch.all_batches is not None:
             n_epochs = math.ceil(COOLING_EPOCHS * monitor.best_iter)
         best = epoch.horizon.progress(state.best.position)
         progress = cooling_start(epoch.rule.schedule, best)

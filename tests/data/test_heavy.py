@@ -1,10 +1,11 @@
 """Heavy values: which they are, and what the encoder makes of them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sknet import NNClassifier
+from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Dataset
 from sknet.data.columns.single_values import LEAST_ROWS, MOST_VALUES, heavy_values
 from sknet.data.encoding import TableEncoder
@@ -88,16 +89,17 @@ def encoder_of(X, **options):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_indicators_and_the_scale_of_the_others(dtype):
+def test_indicators_and_the_center_and_scale_of_the_others(dtype):
     others = np.random.default_rng(0).uniform(100, 300, 100)
     X = np.column_stack([smooth(1000), np.r_[np.zeros(900), others]]).astype(dtype)
     encoder = encoder_of(X)
     encoded = encoder.transform(X, dtype)
     assert encoded.shape == (1000, 3)
     assert_array_equal(encoded[:, 2], X[:, 1] == 0)
-    low, high = np.quantile(X[900:, 1], [0.25, 0.75], method="inverted_cdf")
-    u = X[:, 1] / (high - low)
-    assert_allclose(encoded[:, 1], u / np.sqrt(1 + (u / 3) ** 2), rtol=1e-5)
+    low, middle, high = np.quantile(X[900:, 1], [0.25, 0.5, 0.75], method="inverted_cdf")
+    u = (np.c_[X[:, 1], np.zeros(1000)] - middle) / (high - low)
+    clipped, zero = (u / np.sqrt(1 + (u / 3) ** 2)).T
+    assert_allclose(encoded[:, 1], clipped - zero, rtol=1e-5, atol=1e-6)
     assert_array_equal(encoder.sources_, [0, 1, 1])
     assert encoder.feature_names(["a", "b"], []) == ["a", "b", "b=0"]
     # A missing number is the median: here the heavy zero.
@@ -144,3 +146,35 @@ def test_attributions_give_the_indicator_to_its_column(spiked):
     X, _, network = spiked
     parts = integrated_gradients(network, X[800:850])
     assert np.abs(parts[:, 1]).mean() > 5 * np.abs(parts[:, 0]).mean()
+
+
+#: Columns in which a single value is far from all others, by name. The other values are 0 to 1,
+#: but for a date.
+FAR_VALUES = {
+    "a zero far from the others": lambda rng, u: np.where(rng.random(u.size) < 0.6, 0, 100 + u),
+    "a code for missing values": lambda rng, u: np.where(rng.random(u.size) < 0.6, -999, u),
+    "in fewer rows": lambda rng, u: np.where(rng.random(u.size) < 0.3, -9999, u),
+    "a typing error beside many zeros": lambda rng, u: np.r_[
+        1e4, np.where(rng.random(u.size) < 0.8, 0, u)[1:]
+    ],
+    "the end of time": lambda rng, u: np.where(
+        rng.random(u.size) < 0.6,
+        np.datetime64("9999-12-31", "D"),
+        np.datetime64("2015-01-01", "D") + (2000 * u).astype(int),
+    ),
+}
+
+
+@pytest.mark.parametrize("make_column", FAR_VALUES.values(), ids=FAR_VALUES)
+@pytest.mark.parametrize("estimator", [NNClassifier, NNRegressor])
+def test_a_far_value_does_not_hide_the_others(estimator, make_column):
+    rng = np.random.default_rng(0)
+    u = rng.random(2000)
+    x = make_column(rng, u)
+    values, counts = np.unique(x, return_counts=True)
+    is_other = x != values[counts.argmax()]
+    y = np.where(is_other, np.sin(8 * u), 0)
+    X = pd.DataFrame({"x": pd.Series(x), "noise": rng.normal(size=2000)})
+    y = y > 0.3 if estimator is NNClassifier else y
+    network = estimator(max_iter=30, random_state=0).fit(X[:1500], y[:1500])
+    assert network.score(X[1500:], y[1500:]) > 0.95

@@ -6,7 +6,8 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet.data.columns import scaling as module
-from sknet.data.columns.scaling import nonzero_medians, quantiles
+from sknet.data.columns.scaling import nonzero_medians
+from sknet.data.weights import quantiles
 
 LEVELS = [np.array([0, 0.25, 0.5, 0.75, 1]), np.linspace(0, 1, 11), np.linspace(0, 1, 49)]
 

@@ -360,6 +360,28 @@ def test_scaled_but_not_shifted(weighted):
     assert_array_equal(target.mean_, 0)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_outliers_count_as_if_they_were_at_the_fences(weighted):
+    y = offset_columns(2)
+    y[:3] = [1e9, -1e9], [1e12, 0], [2e12, 5]
+    counts = np.random.default_rng(1).integers(1, 4, 50) if weighted else np.ones(50, int)
+    repeated = np.repeat(y, counts, axis=0)
+    low, high = np.quantile(repeated, [0.25, 0.75], axis=0, method="inverted_cdf")
+    moved = np.clip(repeated, low - 3 * (high - low), high + 3 * (high - low))
+    target = RegressionTarget(True, robust=True).fit(y, counts if weighted else None)
+    assert_allclose(target.mean_, moved.mean(axis=0), rtol=1e-12)
+    assert_allclose(target.scale_, moved.std(axis=0), rtol=1e-12)
+
+
+def test_without_outliers_robust_changes_no_bit():
+    y = offset_columns(1)
+    zeros = np.r_[np.zeros(40), y[:10]]  # The quartiles are equal, so nothing is an outlier.
+    for one in (y, zeros):
+        robust, plain = (RegressionTarget(True, robust=r).fit(one) for r in (True, False))
+        assert_array_equal(robust.mean_, plain.mean_)
+        assert_array_equal(robust.scale_, plain.scale_)
+
+
 def test_without_standardizing_y_is_as_it_is():
     y = offset_columns(2)
     target = RegressionTarget(standardize=False).fit(y, np.ones(50))

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from matplotlib.cbook import is_math_text
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
@@ -39,6 +40,13 @@ def labels(ax):
     return [text.get_text() for text in ax.get_legend().get_texts()]
 
 
+def assert_nothing_is_clipped(figure):
+    figure.draw_without_rendering()
+    drawn, whole = figure.get_tightbbox(), figure.bbox_inches
+    assert drawn.x0 >= 0 and drawn.y0 >= 0
+    assert drawn.x1 <= whole.x1 and drawn.y1 <= whole.y1
+
+
 # Loss curves.
 
 
@@ -53,7 +61,7 @@ def test_loss_curves(fit):
     assert labels(display.ax_) == ["training", "validation", best, "learning rate"]
     assert display.figure_ is display.ax_.figure
     assert display.learning_rate_ax_ is display.lines_["learning_rate"].axes
-    # The legend covers the learning rate, whose axes have the background.
+    # The losses are drawn over the learning rate, whose axes have the background.
     assert display.ax_.get_zorder() > display.learning_rate_ax_.get_zorder()
     assert display.learning_rate_ax_.patch.get_visible()
     assert not display.ax_.patch.get_visible()
@@ -75,6 +83,66 @@ def test_loss_curves_of_a_record_in_given_axes():
     assert labels(ax) == ["training"]
     assert display.plot(ax=ax) is display
     assert "learning_rate" in display.lines_
+
+
+@pytest.mark.parametrize("options", [{}, {"early_stopping": True}])
+def test_a_single_epoch_is_seen(fit, options):
+    network = fit("squared_error", max_iter=1, **options).estimator
+    lines = LossCurveDisplay.from_estimator(network).lines_
+    assert {name: line.get_marker() for name, line in lines.items()} == dict.fromkeys(
+        lines, "o"
+    )
+    several = LossCurveDisplay.from_history(
+        {"loss": [2.0, 1.0], "validation_loss": [2.0, np.nan]}
+    )
+    assert [line.get_marker() for line in several.lines_.values()] == ["", "o"]
+
+
+@pytest.mark.parametrize("n_epochs", [1, 2, 3, 8, 60])
+def test_epochs_are_integers_on_the_axis(n_epochs):
+    display = LossCurveDisplay.from_history({"loss": list(range(n_epochs))})
+    low, high = display.ax_.get_xlim()
+    ticks = [tick for tick in display.ax_.get_xticks() if low <= tick <= high]
+    assert ticks and all(tick == round(tick) for tick in ticks)
+
+
+def test_curves_of_lbfgs_are_by_iteration(fit):
+    options = {"solver": "lbfgs", "learning_rate": "constant", "max_iter": 9}
+    network = fit("squared_error", "linear", early_stopping=True, **options).estimator
+    display = LossCurveDisplay.from_estimator(network)
+    assert display.ax_.get_xlabel() == "iteration"
+    assert labels(display.ax_)[2] == f"best iteration, {network.best_iter_}"
+    of_epochs = LossCurveDisplay.from_estimator(fit("squared_error").estimator)
+    assert of_epochs.ax_.get_xlabel() == "epoch"
+
+
+def test_the_best_epoch_needs_a_validation_score(fit, numbers):
+    network = fit("squared_error").estimator
+    assert "best" not in " ".join(labels(LossCurveDisplay.from_estimator(network).ax_))
+    network.partial_fit(numbers, np.arange(200.0))
+    assert "best" not in " ".join(labels(LossCurveDisplay.from_estimator(network).ax_))
+    # Whoever names an epoch wants to see it.
+    display = LossCurveDisplay.from_history({"loss": [2.0, 1.0]}, best_iter=2)
+    assert labels(display.ax_)[-1] == "best iteration, 2"
+
+
+@pytest.mark.parametrize("label_size", [8, 10, 16])
+@pytest.mark.parametrize("layout", ["new", "constrained", "tight", None])
+def test_the_legend_covers_nothing(layout, label_size, fit, monkeypatch):
+    monkeypatch.setitem(matplotlib.rcParams, "axes.labelsize", label_size)
+    ax = None if layout == "new" else plt.subplots(layout=layout)[1]
+    network = fit("squared_error", early_stopping=True).estimator
+    display = LossCurveDisplay.from_estimator(network, ax=ax)
+    figure, ax = display.figure_, display.ax_
+    figure.draw_without_rendering()
+    legend = ax.get_legend().get_window_extent()
+    # Without a layout engine, the room below the axes is for labels of the usual size.
+    assert figure.bbox.y0 <= legend.y0 or (layout is None and label_size > 10)
+    assert legend.y1 <= ax.xaxis.label.get_window_extent().y0
+    twin = display.learning_rate_ax_.get_window_extent()
+    assert_allclose(twin.bounds, ax.get_window_extent().bounds)
+    if layout is not None:
+        assert_nothing_is_clipped(figure)
 
 
 def test_a_record_without_losses():
@@ -290,6 +358,114 @@ def test_shape_functions_of_every_form_of_a_table(fit, numbers, table, form, n_r
 # What all have in common.
 
 
+NAMES = ["price_$ / tax_$", "fee ($) of tax ($)", "$", r"back\$lash$", "plain"]
+LONG = [f"Mean monthly revenue, net of tax, of region {i} WWWW {i}" for i in range(5)]
+
+
+def table_of(names, numbers):
+    """Return a table of numbers and of a category, of which one level is missing at times."""
+    X = pd.DataFrame(numbers, columns=names)
+    brackets = ["$0-$25,000", "$25,000-$50,000", "over $$50,000", None]
+    X[names[1]] = np.resize(np.array(brackets, object), 200)
+    return X
+
+
+@pytest.fixture
+def drawn(numbers, fit):
+    """Return a function that draws each display of columns for a table with the names."""
+
+    def drawn(names):
+        X = table_of(names, numbers)
+        network = fit("squared_error", X=X, interaction_cst="pairwise").estimator
+        return [
+            ShapeFunctionsDisplay.from_estimator(network, X, n_points=9, max_surfaces=9),
+            AttributionDisplay.from_estimator(network, X),
+            AttributionDisplay.from_estimator(network, X[:1]),
+        ]
+
+    return drawn
+
+
+def test_dollars_are_no_mathematics(drawn):
+    shapes, several, one = drawn(NAMES)
+    for display in (shapes, several, one):
+        display.figure_.draw_without_rendering()
+        texts = [text.get_text() for text in display.figure_.findobj(matplotlib.text.Text)]
+        assert not any(map(is_math_text, texts))
+    escaped = {name.replace("$", r"\$") for name in NAMES}
+    assert {ax.get_title() for ax in shapes.axes_[:5]} == escaped
+    assert {ax.get_xlabel() for ax in shapes.axes_[5:]} <= escaped
+    assert {text.get_text() for text in several.ax_.get_yticklabels()} == escaped
+    assert r"fee (\$) of tax (\$) = \$0-\$25,000" in {
+        text.get_text() for text in one.ax_.get_yticklabels()
+    }
+    (levels,) = (ax for ax in shapes.axes_ if ax.get_title().startswith("fee"))
+    names = [text.get_text() for text in levels.get_xticklabels()]
+    assert names == [
+        "\\$0-\\$25,000",
+        "\\$25,000\u2026,000",
+        "over \\$\\$\u2026,000",
+        "missing",
+    ]
+
+
+def test_long_names_are_cut_and_nothing_is_clipped(drawn):
+    shapes, several, one = drawn(LONG)
+    cut = {f"Mean monthly re\u2026{i} WWWW {i}" for i in range(5)}
+    assert {ax.get_title() for ax in shapes.axes_[:5]} == cut
+    assert {text.get_text() for text in several.ax_.get_yticklabels()} == cut
+    for display in (shapes, several, one):
+        assert_nothing_is_clipped(display.figure_)
+    for display in (several, one):
+        assert display.ax_.get_position().width > 0.45
+
+
+def test_names_of_levels_do_not_overlap_on_a_heat_map(drawn):
+    shapes = drawn(list("abcde"))[0]
+    (panel, *_) = (ax for ax in shapes.axes_[5:] if ax.get_xlabel() == "b")
+    assert {text.get_rotation() for text in panel.get_xticklabels()} == {40}
+
+
+def test_a_picture_says_how_many_columns_it_leaves_out(fit, numbers):
+    network = fit("squared_error", interaction_cst="pairwise").estimator
+
+    def note(n_curves, n_surfaces, ax=None):
+        options = {"max_features": n_curves, "max_surfaces": n_surfaces, "n_points": 5}
+        display = ShapeFunctionsDisplay.from_estimator(network, numbers, ax=ax, **options)
+        titles = [axes.get_title() for axes in display.figure_.axes]
+        return [title for title in titles if "of" in title]
+
+    assert note(3, 10) == ["3 of 5 columns, largest effects first"]
+    both = ["3 of 5 columns and 4 of 10 pairs, largest effects first"]
+    assert note(3, 4) == note(3, 4, ax=plt.subplots()[1]) == both
+    assert note(5, 10) == note(5, 0) == []
+
+
+@pytest.mark.parametrize("layout", ["constrained", None])
+def test_bars_say_how_many_columns_they_leave_out(layout):
+    parts = np.arange(60.0)
+    _, ax = plt.subplots(layout=layout)
+    display = AttributionDisplay.from_attributions(parts, ax=ax)
+    assert ax.get_xlabel() == "contribution\n10 of 60 columns, largest effects first"
+    assert_nothing_is_clipped(display.figure_)
+    display = AttributionDisplay.from_attributions(parts, max_features=60)
+    assert display.ax_.get_xlabel() == "contribution"
+
+
+@pytest.mark.parametrize("layout", ["new", "constrained", "tight", None])
+def test_the_note_is_below_all_panels(layout, fit, numbers):
+    X = table_of(list("abcde"), numbers)
+    network = fit("squared_error", X=X, interaction_cst="pairwise").estimator
+    ax = None if layout == "new" else plt.subplots(layout=layout)[1]
+    options = {"max_features": 4, "max_surfaces": 2, "n_points": 5}
+    display = ShapeFunctionsDisplay.from_estimator(network, X, ax=ax, **options)
+    display.figure_.draw_without_rendering()
+    (note,) = (axes.title for axes in display.figure_.axes if "of" in axes.get_title())
+    lowest = min(panel.get_tightbbox().y0 for panel in display.axes_)
+    assert display.figure_.bbox.y0 <= note.get_window_extent().y0
+    assert note.get_window_extent().y1 <= lowest + 1
+
+
 @pytest.mark.parametrize("display", [LossCurveDisplay, WeightsDisplay, AttributionDisplay])
 def test_unfitted(display, numbers):
     more = [numbers] if display is AttributionDisplay else []
@@ -388,6 +564,21 @@ def test_shape_functions_of_pairs_in_given_axes(fit, numbers):
     assert mesh.get_clim()[0] == -mesh.get_clim()[1]
     again = display.plot(max_features=1, max_surfaces=0)
     assert again is display and len(display.axes_) == 1 and not display.surfaces_
+
+
+def test_heat_maps_are_of_the_pairs_that_matter_for_the_target(fit, numbers):
+    """Another output, for which other pairs matter more, changes nothing."""
+    network = fit("outputs", "plain", interaction_cst="pairwise").estimator
+    shapes = shape_functions(network, numbers, n_points=5, max_surfaces=10)
+    largest = []
+    for target in (0, 1):
+        options = {"target": target, "n_points": 5, "max_surfaces": 2}
+        display = ShapeFunctionsDisplay.from_estimator(network, numbers, **options)
+        expected = sorted(shapes.surfaces, key=lambda one: -one.importance[target])[:2]
+        columns = [[one.column for one in surface.values] for surface in expected]
+        assert [[one.column for one in s.values] for s in display.surfaces_] == columns
+        largest.append(columns)
+    assert largest[0] != largest[1]
 
 
 def test_shape_functions_that_cannot_be_drawn(fit, numbers):

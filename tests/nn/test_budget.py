@@ -9,7 +9,6 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet.nn.budget import EVALUATIONS, MEASURED, Budget
-from sknet.nn.epochs import ReturnToBest
 from sknet.nn.schedules import Cosine
 from sknet.nn.soundness import Ending
 
@@ -139,7 +138,7 @@ def test_the_learning_rate_falls_to_zero_within_the_seconds(make_problem, run_tr
 
 @pytest.mark.parametrize("evaluates", [False, True])
 def test_seconds_that_suffice_change_no_bit(make_problem, run_training, scripted, evaluates):
-    options = {**PLAN, "n_cooling": 2, "patience": 2, "return_to_best": ReturnToBest()}
+    options = {**PLAN, "n_cooling": 2, "patience": 2, "return_to_best": True}
     script = [0, 0, 1, 2, 3, 1, 1, 4, 5, 6, 7, 8]
     plain = scripted(script[2:]) if evaluates else None
     limited = scripted(script) if evaluates else None  # It is called twice before.
@@ -163,7 +162,7 @@ def test_a_shorter_plan_still_ends_on_all_rows(make_problem, make_batches, run_t
         **{**PLAN, "max_iter": 20, "batch_size": 4},
         n_cooling=4,
         evaluate=lambda params: {"validation_score": float(next(scores))},
-        return_to_best=ReturnToBest(lambda: everything),
+        all_batches=lambda: everything,
         budget=Budget(100, ticking()),
     )
     # Evaluations are read twice, and reserve three seconds.

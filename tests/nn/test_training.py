@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sknet.data.batches import Batch
 from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
-from sknet.nn.epochs import ReturnToBest, UpdateRule
+from sknet.nn.epochs import UpdateRule
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -488,9 +488,7 @@ def test_a_cool_down_that_returns_begins_at_the_best_epoch(
     script = scripted([1, 2, 3, 4, 0, 0, 0, 0, 5])
     objective, params, batch = make_problem()
     problem = objective, params, batch
-    result, state = run_training(
-        problem, evaluate=script, return_to_best=ReturnToBest(), **COOLED
-    )
+    result, state = run_training(problem, evaluate=script, return_to_best=True, **COOLED)
     rates = rates_at([0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.6 + 0.4 / 3, 0.6 + 0.8 / 3])
     assert_allclose(result.history["learning_rate"], rates, rtol=1e-12)
     assert state.cooling.cooling_since == 6 and result.ending is Ending.CONVERGED
@@ -599,7 +597,7 @@ def refit(make_problem, make_batches, run_training, scripted):
         return run_training(
             problem,
             evaluate=scripted(scores),
-            return_to_best=ReturnToBest(lambda: make_batches(*batch[:3])),
+            all_batches=lambda: make_batches(*batch[:3]),
             **{**defaults, "n_cooling": 2, "learning_rate": 0.1, **options},
         )
 
@@ -666,7 +664,7 @@ def test_a_training_that_stalls_in_its_last_epoch_asks_for_no_further_rate(
     """Each of the five epochs is the best by less than the tolerance."""
     script = scripted([1, 1.01, 1.02, 1.03, 1.04])
     options = {**COOLED, "max_iter": 5, "patience": 4, "tol": 0.1}
-    options |= {"schedule": Listed(), "evaluate": script, "return_to_best": ReturnToBest()}
+    options |= {"schedule": Listed(), "evaluate": script, "return_to_best": True}
     result, state = run_training(make_problem(), **options)
     assert (state.monitor.best_iter, result.ending) == (5, Ending.FINISHED)
 

@@ -128,13 +128,17 @@ class Numbers(Feature):
     maps the median magnitude of the non-zeros to 1/2. The formula for dense columns maps the
     median distance from the center of a symmetric column to the same number.
 
-    A column that was constant gets its median and s from later rows (see
-    :meth:`with_late_scales`). Its constant o, the origin, remains zero: the column becomes
-    c((x - median) s) - c((o - median) s).
+    If another number o, the origin, must become zero, the column is c((x - center) s) -
+    c((o - center) s). There are two such cases:
+
+    - Center and s of a column with heavy values, such as a zero in most rows or a code for
+      missing values, are those of its other values. Its median remains zero.
+    - A column that was constant gets its center and s from later rows (see
+      :meth:`with_late_scales`). Its constant remains zero.
 
     Without scaling, numbers are clipped at minus ``FARTHEST`` and at ``FARTHEST``.
 
-    A missing number becomes the median, or the origin if there is one.
+    A missing number becomes the number that becomes zero.
 
     Attributes
     ----------
@@ -143,11 +147,11 @@ class Numbers(Feature):
         Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u. In this form,
         rounding never reverses the order of two numbers.
     center : ndarray of shape (n_columns,) or None
-        The medians; None if training rows were sparse.
+        The centers, which are medians; None if training rows were sparse.
     scale : ndarray of shape (n_columns,) or None
         The factors s; None without scaling.
     origin : ndarray of shape (n_columns,) or None
-        The numbers that become zero; None if they are the medians.
+        The numbers that become zero; None if they are the centers.
     empty : ndarray of bool of shape (n_columns,)
         Whether a column had no number in dense training rows; only with scaling.
     """
@@ -163,7 +167,7 @@ class Numbers(Feature):
     def learned(self, sample: Dataset, standardize: bool, heavy: dict[int, Floats]) -> Self:
         """Return the feature with what it learns from sampled rows.
 
-        The scale of a column is that of its values that are not heavy.
+        The center and the scale of a column are those of its values that are not heavy.
         """
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
@@ -173,8 +177,14 @@ class Numbers(Feature):
         center[empty] = 0
         if not standardize:
             return replace(self, center=center)
-        scaling.scale_by_others(scale, numbers, heavy)
-        return replace(self, center=center, scale=scale, empty=empty)
+        origin = center.copy() if heavy else None
+        scaling.scale_by_others(center, scale, numbers, heavy)
+        return replace(self, center=center, scale=scale, origin=origin, empty=empty)
+
+    @property
+    def zero(self) -> Floats | None:
+        """The numbers that become zero; None if training rows were sparse."""
+        return self.center if self.origin is None else self.origin
 
     def raw(self, X: Floats) -> Floats:
         """Return the numbers of rows before they are scaled."""

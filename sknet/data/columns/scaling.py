@@ -1,6 +1,6 @@
-"""Quantiles of columns, the robust scale that they give, the smooth clip, and components."""
+"""The robust scale of columns, the smooth clip, and components."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +9,7 @@ from scipy import linalg
 
 from sknet.data.batches import BLOCK_ELEMENTS, Dataset
 from sknet.data.kinds import FARTHEST
-from sknet.data.weights import Floats, repetitions
+from sknet.data.weights import Floats, quantiles, repetitions
 
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
@@ -20,62 +20,6 @@ LEAST_VARIANCE = 1e-6
 #: Correlations are not due to chance if the sum of their squares exceeds the average for
 #: independent columns by more than this many standard deviations.
 MOST_DEVIATIONS = 5
-
-
-def quantiles(
-    block: Floats, levels: Sequence[float] | Floats, weights: Floats | None = None
-) -> NDArray[np.float64]:
-    """Return quantiles of each column: an array of shape (n_levels, n_columns).
-
-    A quantile is the smallest value of the column at which the sum of the weights of all values
-    up to it reaches the level times the sum of all weights. Hence a weight acts like repeated
-    values, and only the ratios of the weights matter. Without weights, the values are those of
-    ``np.quantile`` with ``method="inverted_cdf"``.
-
-    Parameters
-    ----------
-    block : ndarray of shape (n_rows, n_columns)
-        NaN is not a value. The quantiles of a column without values are NaN.
-    levels : array-like of shape (n_levels,)
-        Numbers from 0 to 1.
-    weights : ndarray of shape (n_rows,) or (n_rows, n_columns), optional
-        Positive weights of the rows, or of the values.
-    """
-    levels = np.asarray(levels, np.float64)
-    # In this copy, the values of a column are adjacent in memory.
-    values = np.array(block.T, order="C")
-    n_known = values.shape[1] - np.isnan(values).sum(axis=1)
-    if weights is None:
-        # Sorting is much faster than a partition at several levels. It puts NaN last.
-        values.sort(axis=1)
-        places = np.ceil(n_known[:, np.newaxis] * levels - 1).astype(np.intp)
-    else:
-        order = values.argsort(axis=1)
-        places = _weighted_places(order, n_known, levels, weights)
-        values = np.take_along_axis(values, order, axis=1)
-    places = np.clip(places, 0, np.maximum(n_known - 1, 0)[:, np.newaxis])
-    # Differences of the largest float32 numbers do not overflow in float64.
-    return np.take_along_axis(values, places, axis=1).T.astype(np.float64)
-
-
-def _weighted_places(
-    order: NDArray[np.intp], n_known: NDArray[np.intp], levels: Floats, weights: Floats
-) -> NDArray[np.intp]:
-    """Return the places of the quantiles among the sorted values of each column."""
-    n_rows = order.shape[1]
-    sums = np.take_along_axis(np.broadcast_to(weights.T, order.shape), order, axis=1)
-    sums[np.arange(n_rows) >= n_known[:, np.newaxis]] = 0
-    np.cumsum(sums, axis=1, out=sums)
-    total = sums[:, -1:]
-    wanted = total * levels
-    # Sums of whole numbers are exact. Otherwise, rounding must not decide at a tie, where a
-    # sum equals the level: a level is lowered by the largest error that a sum may have.
-    if (weights != np.rint(weights)).any():
-        wanted -= n_rows * np.finfo(np.float64).eps * total
-    places = np.stack([np.searchsorted(*one) for one in zip(sums, wanted, strict=True)])
-    # Level 1 is the last value, whatever rounding has taken from the sums.
-    places[:, levels == 1] = n_rows
-    return places
 
 
 def nonzero_medians(X: Any, weights: Floats | None) -> NDArray[np.float64]:
@@ -161,16 +105,18 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     return center, scale
 
 
-def scale_by_others(scale: Floats, data: Dataset, heavy: dict[int, Floats]) -> None:
-    """Change the scale of columns with heavy values to that of their other values, in place."""
+def scale_by_others(
+    center: Floats, scale: Floats, data: Dataset, heavy: dict[int, Floats]
+) -> None:
+    """Center and scale columns with heavy values by their other values, in place."""
     tiny = np.finfo(scale.dtype).tiny
     for column, values in heavy.items():
         x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
-        q1, q3 = quantiles(others, [0.25, 0.75], data.sample_weight)
-        negligible = np.maximum(tiny, _rounding(q1, q3))
-        of_others = _inverse_distance(q1, q3, negligible, scale.dtype)
-        scale[column] = of_others[0] or scale[column]
+        q1, middle, q3 = quantiles(others, [0.25, 0.5, 0.75], data.sample_weight)
+        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), scale.dtype)
+        if of_others[0]:
+            center[column], scale[column] = middle[0], of_others[0]
 
 
 def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:
