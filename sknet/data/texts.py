@@ -6,6 +6,7 @@ and "03/04/2020" may be in March or in April. Such a column stays a category, wi
 Values without a digit, such as "unknown", count as missing if they are few.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -43,6 +44,8 @@ DAYS = [
     "%d-%b-%Y", "%b %d, %Y", "%b %Y",
 ]  # fmt: skip
 DIGIT = re.compile(r"\d")
+#: The form of negative numbers in accounting, such as "(5.00)" and "$(5.00)".
+NEGATIVE = re.compile(r"\((.*)\)$")
 #: The name of a month, whose first three letters are enough.
 MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
@@ -56,11 +59,10 @@ for _form in map("".join, product(DAYS, CLOCKS)):
 def _number_pattern(decimal: str) -> re.Pattern[str]:
     """Return the pattern of numbers with a decimal separator."""
     grouped = rf"[1-9]\d{{0,2}}(?P<by>[{SEPARATORS[decimal]}])\d{{3}}(?:(?P=by)\d{{3}})*"
-    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d+)((?:[eE][-+]?\d+)?))?"
-    return re.compile(
-        rf"([-+\u2212]?)((?:{CURRENCIES})?) ?{digits}[ \u00a0]?((?:{CURRENCIES}|{UNITS})?)",
-        re.ASCII,
-    )
+    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d+))?((?:[eE][-+]?\d+)?)"
+    sign, before = r"([-+\u2212]?)", f"((?:{CURRENCIES})?)"
+    after = f"((?:{CURRENCIES}|{UNITS})?)"
+    return re.compile(rf"{sign}{before} ?{sign}{digits}[ \u00a0]?{after}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,45 +79,45 @@ class NumberFormat:
     def of(cls, value: str) -> "list[NumberFormat]":
         """Return the formats that a value has."""
         found = ((decimal, _parts(value, decimal)) for decimal in SEPARATORS)
-        return [cls(decimal, one[1], one[5]) for decimal, one in found if one is not None]
+        return [cls(decimal, *one[1:]) for decimal, one in found if one is not None]
 
     def read(self, value: str) -> float | None:
         """Return the number that a value stands for, or None if it does not have the format."""
         found = _parts(value, self.decimal)
-        if found is None or (found[1], found[5]) != (self.before, self.after):
+        if found is None or found[1:] != (self.before, self.after):
             return None
-        sign, _, whole, rest, power, _ = found
-        size = float(f"{whole or 0}.{rest or 0}{power}")
-        return size if sign in ("", "+") else -size
+        return found[0]
 
     def suits(self, values: Mapping[str, Any]) -> bool:
         """Whether text and the numbers read from it are quantities, not identifiers.
 
         Without a unit, identifiers are only digits or groups of digits, or they differ although
-        their numbers are equal, like the versions 1.1 and 1.10.
+        their numbers are equal, like the versions 1.1 and 1.10 or the codes 1e3 and 1000.
         """
         if self.before or self.after:
             return True
-        if any(self.decimal in one for one in values):
-            return len(set(values.values())) == len(values)
+        if any(self.decimal in one or "e" in one.lower() for one in values):
+            # As text, since 0.00 and -0.00 are no versions.
+            return len(set(map(str, values.values()))) == len(values)
         return self.decimal == "." and any("," in one for one in values)
 
     def __str__(self) -> str:
         return f"numbers such as {self.before}1234{self.decimal}5{self.after}"
 
 
-def _parts(value: str, decimal: str) -> tuple[str, str, str, str, str, str] | None:
-    """Return a number's sign, text before it, whole part, decimals, power and unit, or None."""
-    found = _number_pattern(decimal).fullmatch(value)
+def _parts(value: str, decimal: str) -> tuple[float, str, str] | None:
+    """Return a number, the text before it and its unit; None if the value is not a number."""
+    found = _number_pattern(decimal).fullmatch(NEGATIVE.sub(r"-\1", value))
     if found is None:
         return None
-    sign, before, whole, _, rest, power, after = found.groups("")
-    whole = re.sub(r"\D", "", whole)
+    first, before, second, whole, _, rest, power, after = found.groups("")
+    sign, whole = first + second, re.sub(r"\D", "", whole)
     # The plural of a unit is the same unit, as in 1 hour and 2 hours.
     after = after.removesuffix("s") if len(after) > 2 else after
-    # float64 holds 15 digits of any number.
-    fits = 0 < len(whole + rest) <= 15
-    return (sign, before, whole, rest, power, after) if fits else None
+    size = float(f"{whole or 0}.{rest or 0}{power}")
+    # float64 tells all integers of 15 digits apart. Longer ones are identifiers.
+    fits = whole + rest and len(whole) <= 15 and len(sign) < 2 and math.isfinite(size)
+    return (size if sign in ("", "+") else -size, before, after) if fits else None
 
 
 @dataclass(frozen=True)
