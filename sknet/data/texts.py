@@ -1,4 +1,4 @@
-"""Columns of text that are numbers or dates, and that are read as such.
+"""Columns of text or objects that are numbers or dates, and that are read as such.
 
 A column of text has a format if each of its values that has a digit fits it, and if no other
 format fits all of them as well. "1,500" and "2,750" may be thousands or have a decimal comma,
@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import product
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -23,8 +23,8 @@ import numpy as np
 from sknet.data.choices import categorical_columns
 from sknet.data.frames import Table, distinct_values, name_of
 
-#: The largest share of distinct values without a digit, and a number of them that is allowed if
-#: at least twice as many values have a digit.
+#: The largest share of distinct values that are words, text without a digit, and a number of
+#: words that is allowed if there are at least twice as many other values.
 MOST_WORDS, FEW_WORDS = 0.05, 3
 #: The number of evenly spaced rows that show whether a column of text may have a format.
 FIRST_ROWS = 1000
@@ -159,18 +159,22 @@ Format = NumberFormat | DateFormat
 def formats_of(values: list[Any]) -> list[Format]:
     """Return the formats that suit distinct values, none of which is missing.
 
-    There may be numbers among the values. A format suits text only if each value with a digit
-    fits it, and if only a few values have no digit.
+    There may be numbers among the values. A format suits them only if each value with a digit
+    fits it, and if only a few values have no digit. Integers without text may be codes, as
+    may text of digits alone.
     """
     texts = [one.strip() for one in values if isinstance(one, str)]
     figures = [one for one in texts if DIGIT.search(one)]
-    n_words = len(texts) - len(figures)
-    too_many = n_words > max(MOST_WORDS * len(texts), min(FEW_WORDS, len(figures) / 2))
-    if too_many or not all(isinstance(one, str) or _is_number(one) for one in values):
+    n_numbers, n_words = sum(map(_is_number, values)), len(texts) - len(figures)
+    most_words = max(MOST_WORDS * len(values), min(FEW_WORDS, (len(values) - n_words) / 2))
+    if n_words > most_words or n_numbers + len(texts) < len(values):
         return []
     if not figures:
-        return [NumberFormat(".")] if any(isinstance(one, Decimal) for one in values) else []
-    candidates: list[Format] = [*NumberFormat.of(figures[0]), *DateFormat.of(figures[0])]
+        are_codes = all(isinstance(one, Integral) for one in values)
+        return [] if are_codes else [NumberFormat(".")]
+    candidates: list[Format] = [*NumberFormat.of(figures[0])]
+    if not n_numbers:
+        candidates += DateFormat.of(figures[0])
     found: dict[Any, Format] = {}
     for form in candidates:
         read = {one: form.read(one) for one in figures}
@@ -178,7 +182,7 @@ def formats_of(values: list[Any]) -> list[Format]:
             continue
         if isinstance(form, DateFormat):
             found[form] = form
-        elif form.suits(read):
+        elif form.suits(read) or (n_numbers and form.decimal == "."):
             # Without decimals and thousands, both separators give the same numbers.
             found.setdefault(tuple(read.values()), form)
     return list(found.values())
@@ -198,8 +202,9 @@ def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
     found = {}
     for i in np.setdiff1d(X.text_columns, named).tolist():
         column = X.column(i)
-        # For most columns, a few rows show that they have none.
-        if formats_of(_distinct(column[:: max(1, len(column) // FIRST_ROWS)])):
+        first = _distinct(column[:: max(1, len(column) // FIRST_ROWS)])
+        # For most columns of text, a few rows show that they have none.
+        if formats_of(first) or any(map(_is_number, first)):
             found[i] = formats_of(_distinct(column))
     return found
 
@@ -232,14 +237,16 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
     Warns
     -----
     UserWarning
-        If a column has values with a digit that do not fit, which then count as missing.
+        If a column has values that do not fit, and are not text without a digit. They count
+        as missing.
     """
     arrays = {}
     for i in sorted(formats.keys() & {*X.text_columns}):
         form, (values, positions) = formats[i], distinct_values(X.column(i))
         read = [_read(form, value) for value in values.tolist()]
         pairs = zip(values, read, strict=True)
-        odd = [v for v, x in pairs if x is None and DIGIT.search(str(v))]
+        lost = [value for value, number in pairs if number is None]
+        odd = [one for one in lost if not isinstance(one, str) or DIGIT.search(one)]
         if odd:
             warnings.warn(
                 f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "
