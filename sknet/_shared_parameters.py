@@ -148,8 +148,8 @@ class SharedParameters:
         The decay rate of the moving average of the parameters that predictions use.
     categorical_features : "from_dtype", array-like or None, default="from_dtype"
         **Table.** The categorical columns, as names, positions or a boolean mask. "from_dtype"
-        takes the category, text and object columns of a data frame. A column with more than
-        {MOST_ONE_HOT_LEVELS} levels gets a learned embedding.
+        takes the category, text and object columns of a data frame, except those that are read
+        as numbers or dates. More than {MOST_ONE_HOT_LEVELS} levels get a learned embedding.
     standardize : bool, default=True
         Whether to scale numeric columns by median and interquartile range, and to clip them
         smoothly to [-3, 3]. The regressor also scales y.

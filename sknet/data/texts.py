@@ -1,4 +1,4 @@
-"""Columns of text that are numbers or dates, and that are read as such.
+"""Columns of text or objects that are numbers or dates, and that are read as such.
 
 A column of text has a format if each of its values that has a digit fits it, and if no other
 format fits all of them as well. "1,500" and "2,750" may be thousands or have a decimal comma,
@@ -6,6 +6,7 @@ and "03/04/2020" may be in March or in April. Such a column stays a category, wi
 Values without a digit, such as "unknown", count as missing if they are few.
 """
 
+import math
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from itertools import product
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,8 +23,8 @@ import numpy as np
 from sknet.data.choices import categorical_columns
 from sknet.data.frames import Table, distinct_values, name_of
 
-#: The largest share of distinct values without a digit, and a number of them that is allowed if
-#: at least twice as many values have a digit.
+#: The largest share of distinct values that are words, text without a digit, and a number of
+#: words that is allowed if there are at least twice as many other values.
 MOST_WORDS, FEW_WORDS = 0.05, 3
 #: The number of evenly spaced rows that show whether a column of text may have a format.
 FIRST_ROWS = 1000
@@ -43,6 +44,8 @@ DAYS = [
     "%d-%b-%Y", "%b %d, %Y", "%b %Y",
 ]  # fmt: skip
 DIGIT = re.compile(r"\d")
+#: The form of negative numbers in accounting, such as "(5.00)" and "$(5.00)".
+NEGATIVE = re.compile(r"\((.*)\)$")
 #: The name of a month, whose first three letters are enough.
 MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
@@ -56,11 +59,10 @@ for _form in map("".join, product(DAYS, CLOCKS)):
 def _number_pattern(decimal: str) -> re.Pattern[str]:
     """Return the pattern of numbers with a decimal separator."""
     grouped = rf"[1-9]\d{{0,2}}(?P<by>[{SEPARATORS[decimal]}])\d{{3}}(?:(?P=by)\d{{3}})*"
-    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d+)((?:[eE][-+]?\d+)?))?"
-    return re.compile(
-        rf"([-+\u2212]?)((?:{CURRENCIES})?) ?{digits}[ \u00a0]?((?:{CURRENCIES}|{UNITS})?)",
-        re.ASCII,
-    )
+    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d+))?((?:[eE][-+]?\d+)?)"
+    sign, before = r"([-+\u2212]?)", f"((?:{CURRENCIES})?)"
+    after = f"((?:{CURRENCIES}|{UNITS})?)"
+    return re.compile(rf"{sign}{before} ?{sign}{digits}[ \u00a0]?{after}", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -77,45 +79,45 @@ class NumberFormat:
     def of(cls, value: str) -> "list[NumberFormat]":
         """Return the formats that a value has."""
         found = ((decimal, _parts(value, decimal)) for decimal in SEPARATORS)
-        return [cls(decimal, one[1], one[5]) for decimal, one in found if one is not None]
+        return [cls(decimal, *one[1:]) for decimal, one in found if one is not None]
 
     def read(self, value: str) -> float | None:
         """Return the number that a value stands for, or None if it does not have the format."""
         found = _parts(value, self.decimal)
-        if found is None or (found[1], found[5]) != (self.before, self.after):
+        if found is None or found[1:] != (self.before, self.after):
             return None
-        sign, _, whole, rest, power, _ = found
-        size = float(f"{whole or 0}.{rest or 0}{power}")
-        return size if sign in ("", "+") else -size
+        return found[0]
 
     def suits(self, values: Mapping[str, Any]) -> bool:
         """Whether text and the numbers read from it are quantities, not identifiers.
 
         Without a unit, identifiers are only digits or groups of digits, or they differ although
-        their numbers are equal, like the versions 1.1 and 1.10.
+        their numbers are equal, like the versions 1.1 and 1.10 or the codes 1e3 and 1000.
         """
         if self.before or self.after:
             return True
-        if any(self.decimal in one for one in values):
-            return len(set(values.values())) == len(values)
+        if any(self.decimal in one or "e" in one.lower() for one in values):
+            # As text, since 0.00 and -0.00 are no versions.
+            return len(set(map(str, values.values()))) == len(values)
         return self.decimal == "." and any("," in one for one in values)
 
     def __str__(self) -> str:
         return f"numbers such as {self.before}1234{self.decimal}5{self.after}"
 
 
-def _parts(value: str, decimal: str) -> tuple[str, str, str, str, str, str] | None:
-    """Return a number's sign, text before it, whole part, decimals, power and unit, or None."""
-    found = _number_pattern(decimal).fullmatch(value)
+def _parts(value: str, decimal: str) -> tuple[float, str, str] | None:
+    """Return a number, the text before it and its unit; None if the value is not a number."""
+    found = _number_pattern(decimal).fullmatch(NEGATIVE.sub(r"-\1", value))
     if found is None:
         return None
-    sign, before, whole, _, rest, power, after = found.groups("")
-    whole = re.sub(r"\D", "", whole)
+    first, before, second, whole, _, rest, power, after = found.groups("")
+    sign, whole = first + second, re.sub(r"\D", "", whole)
     # The plural of a unit is the same unit, as in 1 hour and 2 hours.
     after = after.removesuffix("s") if len(after) > 2 else after
-    # float64 holds 15 digits of any number.
-    fits = 0 < len(whole + rest) <= 15
-    return (sign, before, whole, rest, power, after) if fits else None
+    size = float(f"{whole or 0}.{rest or 0}{power}")
+    # float64 tells all integers of 15 digits apart. Longer ones are identifiers.
+    fits = whole + rest and len(whole) <= 15 and len(sign) < 2 and math.isfinite(size)
+    return (size if sign in ("", "+") else -size, before, after) if fits else None
 
 
 @dataclass(frozen=True)
@@ -157,18 +159,22 @@ Format = NumberFormat | DateFormat
 def formats_of(values: list[Any]) -> list[Format]:
     """Return the formats that suit distinct values, none of which is missing.
 
-    There may be numbers among the values. A format suits text only if each value with a digit
-    fits it, and if only a few values have no digit.
+    There may be numbers among the values. A format suits them only if each value with a digit
+    fits it, and if only a few values have no digit. Integers without text may be codes, as
+    may text of digits alone.
     """
     texts = [one.strip() for one in values if isinstance(one, str)]
     figures = [one for one in texts if DIGIT.search(one)]
-    n_words = len(texts) - len(figures)
-    too_many = n_words > max(MOST_WORDS * len(texts), min(FEW_WORDS, len(figures) / 2))
-    if too_many or not all(isinstance(one, str) or _is_number(one) for one in values):
+    n_numbers, n_words = sum(map(_is_number, values)), len(texts) - len(figures)
+    most_words = max(MOST_WORDS * len(values), min(FEW_WORDS, (len(values) - n_words) / 2))
+    if n_words > most_words or n_numbers + len(texts) < len(values):
         return []
     if not figures:
-        return [NumberFormat(".")] if any(isinstance(one, Decimal) for one in values) else []
-    candidates: list[Format] = [*NumberFormat.of(figures[0]), *DateFormat.of(figures[0])]
+        are_codes = all(isinstance(one, Integral) for one in values)
+        return [] if are_codes else [NumberFormat(".")]
+    candidates: list[Format] = [*NumberFormat.of(figures[0])]
+    if not n_numbers:
+        candidates += DateFormat.of(figures[0])
     found: dict[Any, Format] = {}
     for form in candidates:
         read = {one: form.read(one) for one in figures}
@@ -176,7 +182,7 @@ def formats_of(values: list[Any]) -> list[Format]:
             continue
         if isinstance(form, DateFormat):
             found[form] = form
-        elif form.suits(read):
+        elif form.suits(read) or (n_numbers and form.decimal == "."):
             # Without decimals and thousands, both separators give the same numbers.
             found.setdefault(tuple(read.values()), form)
     return list(found.values())
@@ -196,8 +202,9 @@ def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
     found = {}
     for i in np.setdiff1d(X.text_columns, named).tolist():
         column = X.column(i)
-        # For most columns, a few rows show that they have none.
-        if formats_of(_distinct(column[:: max(1, len(column) // FIRST_ROWS)])):
+        first = _distinct(column[:: max(1, len(column) // FIRST_ROWS)])
+        # For most columns of text, a few rows show that they have none.
+        if formats_of(first) or any(map(_is_number, first)):
             found[i] = formats_of(_distinct(column))
     return found
 
@@ -230,14 +237,16 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
     Warns
     -----
     UserWarning
-        If a column has values with a digit that do not fit, which then count as missing.
+        If a column has values that do not fit, and are not text without a digit. They count
+        as missing.
     """
     arrays = {}
     for i in sorted(formats.keys() & {*X.text_columns}):
         form, (values, positions) = formats[i], distinct_values(X.column(i))
         read = [_read(form, value) for value in values.tolist()]
         pairs = zip(values, read, strict=True)
-        odd = [v for v, x in pairs if x is None and DIGIT.search(str(v))]
+        lost = [value for value, number in pairs if number is None]
+        odd = [one for one in lost if not isinstance(one, str) or DIGIT.search(one)]
         if odd:
             warnings.warn(
                 f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "

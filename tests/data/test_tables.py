@@ -408,7 +408,7 @@ def test_a_reader_names_the_column_that_is_to_blame():
 
 
 NUMBERS = np.linspace(0.5, 1.5, 40)
-OBJECTS = pd.Series(NUMBERS, dtype=object)
+OBJECTS = pd.Series(range(40), dtype=object)
 #: A quarter of the values is other text, so that the column is not read as numbers.
 MIXED = [f"not {x}" if i % 4 == 0 else str(x) for i, x in enumerate(NUMBERS)]
 
@@ -429,13 +429,14 @@ def test_numbers_with_some_other_text_are_a_warning(frame):
     "values",
     [
         pd.Series(NUMBERS).astype("category"),
-        pd.Series(np.repeat(NUMBERS[::2], 2), dtype=object),
-        pd.Series(NUMBERS[:19], dtype=object),
+        pd.Series(np.repeat(np.arange(20), 2), dtype=object),
+        pd.Series(range(19), dtype=object),
+        pd.Series(NUMBERS, dtype=object),
         pd.Series([f"{i:05d}" for i in range(40)]),
         pd.Series([f"u{i}" for i in range(40)]),
         pd.Series([f"2024_{i:04d}" for i in range(40)]),
     ],
-    ids=["categories", "repeated", "few rows", "digits", "words", "underscores"],
+    ids=["categories", "repeated", "few rows", "floats", "digits", "words", "underscores"],
 )
 def test_other_levels_are_no_warning(values):
     read(pd.DataFrame({"fine": values}))

@@ -1,6 +1,7 @@
 """Columns of text that are numbers or dates are read as such, or said to be unclear."""
 
 import datetime
+import math
 import warnings
 from decimal import Decimal
 
@@ -13,7 +14,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sknet import NNClassifier, NNRegressor
 from sknet.data.frames import wrapped
 from sknet.data.texts import DateFormat, NumberFormat, find_formats, formats_of
-from sknet.export import SKOPS_TRUSTED, to_onnx
+from sknet.export import SKOPS_TRUSTED, onnx_inputs, to_onnx
 from sknet.inspection import summary
 from sknet.streaming import fit_chunks, read_chunks
 
@@ -45,6 +46,14 @@ NUMBER_TEXTS = {
     "signs": lambda x: ("-" if x < 3000 else "+") + shown(x),
     "minus of typesetters": lambda x: "\u2212" + shown(x),
     "powers": lambda x: f"{x:.12e}",
+    "powers of whole numbers": lambda x: f"{100 * x:.0f}e-2",
+    "capital powers": lambda x: f"{100 * x:.0f}E-02",
+    "more digits than a float has": lambda x: f"{x:.18f}",
+    "sign after a currency": lambda x: f"${-x if x < 3000 else x:.2f}",
+    "sign after a code of a currency": lambda x: "CHF " + shown(-x if x < 3000 else x, ","),
+    "parentheses": lambda x: f"({shown(x)})" if x < 3000 else shown(x),
+    "parentheses around a currency": lambda x: f"(${shown(x)})" if x < 3000 else f"${x:.2f}",
+    "parentheses after a currency": lambda x: f"$({shown(x)})" if x < 3000 else f"${x:.2f}",
     "blanks around": lambda x: f" {shown(x)}  ",
 }
 DATE_FORMS = [
@@ -67,6 +76,10 @@ OTHERS = {
     "digits": lambda i: str(i),
     "zip codes": lambda i: f"{i:05d}",
     "codes": lambda i: f"A{i}",
+    "hexadecimal": lambda i: f"{i:x}",
+    "powers and other codes": lambda i: f"{i % 9 + 1}{'abe'[i % 3]}{i // 3}",
+    "long integers": lambda i: str(10**16 + i),
+    "long integers that were floats": lambda i: f"{10**16 + 2 * i:.1f}",
     "versions": lambda i: f"{i % 7}.{i % 5}.{i % 3}",
     "telephone": lambda i: f"555-{i:04d}",
     "ranges": lambda i: f"{i}-{i + 5}",
@@ -82,7 +95,9 @@ OTHERS = {
 def test_numbers(kind):
     texts = [NUMBER_TEXTS[kind](x) for x in NUMBERS]
     (found,) = formats_of(texts)
-    sign = {"signs": np.where(NUMBERS < 3000, -1, 1), "minus of typesetters": -1}.get(kind, 1)
+    sign = -1 if kind == "minus of typesetters" else 1
+    if "sign" in kind or "parentheses" in kind:
+        sign = np.where(NUMBERS < 3000, -1, 1)
     assert_allclose([found.read(text.strip()) for text in texts], sign * NUMBERS, rtol=1e-12)
 
 
@@ -116,13 +131,14 @@ def test_a_few_other_words_are_missing():
 STRAY = [
     "12,5",
     "1.5k",
-    "(88.10)",
+    "-(88.10)",
+    "-$-88.10",
     "<0.1",
     "1/2",
     "3:1",
     "007.5",
     "1.50 kg",
-    "1e5",
+    "1e999",
     "$1",
     "0x1F",
 ]
@@ -139,6 +155,62 @@ def test_versions_are_no_numbers():
     """Their numbers may be equal where they differ."""
     assert formats_of(["1.1", "1.2", "1.10"]) == []
     assert len(formats_of(["1.1", "1.2", "1.3"])) == 1
+    assert formats_of(["1e3", "1000", "2e3"]) == []
+    # But numbers that round to zero from below are.
+    assert len(formats_of(["0.00", "-0.00", "1.25"])) == 1
+
+
+@pytest.mark.parametrize("text", ["1e-05", "1e2", "1E2", "5e+10"])
+def test_powers_need_no_decimals(text):
+    """Python writes some floats in this way, also among others."""
+    for texts in ([text], [text, "2.5"], [text, "7"]):
+        (found,) = formats_of(texts)
+        assert [found.read(one) for one in texts] == [float(one) for one in texts]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [0.5, 2.0],
+        [1.0, 2.0],
+        [0.5, 2],
+        [np.float32(0.5), np.int64(2)],
+        [0.5, Decimal(2)],
+        [1, 2, 3, 4, "n/a", "-"],
+        [0.5, 2.0, "n/a"],
+        [0.5, "2"],
+        [1, 2, "3", ""],
+        [0.5, "1e-05", "?"],
+        [0.5, "2,75"],
+        [0.5, "1.234"],
+        [0.5, "1 234"],
+        [0.5, "$2.75"],
+    ],
+    ids=str,
+)
+def test_numbers_among_the_values_are_numbers(values):
+    assert [type(one) for one in formats_of(values)] == [NumberFormat]
+    # Beside a number, too, thousands are not told from decimals.
+    assert len(formats_of([0.5, "1,234"])) == 2
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1, 2],
+        [True, False],
+        [0.5, True],
+        [0.5, "n/a"],
+        [0.5, 2.0, *"abc"],
+        [0.5, 2.0, "A3"],
+        [1, 2, "007"],
+        [0.5, 2.0, "2024-05-03"],
+        [0.5, datetime.date(2024, 5, 3)],
+    ],
+    ids=str,
+)
+def test_other_values_beside_numbers_have_no_format(values):
+    assert formats_of(values) == []
 
 
 def test_one_hour_and_two_hours_have_one_unit():
@@ -276,6 +348,21 @@ def test_chunks_of_a_file(tables, tmp_path):
     assert_allclose(*predictions, rtol=1e-4)
 
 
+@pytest.mark.parametrize("chunk_size", [7, 200])
+def test_words_among_long_floats_in_a_file(tmp_path, chunk_size):
+    x = rng.normal(size=200) * np.where(np.arange(200) % 10, 1, 1e-5)
+    frame = pd.DataFrame(
+        {"a": ["-" if i % 20 == 0 else one for i, one in enumerate(x.tolist())]}
+    )
+    meant = pd.to_numeric(frame["a"], errors="coerce").to_frame()
+    predictions = []
+    for name, X in (("given", frame), ("meant", meant)):
+        X.assign(y=x).to_csv(tmp_path / f"{name}.csv", index=False)
+        chunks = read_chunks(tmp_path / f"{name}.csv", target="y", chunk_size=chunk_size)
+        predictions.append(fit_chunks(NNRegressor(**OPTIONS), chunks).predict(X))
+    assert_allclose(*predictions, rtol=1e-4)
+
+
 def test_partial_fit_keeps_the_formats(tables):
     given, meant, y = tables
     labels = y > np.median(y)
@@ -311,6 +398,94 @@ def test_objects_that_are_numbers_are_read(value):
     assert_array_equal(network.predict(one), network.predict(pd.DataFrame({"a": [5.0]})))
 
 
+#: A column of objects, given the numbers that it means, in which NaN is missing.
+OBJECTS = {
+    "floats": lambda x: x.tolist(),
+    "floats and None": lambda x: [None if math.isnan(one) else one for one in x.tolist()],
+    "floats and words": lambda x: ["n/a" if math.isnan(one) else one for one in x.tolist()],
+    "floats and blanks": lambda x: ["" if math.isnan(one) else one for one in x.tolist()],
+    "floats, text of numbers and words": lambda x: [
+        "unknown" if math.isnan(one) else one if i % 2 else str(one)
+        for i, one in enumerate(x.tolist())
+    ],
+    "text of numbers": lambda x: [None if math.isnan(one) else str(one) for one in x.tolist()],
+}
+
+
+def frame_of_objects(library, values):
+    """Return a frame with one column of objects."""
+    if library is pd:
+        return pd.DataFrame({"a": pd.Series(values, dtype=object)})
+    return pl.DataFrame({"a": pl.Series(values, dtype=pl.Object)})
+
+
+@pytest.mark.parametrize("library", [pd, pl], ids=["pandas", "polars"])
+@pytest.mark.parametrize("kind", OBJECTS)
+def test_objects_are_the_numbers_that_they_hold(kind, library):
+    """Also in chunks, in later rows, and with another choice of categories."""
+    # Seventeen digits, and some numbers that Python writes as powers.
+    x = rng.normal(size=200) * np.where(np.arange(200) % 10, 1, 1e-5)
+    x[::10] = np.nan
+    y = np.nan_to_num(x)
+    given, meant = frame_of_objects(library, OBJECTS[kind](x)), library.DataFrame({"a": x})
+    if library is pl:
+        meant = meant.fill_nan(None)
+    fits = {
+        "fit": lambda X: NNRegressor(**OPTIONS).fit(X, y),
+        "None": lambda X: NNRegressor(categorical_features=None, **OPTIONS).fit(X, y),
+        "partial_fit": lambda X: (
+            NNRegressor(**OPTIONS).partial_fit(X[:100], y[:100]).partial_fit(X[100:], y[100:])
+        ),
+        "fit_chunks": lambda X: fit_chunks(
+            NNRegressor(**OPTIONS), [(X[:100], y[:100]), (X[100:], y[100:])]
+        ),
+    }
+    for fit in fits.values():
+        network, expected = fit(given), fit(meant).predict(meant)
+        assert_array_equal(network.predict(given), expected)
+        assert_array_equal(network.predict(meant), expected)
+        assert_array_equal(network.predict(given[:3]), network.predict(meant[:3]))
+    chosen = NNRegressor(categorical_features=["a"], **OPTIONS)
+    if "words" in kind or "blanks" in kind:
+        with pytest.raises(ValueError, match="levels of column 'a'"):
+            chosen.fit(given, y)
+    else:
+        assert "a (180 levels)" in str(summary(chosen.fit(given, y)))
+
+
+def test_integers_of_objects_are_categories_unless_there_is_text():
+    """A few words in thousands of rows are found."""
+    values: list = [i % 7 for i in range(5000)]
+    X, y = frame_of_objects(pd, values), np.arange(5000.0)
+    assert "a (7 levels)" in str(summary(NNRegressor(**OPTIONS).fit(X, y)))
+    values[3333] = "n/a"
+    meant = pd.DataFrame({"a": [np.nan if one == "n/a" else one for one in values]})
+    network = NNRegressor(**OPTIONS).fit(frame_of_objects(pd, values), y)
+    expected = NNRegressor(**OPTIONS).fit(meant, y).predict(meant)
+    assert_array_equal(network.predict(X.assign(a=values)), expected)
+
+
+def test_the_advice_about_text_among_numbers_works():
+    x = rng.normal(size=200)
+    X = frame_of_objects(pd, ["A3" if i % 9 == 0 else one for i, one in enumerate(x.tolist())])
+    with pytest.raises(
+        ValueError, match=r"pandas\.to_numeric with errors='coerce'.*astype\(str"
+    ):
+        NNRegressor(**OPTIONS).fit(X, x)
+    NNRegressor(**OPTIONS).fit(X.apply(pd.to_numeric, errors="coerce"), x)
+    with pytest.warns(UserWarning, match="'a' of X is read as a category"):
+        NNRegressor(**OPTIONS).fit(X.astype(str), x)
+
+
+@pytest.mark.parametrize("value", [True, datetime.date(2024, 5, 3), "0x1F"])
+def test_later_objects_that_are_no_numbers_are_said(value):
+    X = frame_of_objects(pd, rng.normal(size=200).tolist())
+    network = NNRegressor(**OPTIONS).fit(X, np.arange(200.0))
+    with pytest.warns(UserWarning, match="'a' of X has values such as .* count as missing"):
+        found = network.predict(frame_of_objects(pd, [0.5, value]))
+    assert_array_equal(found, network.predict(pd.DataFrame({"a": [0.5, np.nan]})))
+
+
 def test_the_order_of_the_rows_does_not_matter(tables):
     given, _, _ = tables
     column = pd.Series([None] * 50 + ["?"] + given["price"].tolist())
@@ -327,6 +502,19 @@ def test_an_onnx_model_takes_numbers(tables):
     types = [[one.type.tensor_type.elem_type for one in model.graph.input] for model in models]
     double, text = onnx.TensorProto.DOUBLE, onnx.TensorProto.STRING
     assert types == [[double, double, text]] * 3
+
+
+def test_an_onnx_model_of_objects_takes_numbers():
+    pytest.importorskip("onnx")
+    sessions = pytest.importorskip("onnxruntime")
+    X = frame_of_objects(pd, ["n/a", *rng.normal(size=199).tolist()])
+    network = NNRegressor(**OPTIONS).fit(X, np.arange(200.0))
+    for model in (to_onnx(network), to_onnx(network, X)):
+        session = sessions.InferenceSession(model.SerializeToString())
+        (found,) = session.run(None, onnx_inputs(session, X[1:]))
+        assert_allclose(found[:, 0], network.predict(X[1:]), rtol=1e-4)
+        with pytest.raises(ValueError, match="Column 'a' of X held numbers in training"):
+            onnx_inputs(session, X)
 
 
 def test_files_of_skops(tables):

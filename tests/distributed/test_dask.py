@@ -1218,9 +1218,12 @@ def test_search(client_of_processes, table, kind):
 def test_text_that_is_numbers_or_dates(client):
     days = pd.Timestamp("2024-01-01") + pd.to_timedelta(np.arange(600), unit="h")
     numbers = np.random.default_rng(0).lognormal(5, 2, 600).round(2)
-    meant = pd.DataFrame({"day": days, "price": numbers})
+    rate = np.where(np.arange(600) % 9, numbers / 7, np.nan)
+    meant = pd.DataFrame({"day": days, "price": numbers, "rate": rate})
     text = [f"{x:,.2f} EUR" for x in numbers]
     given = pd.DataFrame({"day": days.strftime("%d.%m.%Y %H:%M"), "price": text})
+    # Objects that are floats and words, as in a sheet of Excel.
+    given["rate"] = pd.Series(rate, dtype=object).fillna("n/a")
     y = dd.from_pandas(pd.Series(np.log(numbers)), npartitions=3)
     fitted = [
         DaskNNRegressor(**SHORT).fit(dd.from_pandas(X, npartitions=3), y).to_local()

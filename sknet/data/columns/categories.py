@@ -172,8 +172,9 @@ class CategoryColumn(Column):
         except (TypeError, ArithmeticError) as error:
             raise ValueError(
                 f"The levels of column {self.label} cannot be compared: they must be all text "
-                "or all numbers, in all parts of the table. Convert the column, for example to "
-                "text with astype(str)."
+                "or all numbers, in all parts of the table. Convert the column: "
+                "pandas.to_numeric with errors='coerce' turns text that is not a number into "
+                "missing values, and astype(str) turns all values into text."
             ) from error
 
     def statistic(self, x: Floats, repeated: Floats) -> NDArray[Any]:
@@ -292,7 +293,7 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: in
         warnings.warn(
             f"{where} is read as a category because of its dtype, {dtype}, but has {n_numbers} "
             f"different numbers in {n_rows} rows. A level that occurs once tells the network "
-            "nothing. If the column holds quantities, replace other text in it, such as '?', "
+            "nothing. If the column holds quantities, replace any other text, such as '?', "
             "with missing values, and convert it to numbers (na_values of pandas.read_csv, "
             "astype(float)). If it is a category, give it a categorical dtype.",
             UserWarning,
