@@ -23,6 +23,7 @@ from sknet.nn.optimizers import Adam
 from sknet.nn.schedules import Constant
 
 EARLY = {"early_stopping": True, "validation_fraction": 0.2}
+LEARNS = {"validation_fraction": 0.5, "max_iter": 40, "learning_rate_init": 0.02}
 #: For each parameter another value, and the parameters with which it matters.
 CHANGES = {
     "hidden_layer_sizes": ((9,), {}),
@@ -52,7 +53,8 @@ CHANGES = {
     "momentum": (0.1, {"solver": "sgd"}),
     "nesterovs_momentum": (False, {"solver": "sgd"}),
     "early_stopping": (True, {"validation_fraction": 0.2}),
-    "refit": (False, {**EARLY, "learning_rate": "one_cycle"}),
+    # Only a network that has learned something is refitted.
+    "refit": (False, {**EARLY, **LEARNS, "learning_rate": "one_cycle"}),
     "validation_fraction": (0.4, EARLY),
     "beta_1": (0.1, {}),
     "beta_2": (0.1, {}),

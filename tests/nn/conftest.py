@@ -137,6 +137,7 @@ def run_training(make_batches):
         tol=0.0,
         patience=np.inf,
         n_cooling=None,
+        least_score=-np.inf,
         batch_size=None,
         shuffle=None,
         state=None,
@@ -148,7 +149,7 @@ def run_training(make_batches):
         rule = UpdateRule(optimizer, schedule or Constant(), learning_rate, ema_decay)
         state = state or TrainingState.start(optimizer, params, np.random.default_rng(0))
         batches = make_batches(*batch[:3], batch_size=batch_size, rng=shuffle)
-        stopping = Stopping(max_iter, tol, patience, n_cooling)
+        stopping = Stopping(max_iter, tol, patience, n_cooling, least_score)
         return train(objective, params, batches, rule, stopping, state, **options), state
 
     return run

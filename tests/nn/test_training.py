@@ -628,6 +628,19 @@ def test_a_cool_down_on_all_rows_goes_back_to_the_best_epoch(refit, ema_decay):
     assert_allclose(result.params, params, rtol=1e-12)
 
 
+@pytest.mark.parametrize("patience", [2, 20])
+def test_without_a_gain_there_is_no_cool_down_on_all_rows(refit, patience):
+    """An epoch is the best by chance: the whole plan is scored, and this epoch is returned."""
+    scores = [1, 2, *[0] * 8]
+    learned, _ = refit(scores, patience=patience, least_score=2)
+    assert np.isnan(learned.history["validation_score"][-1])
+    result, state = refit(scores, patience=patience, least_score=2.1)
+    assert_array_equal(result.history["validation_score"], scores)
+    assert not state.on_all_rows
+    best, _ = refit(scores[:2], report=lambda iteration, record, params: iteration == 2)
+    assert_array_equal(result.params, best.params)
+
+
 def test_a_cool_down_does_not_raise_the_learning_rate(refit):
     """After the second of twenty epochs the rate rises; it falls from what it was by then."""
     result, _ = refit([1, 2, 0, 0], schedule=OneCycle(), max_iter=20, n_cooling=4)
