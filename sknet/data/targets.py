@@ -21,8 +21,9 @@ from sknet.data.weights import (
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, whatever the units of y.
 CONSTANT_SHARE = 2.0**-10
-#: An outlier of y is farther than this many interquartile ranges from the quartiles.
-FENCE = 3.0
+#: An outlier of y is farther than this many interquartile ranges from the quartiles, and among
+#: this share of the highest or lowest values: a group of a fifth of y is not made of outliers.
+FENCE, MOST_OUTLIERS = 3.0, 0.02
 
 
 class Target:
@@ -252,8 +253,8 @@ class RegressionTarget(Target):
     shift : bool, default=True
         Whether y may be shifted. If not, scaling divides it by its mean.
     robust : bool, default=False
-        Whether outliers count less in the mean and the standard deviation: values farther
-        than ``FENCE`` interquartile ranges from the quartiles count as if they were that far.
+        Whether outliers count less in the mean and the standard deviation: those farther than
+        ``FENCE`` interquartile ranges from the quartiles count as if they were that far.
 
     Attributes
     ----------
@@ -392,14 +393,16 @@ def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
 
 
 def _without_outliers(Y: Floats, sample_weight: Floats | None) -> Floats:
-    """Return y with its outliers moved to the fences.
+    """Return y with its outliers moved to the values that limit them.
 
-    These are the outer fences of Tukey, "Exploratory Data Analysis" (1977). A column whose
-    quartiles are equal has no outliers.
+    The limit is the outer fence of Tukey, "Exploratory Data Analysis" (1977), or the quantile
+    beyond which outliers may be, whichever is farther out. A column whose quartiles are equal
+    has no outliers.
     """
-    low, high = quantiles(Y, [0.25, 0.75], sample_weight)
+    levels = [MOST_OUTLIERS, 0.25, 0.75, 1 - MOST_OUTLIERS]
+    lowest, low, high, highest = quantiles(Y, levels, sample_weight)
     reach = np.where(low < high, FENCE * (high - low), np.inf)
-    return np.clip(Y, low - reach, high + reach)
+    return np.clip(Y, np.minimum(low - reach, lowest), np.maximum(high + reach, highest))
 
 
 def _moments(Y: Floats, sample_weight: Floats | None) -> tuple[float, Floats, Floats]:

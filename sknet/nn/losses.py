@@ -298,7 +298,6 @@ class Pinball(Loss):
     """
 
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
-    robust: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -313,6 +312,11 @@ class Pinball(Loss):
     @property
     def predicts_quantiles(self) -> bool:
         return not isinstance(self.quantile, Real)
+
+    @property
+    def robust(self) -> bool:  # type: ignore[override]
+        """Outliers are what the lowest and the highest quantiles are about."""
+        return all(0.05 <= one <= 0.95 for one in self.quantiles)
 
     @property
     def link(self) -> Link:

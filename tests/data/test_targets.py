@@ -362,9 +362,9 @@ def test_scaled_but_not_shifted(weighted):
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_outliers_count_as_if_they_were_at_the_fences(weighted):
-    y = offset_columns(2)
-    y[:3] = [1e9, -1e9], [1e12, 0], [2e12, 5]
-    counts = np.random.default_rng(1).integers(1, 4, 50) if weighted else np.ones(50, int)
+    y = np.tile(offset_columns(2), (10, 1))
+    y[:5] = [1e9, -1e9], [1e12, 0], [2e12, 5], [0, -3e9], [1e5, -2e5]
+    counts = np.random.default_rng(1).integers(1, 4, 500) if weighted else np.ones(500, int)
     repeated = np.repeat(y, counts, axis=0)
     low, high = np.quantile(repeated, [0.25, 0.75], axis=0, method="inverted_cdf")
     moved = np.clip(repeated, low - 3 * (high - low), high + 3 * (high - low))
@@ -380,6 +380,12 @@ def test_without_outliers_robust_changes_no_bit():
         robust, plain = (RegressionTarget(True, robust=r).fit(one) for r in (True, False))
         assert_array_equal(robust.mean_, plain.mean_)
         assert_array_equal(robust.scale_, plain.scale_)
+
+
+def test_a_group_of_far_numbers_is_not_outliers():
+    y = np.r_[offset_columns(1), offset_columns(1)[:10] + 1e6]
+    robust, plain = (RegressionTarget(True, robust=r).fit(y) for r in (True, False))
+    assert_allclose(robust.scale_, plain.scale_, rtol=1e-3)
 
 
 def test_without_standardizing_y_is_as_it_is():
