@@ -1,8 +1,9 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import Enum
-from numbers import Number
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -132,7 +133,10 @@ def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:
     if not numeric and known.all() and values.dtype.kind not in "Of":
         return values
     if values.dtype.kind in "mM":
-        raise ValueError(f"{name} has missing dates. Turn the dates into text.")
+        raise ValueError(
+            f"{name} has missing dates. Leave out these rows, or turn the dates into text, with "
+            "None where they are missing."
+        )
     found[known] = values if numeric else values.astype(object)
     return found
 
@@ -158,14 +162,20 @@ def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
 def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
     """Return whether a target is numeric: as the user says, or else by its dtype.
 
-    ``values`` are those of the column that are not missing.
+    ``values`` are those of the column that are not missing. Dates and durations count as
+    numeric, so that they are refused as those of a regressor are.
     """
     if isinstance(wanted, str):
         wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
     if wanted is not None:
         return getattr(wanted, "task", wanted) == "regression"
-    is_category = hasattr(getattr(column, "dtype", None), "categories")
-    return not is_category and np.asarray(values).dtype.kind in "iuf"
+    dtype, array = getattr(column, "dtype", None), np.asarray(values)
+    if hasattr(dtype, "categories"):
+        return False
+    if array.dtype == object and array.size and all(isinstance(v, Real | Decimal) for v in array):
+        return True
+    # Dates with a time zone are an array of objects.
+    return array.dtype.kind in "iufmM" or getattr(dtype, "kind", "O") in "mM"
 
 
 def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:

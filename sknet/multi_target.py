@@ -51,8 +51,8 @@ class NNMultiTarget(BaseNN):
     targets : dict of str to str or Loss, or None, default=None
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
         ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal". Other
-        columns with a numeric dtype are numbers, and the rest are labels. The columns of an
-        array are called "y0", "y1" and so on.
+        columns with a numeric dtype are numbers, and the rest are labels; dates are labels only
+        with "classification". The columns of an array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned" or None, default="learned"
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,

@@ -1,6 +1,7 @@
 """Several targets in one network, numbers and labels, with gaps."""
 
 import pickle
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -467,7 +468,7 @@ def test_grid_over_the_new_parameters(table):
         ({"targets": {"wrong": "regression"}}, {}, r"targets has \['wrong'\], but the columns"),
         ({"targets": {"price": "poison"}}, {}, r"targets\['price'\] must be a Loss or one of"),
         ({"targets": {"price": "classification"}}, {}, r"y\['price'\] .*continuous"),
-        ({"targets": {"color": "regression"}}, {}, r"y\['color'\] .*could not convert"),
+        ({"targets": {"color": "regression"}}, {}, r"could not convert.* y\['color'\] to"),
         (
             {"targets": {"price": "gamma"}},
             {"price": -1.0},
@@ -489,6 +490,47 @@ def test_refused(table, forbid_training, options, change, message):
     with pytest.raises(ValueError, match=message):
         fitted.fit(X, whole.assign(**change))
     assert fitted._model is before
+
+
+DAYS = pd.Series(pd.date_range("2026-01-01", periods=300))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [DAYS, DAYS.where(DAYS.index > 9), DAYS.dt.tz_localize("Europe/Berlin"), DAYS - DAYS[0]],
+    ids=["dates", "with gaps", "with a time zone", "durations"],
+)
+def test_times_are_refused_as_those_of_a_regressor(table, forbid_training, times):
+    """Without the user's word that they are labels, each date would be a class."""
+    X, whole, _ = table
+    forbid_training()
+    with pytest.raises(ValueError, match=r"^y\['when'\] holds dates or durations .* numbers"):
+        network().fit(X, whole.assign(when=times))
+
+
+def test_times_are_labels_if_the_user_says_so(table, forbid_training):
+    X, whole, _ = table
+    years = DAYS.where(DAYS.index % 2 > 0, DAYS[0]).dt.to_period("Y").dt.to_timestamp()
+    y = whole.assign(when=years)
+    fitted = network(targets={**TARGETS, "when": "classification"}).fit(X, y)
+    assert fitted.classes_["when"].tolist() == np.unique(years.to_numpy()).tolist()
+    y["when"] = years.where(years.index > 9)
+    forbid_training()
+    with pytest.raises(ValueError, match="missing dates. Leave out .* None where they are"):
+        fitted.fit(X, y)
+    y["when"] = y["when"].astype(str).where(years.index > 9, None)
+    with pytest.raises(AssertionError, match="training was reached"):
+        fitted.fit(X, y)
+
+
+def test_decimals_are_numbers(table):
+    X, whole, _ = table
+    exact = whole["price"].round(2).map(lambda price: Decimal(str(price)))
+    for y in (exact, exact.where(exact.index > 9, None)):
+        fitted = network().fit(X, whole.assign(price=y))
+        numbers = network().fit(X, whole.assign(price=y.astype(float)))
+        assert [*fitted.classes_] == ["color", "size"]
+        assert_array_equal(fitted.predict(X)["price"], numbers.predict(X)["price"])
 
 
 def test_rows_that_mix_text_and_numbers_are_refused(table, forbid_training):
