@@ -13,7 +13,7 @@ from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
-from sknet.data.joint import JointTarget, columns_of
+from sknet.data.joint import JointTarget
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
@@ -127,7 +127,7 @@ class JointModel(Model):
 
     def columns(self, y: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the model of each target with its column of a checked y."""
-        return zip(self.models, columns_of(y), strict=True)
+        return zip(self.models, (column for _, column in self.target.columns(y)), strict=True)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse targets other than those of training, and values that do not suit them."""

@@ -73,7 +73,10 @@ def check_targets(
     """
     columns, library = _columns_of_targets(y, name, names)
     if unknown := [key for key in wanted if key not in columns]:
-        raise ValueError(f"targets has {unknown}, but the columns of {name} are {[*columns]}.")
+        raise ValueError(
+            f"{name} lacks the columns {unknown}, which targets names; it has {[*columns]}. "
+            "Add these columns, or correct targets."
+        )
     fields = {
         key: _check_column(column, wanted.get(key), f"{name}[{key!r}]")
         for key, column in columns.items()
@@ -172,7 +175,11 @@ def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
     dtype, array = getattr(column, "dtype", None), np.asarray(values)
     if hasattr(dtype, "categories"):
         return False
-    if array.dtype == object and array.size and all(isinstance(v, Real | Decimal) for v in array):
+    if (
+        array.dtype == object
+        and array.size
+        and all(isinstance(v, Real | Decimal) for v in array)
+    ):
         return True
     # Dates with a time zone are an array of objects.
     return array.dtype.kind in "iufmM" or getattr(dtype, "kind", "O") in "mM"

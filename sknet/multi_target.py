@@ -207,7 +207,7 @@ class NNMultiTarget(BaseNN):
             The rows to predict for.
         y : frame or array of shape (n_samples, n_targets)
             The true targets. A row that lacks a target does not count in its score. The columns
-            of an array are those of training, in the same order.
+            of an array are those of training, in the same order. A frame has them in any order.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. None gives each row a weight of one.
 

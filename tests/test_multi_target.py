@@ -106,6 +106,35 @@ def test_columns_without_names_are_matched_by_position(table):
         assert fitted.score(X, np.asarray(y)) == fitted.score(X, y)
 
 
+@pytest.mark.parametrize("scoring", ["loss", "r2"])
+def test_columns_of_a_frame_may_have_another_order(table, scoring):
+    """After a fit and in its validation rows, each target is found by its name."""
+    X, whole, _ = table
+    y, other = whole[["price", "size"]], whole[["size", "price"]]
+    options = {"targets": None, "early_stopping": True, "scoring": scoring}
+    one = network(**options).fit(X, y, X_val=X, y_val=y)
+    two = network(**options).fit(X, y, X_val=X, y_val=other)
+    assert_array_equal(one.predict(X), two.predict(X))
+    assert one.target_scores(X, other) == one.target_scores(X, y)
+    assert one.score(X, other) == one.score(X, y)
+    for _ in range(2):
+        one.partial_fit(X, y)
+        two.partial_fit(X, other)
+    assert_array_equal(one.predict(X), two.predict(X))
+    assert one.predict(X).columns.tolist() == ["price", "size"]
+
+
+def test_a_column_that_y_lacks_is_named(table):
+    X, whole, _ = table
+    fitted = network().fit(X, whole)
+    with pytest.raises(
+        ValueError, match=r"y lacks the columns \['size'\], which .* has \['price'\]"
+    ):
+        fitted.score(X, whole[["price"]])
+    with pytest.raises(ValueError, match=r"must have .* got \['price', 'size'\]"):
+        fitted.score(X, whole[["price", "size"]])
+
+
 def test_a_target_that_only_rows_of_zero_weight_have_has_no_score(table):
     X, whole, gaps = table
     fitted = network().fit(X, whole)
@@ -465,7 +494,7 @@ def test_grid_over_the_new_parameters(table):
     [
         ({}, {"price": np.nan}, r"No row of y has the target\(s\) \['price'\]"),
         ({}, {"price": np.inf}, r"y\['price'\] contains infinity"),
-        ({"targets": {"wrong": "regression"}}, {}, r"targets has \['wrong'\], but the columns"),
+        ({"targets": {"wrong": "regression"}}, {}, r"y lacks the columns \['wrong'\], which"),
         ({"targets": {"price": "poison"}}, {}, r"targets\['price'\] must be a Loss or one of"),
         ({"targets": {"price": "classification"}}, {}, r"y\['price'\] .*continuous"),
         ({"targets": {"color": "regression"}}, {}, r"could not convert.* y\['color'\] to"),
