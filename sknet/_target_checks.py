@@ -1,5 +1,6 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from enum import Enum
@@ -43,7 +44,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
         if numeric:
             return _check_magnitude(_as_numbers(y, name), name)
         _check_one_type(y, name)
-        check_classification_targets(y)
+        _check_classes(y, name)
     return y
 
 
@@ -234,22 +235,45 @@ def _check_none_missing(y: Any, name: str) -> None:
 def _check_one_type(y: Any, name: str) -> None:
     """Refuse labels of dtype object that are not all text, since their order is unknown.
 
+    Dates with a time zone, periods and intervals are such labels.
+
     Raises
     ------
     ValueError
-        If the labels are numbers or booleans, or a mixture of these and text.
+        If a label is not text.
     """
     types = set(map(type, y.flat)) if y.dtype == object else set()
-    known = all(issubclass(one, str | Number | np.bool_) for one in types)
-    text = all(issubclass(one, str) and not issubclass(one, Enum) for one in types)
-    if text or not known:
-        return  # scikit-learn refuses labels that are neither text nor numbers.
+    if all(issubclass(one, str) and not issubclass(one, Enum) for one in types):
+        return
+    numbers = all(issubclass(one, str | Number | np.bool_) for one in types)
+    to_numbers = f"to numbers, for example by {name}.astype(int) or {name}.astype(float), or "
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
         f"Unknown label type: {name} has dtype object and labels of the type(s) {found}. "
-        f"Convert the labels to numbers, for example by {name}.astype(int) or "
-        f"{name}.astype(float), or to text, by {name}.astype(str)."
+        f"Convert the labels {to_numbers if numbers else ''}to text, by {name}.astype(str)."
     )
+
+
+def _check_classes(y: Any, name: str) -> None:
+    """Refuse labels that are no classes, and warn if most rows have a class of their own.
+
+    The warning replaces that of scikit-learn, which does not name the target.
+
+    Raises
+    ------
+    ValueError
+        If the labels are continuous numbers.
+    """
+    kind, n_rows = type_of_target(y, input_name=name), y.shape[0]
+    if not kind.startswith("multiclass"):
+        check_classification_targets(y)
+    elif n_rows > 20 and (n_classes := np.unique(y).size) > round(0.5 * n_rows):
+        warnings.warn(
+            "The number of unique classes is greater than 50% of the number of samples: "
+            f"{name} has {n_classes} classes in {n_rows} rows. If these are numbers to predict, "
+            "use regression; if they are names of the rows, leave them out.",
+            stacklevel=2,
+        )
 
 
 def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:

@@ -470,6 +470,29 @@ def test_labels_of_dtype_object(binary, forbid_training, labels, types):
     assert_rejected(NNClassifier(), match, X, y)
 
 
+@pytest.mark.parametrize(
+    "make, kind",
+    [
+        (lambda y: pd.cut(y, 2), "Interval"),
+        (lambda y: pd.Series(pd.cut(y, 2)), "Interval"),
+        (lambda y: pd.Series(pd.to_datetime(y, unit="D", utc=True)), "Timestamp"),
+        (lambda y: pd.Series(pd.to_datetime(y, unit="D")).dt.to_period("D"), "Period"),
+    ],
+    ids=["intervals", "series of intervals", "dates with a time zone", "periods"],
+)
+def test_labels_that_are_to_become_text(binary, forbid_training, make, kind):
+    X, y = binary
+    labels = make(y)
+    assert set(NNClassifier((3,), **QUICK).fit(X, labels.astype(str)).classes_.tolist()) == {
+        *labels.astype(str)
+    }
+    forbid_training()
+    match = (
+        rf"^Unknown label type: y .* type\(s\) {kind}. .* labels to text, by y.astype\(str\)"
+    )
+    assert_rejected(NNClassifier(), match, X, labels)
+
+
 def test_labels_of_another_type_than_the_classes(binary, forbid_training):
     X, y = binary
     fitted = NNClassifier((3,), warm_start=True, **QUICK).fit(X, y)

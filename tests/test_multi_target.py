@@ -336,7 +336,7 @@ def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
     assert weights["color"] != 1
 
 
-@pytest.mark.filterwarnings("ignore:y has a single class")
+@pytest.mark.filterwarnings("ignore:Target .* has a single class")
 @pytest.mark.parametrize("constant", [7.0, "same"])
 def test_a_constant_target_leaves_the_others_as_they_are(table, constant):
     """Early stopping restores an epoch from before the others got worse."""
@@ -539,17 +539,27 @@ def test_times_are_refused_as_those_of_a_regressor(table, forbid_training, times
 
 def test_times_are_labels_if_the_user_says_so(table, forbid_training):
     X, whole, _ = table
-    years = DAYS.where(DAYS.index % 2 > 0, DAYS[0]).dt.to_period("Y").dt.to_timestamp()
-    y = whole.assign(when=years)
+    months = DAYS.dt.to_period("M").dt.to_timestamp()
+    y = whole.assign(when=months)
     fitted = network(targets={**TARGETS, "when": "classification"}).fit(X, y)
-    assert fitted.classes_["when"].tolist() == np.unique(years.to_numpy()).tolist()
-    y["when"] = years.where(years.index > 9)
+    assert fitted.classes_["when"].tolist() == np.unique(months.to_numpy()).tolist()
+    y["when"] = months.where(months.index > 9)
     forbid_training()
     with pytest.raises(ValueError, match="missing dates. Leave out .* None where they are"):
         fitted.fit(X, y)
-    y["when"] = y["when"].astype(str).where(years.index > 9, None)
+    y["when"] = y["when"].astype(str).where(months.index > 9, None)
     with pytest.raises(AssertionError, match="training was reached"):
         fitted.fit(X, y)
+
+
+def test_warnings_about_classes_name_the_target(table):
+    X, whole, _ = table
+    y = whole.assign(color="red", size=X.index)
+    with pytest.warns(UserWarning) as record:
+        network(max_iter=1).fit(X, y)
+    texts = " ".join(str(one.message) for one in record)
+    assert "Target 'color' has a single class, 'red'" in texts
+    assert texts.count("unique classes") == texts.count("y['size'] has 300 classes in 300") == 1
 
 
 def test_decimals_are_numbers(table):
