@@ -393,7 +393,8 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
     several = getattr(model.target, "of_labels", {}).items()
     targets = {f"Target {name!r}": one for name, one in several} or {"y": model.target}
     for name, one in targets.items():
-        if len(classes := getattr(one, "classes_", ())) == 1:
+        classes: Any = getattr(one, "classes_", ())
+        if len(classes) == 1:
             only = repr(classes.item())
             yield f"{name} has a single class, {only}, which is predicted for all rows."
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:

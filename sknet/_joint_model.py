@@ -17,6 +17,7 @@ from sknet.data.joint import JointTarget
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
+from sknet.nn.losses import shown
 from sknet.nn.objective import Members, of_targets
 
 #: The value of ``target_weights`` with which the network learns the weights.
@@ -52,7 +53,7 @@ class JointModel(Model):
                 )
             if own.loss.link.ordered:
                 raise ValueError(
-                    f"{own.loss!r} needs one target. Fit a network for each target."
+                    f"{shown(own.loss)} needs one target. Fit a network for each target."
                 )
             losses.append((kind.choose_loss(own, one), one.n_outputs))
         given = settings.values.get("target_weights")

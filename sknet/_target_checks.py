@@ -138,7 +138,7 @@ def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:
         return values
     if values.dtype.kind in "mM":
         raise ValueError(
-            f"{name} has missing dates. Leave out these rows, or turn the dates into text, with "
+            f"{name} has missing dates. Leave out these rows, or turn the dates into text with "
             "None where they are missing."
         )
     found[known] = values if numeric else values.astype(object)
@@ -270,7 +270,7 @@ def _check_classes(y: Any, name: str) -> None:
     elif n_rows > 20 and (n_classes := np.unique(y).size) > round(0.5 * n_rows):
         warnings.warn(
             "The number of unique classes is greater than 50% of the number of samples: "
-            f"{name} has {n_classes} classes in {n_rows} rows. If these are numbers to predict, "
+            f"{name} has {n_classes} classes in {n_rows} rows. If they are numbers to predict, "
             "use regression; if they are names of the rows, leave them out.",
             stacklevel=2,
         )

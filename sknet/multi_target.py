@@ -97,8 +97,10 @@ class NNMultiTarget(BaseNN):
         names = {*TASKS, *LOSSES}
         for name, one in (self.targets or {}).items():
             if not (isinstance(one, Loss) or (isinstance(one, str) and one in names)):
+                # "binary_log_loss" is the log loss of two classes; "ordinal" needs one target.
+                offered = sorted(names - {"binary_log_loss", "ordinal"})
                 raise ValueError(
-                    f"targets[{name!r}] must be a Loss or one of {sorted(names)}, got {one!r}."
+                    f"targets[{name!r}] must be a Loss or one of {offered}, got {one!r}."
                 )
         weights = {} if self.target_weights in (None, LEARNED) else self.target_weights
         for name, weight in cast(Mapping[str, Any], weights).items():
