@@ -557,7 +557,7 @@ def take_rows(data: Any, rows: Any) -> Any:
         data = data.tocsr()
     if isinstance(data, np.ndarray) or sparse.issparse(data) or library(data) == "polars":
         return data[rows]
-    # Other tables, such as those of pyarrow, select rows in other ways.
+    # Other data with rows may select them in other ways.
     return np.asarray(data)[rows] if hasattr(data, "__array__") else [data[i] for i in rows]
 
 
