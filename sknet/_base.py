@@ -390,10 +390,13 @@ def _weigh_and_split(
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
     """Yield warnings about what the user can hardly have meant."""
     yield from without_effect(estimator)
-    known: Any = getattr(model.target, "classes_", [])
-    for classes in known if isinstance(known, list) else [known]:
+    several = getattr(model.target, "of_labels", {}).items()
+    targets = {f"Target {name!r}": one for name, one in several} or {"y": model.target}
+    for name, one in targets.items():
+        classes: Any = getattr(one, "classes_", ())
         if len(classes) == 1:
-            yield f"y has a single class, {classes.item()!r}, which is predicted for all rows."
+            only = repr(classes.item())
+            yield f"{name} has a single class, {only}, which is predicted for all rows."
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
         yield (
             f"Early stopping has {held_out.n_rows} validation rows, too few to find the best "

@@ -13,10 +13,11 @@ from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
-from sknet.data.joint import JointTarget, columns_of
+from sknet.data.joint import JointTarget
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
+from sknet.nn.losses import shown
 from sknet.nn.objective import Members, of_targets
 
 #: The value of ``target_weights`` with which the network learns the weights.
@@ -52,7 +53,7 @@ class JointModel(Model):
                 )
             if own.loss.link.ordered:
                 raise ValueError(
-                    f"{own.loss!r} needs one target. Fit a network for each target."
+                    f"{shown(own.loss)} needs one target. Fit a network for each target."
                 )
             losses.append((kind.choose_loss(own, one), one.n_outputs))
         given = settings.values.get("target_weights")
@@ -127,7 +128,7 @@ class JointModel(Model):
 
     def columns(self, y: Any) -> Iterator[tuple[Any, Any]]:
         """Yield the model of each target with its column of a checked y."""
-        return zip(self.models, columns_of(y), strict=True)
+        return zip(self.models, (column for _, column in self.target.columns(y)), strict=True)
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse targets other than those of training, and values that do not suit them."""

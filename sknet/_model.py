@@ -20,7 +20,7 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, Ordinal
+from sknet.nn.losses import Loss, Ordinal, shown
 from sknet.nn.objective import Members
 
 
@@ -138,7 +138,7 @@ class RegressionModel(Model):
         """Refuse a loss that does not scale y like the loss of the last fit."""
         if self.target.shift != loss.shifts_y:
             raise ValueError(
-                f"{type(loss).__name__} scales y differently from the loss of the last fit, "
+                f"{shown(loss)} scales y differently from the loss of the last fit, "
                 "so training cannot continue from its parameters. Fit a clone."
             )
 
@@ -210,7 +210,7 @@ class RegressionModel(Model):
         """
         if self.loss.has_dispersion and self.calibration is None:
             raise ValueError(
-                f"The dispersion of {type(self.loss).__name__} has not been estimated. Only a "
+                f"The dispersion of {shown(self.loss)} has not been estimated. Only a "
                 "finished fit estimates it, so the model of an unfinished fit has none. If the "
                 "fit is finished, no held-out row has this target: set early_stopping=False."
             )

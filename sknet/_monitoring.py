@@ -96,12 +96,7 @@ class Validation:
         weights = {} if data.sample_weight is None else {"sample_weight": data.sample_weight}
         y = self._model.target.as_given(data.y, rows)
         self._scorer = lambda model: scorer(make_estimator(model), rows, y, **weights)
-        try:
-            self._score(self._model.params)
-        except (TypeError, ValueError, AttributeError) as error:
-            raise ValueError(
-                f"scoring={scoring!r} does not work on the validation rows: {error}"
-            ) from error
+        self._score(self._model.params)
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
         """Return the validation loss and the score, higher is better, as ``train`` expects.
@@ -121,11 +116,17 @@ class Validation:
                 model.members, raw, rows.y, rows.sample_weight
             )
             model = replace(model, calibration=found)
-        score = float(self._scorer(model))
+        scoring = self._model.settings.scoring
+        try:
+            score = float(self._scorer(model))
+        except (TypeError, ValueError, AttributeError) as error:
+            raise ValueError(
+                f"scoring={scoring!r} does not work on the validation rows: {error}"
+            ) from error
         if not math.isfinite(score):
             raise ValueError(
-                f"scoring={self._model.settings.scoring!r} returned {score} on the validation "
-                "rows, which early stopping cannot compare."
+                f"scoring={scoring!r} returned {score} on the validation rows, which early "
+                "stopping cannot compare."
             )
         return score
 

@@ -374,13 +374,16 @@ def check_random_split(estimator: Any, remedy: str) -> None:
 
 
 def check_class_weight(class_weight: Any, classes: Sequence) -> None:
-    """Refuse weights of unknown classes, and weights that are not finite numbers >= 0.
+    """Refuse what looks like a wrong label, and weights that are not finite numbers >= 0.
+
+    As in scikit-learn, a dict may have weights for further classes, which the rows of a split
+    may lack.
 
     Raises
     ------
     ValueError
-        If a list does not hold dicts, or if a dict has a label that is not among the classes or
-        a weight that is not a finite number >= 0.
+        If a list does not hold dicts, or if a dict lacks a class but has a label that is not
+        among the classes, or has a weight that is not a finite number >= 0.
     """
     listed = isinstance(class_weight, list)
     for one in class_weight if listed else [class_weight]:
@@ -391,10 +394,12 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
                 f"the classes {list(classes)}."
             )
         known = {0, 1} if listed else set(classes)
-        if unknown := [label for label in one if label not in known]:
+        unknown, missing = [label for label in one if label not in known], known - set(one)
+        if unknown and missing:
             raise ValueError(
-                f"class_weight has weights for {unknown}, which are not among the classes "
-                f"{sorted(known)}."
+                f"class_weight has weights for {unknown}, which are not among the classes, but "
+                f"none for the class(es) {sorted(missing)}. Correct the names, or give each "
+                "class of y a weight."
             )
         if not all(NOT_NEGATIVE.allows(value) for value in one.values()):
             raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")

@@ -1,8 +1,10 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from enum import Enum
-from numbers import Number
+from numbers import Number, Real
 from typing import Any
 
 import numpy as np
@@ -42,7 +44,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
         if numeric:
             return _check_magnitude(_as_numbers(y, name), name)
         _check_one_type(y, name)
-        check_classification_targets(y)
+        _check_classes(y, name)
     return y
 
 
@@ -72,7 +74,10 @@ def check_targets(
     """
     columns, library = _columns_of_targets(y, name, names)
     if unknown := [key for key in wanted if key not in columns]:
-        raise ValueError(f"targets has {unknown}, but the columns of {name} are {[*columns]}.")
+        raise ValueError(
+            f"{name} lacks the columns {unknown}, which targets names; it has {[*columns]}. "
+            "Add these columns, or correct targets."
+        )
     fields = {
         key: _check_column(column, wanted.get(key), f"{name}[{key!r}]")
         for key, column in columns.items()
@@ -132,7 +137,10 @@ def _check_column(column: Any, wanted: Any, name: str) -> NDArray[Any]:
     if not numeric and known.all() and values.dtype.kind not in "Of":
         return values
     if values.dtype.kind in "mM":
-        raise ValueError(f"{name} has missing dates. Turn the dates into text.")
+        raise ValueError(
+            f"{name} has missing dates. Leave out these rows, or turn the dates into text with "
+            "None where they are missing."
+        )
     found[known] = values if numeric else values.astype(object)
     return found
 
@@ -158,14 +166,24 @@ def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
 def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
     """Return whether a target is numeric: as the user says, or else by its dtype.
 
-    ``values`` are those of the column that are not missing.
+    ``values`` are those of the column that are not missing. Dates and durations count as
+    numeric, so that they are refused as those of a regressor are.
     """
     if isinstance(wanted, str):
         wanted = LOSSES[wanted].task if wanted in LOSSES else wanted
     if wanted is not None:
         return getattr(wanted, "task", wanted) == "regression"
-    is_category = hasattr(getattr(column, "dtype", None), "categories")
-    return not is_category and np.asarray(values).dtype.kind in "iuf"
+    dtype, array = getattr(column, "dtype", None), np.asarray(values)
+    if hasattr(dtype, "categories"):
+        return False
+    if (
+        array.dtype == object
+        and array.size
+        and all(isinstance(v, Real | Decimal) for v in array)
+    ):
+        return True
+    # Dates with a time zone are an array of objects.
+    return array.dtype.kind in "iufmM" or getattr(dtype, "kind", "O") in "mM"
 
 
 def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
@@ -217,22 +235,45 @@ def _check_none_missing(y: Any, name: str) -> None:
 def _check_one_type(y: Any, name: str) -> None:
     """Refuse labels of dtype object that are not all text, since their order is unknown.
 
+    Dates with a time zone, periods and intervals are such labels.
+
     Raises
     ------
     ValueError
-        If the labels are numbers or booleans, or a mixture of these and text.
+        If a label is not text.
     """
     types = set(map(type, y.flat)) if y.dtype == object else set()
-    known = all(issubclass(one, str | Number | np.bool_) for one in types)
-    text = all(issubclass(one, str) and not issubclass(one, Enum) for one in types)
-    if text or not known:
-        return  # scikit-learn refuses labels that are neither text nor numbers.
+    if all(issubclass(one, str) and not issubclass(one, Enum) for one in types):
+        return
+    numbers = all(issubclass(one, str | Number | np.bool_) for one in types)
+    to_numbers = f"to numbers, for example by {name}.astype(int) or {name}.astype(float), or "
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
         f"Unknown label type: {name} has dtype object and labels of the type(s) {found}. "
-        f"Convert the labels to numbers, for example by {name}.astype(int) or "
-        f"{name}.astype(float), or to text, by {name}.astype(str)."
+        f"Convert the labels {to_numbers if numbers else ''}to text, by {name}.astype(str)."
     )
+
+
+def _check_classes(y: Any, name: str) -> None:
+    """Refuse labels that are no classes, and warn if most rows have a class of their own.
+
+    The warning replaces that of scikit-learn, which does not name the target.
+
+    Raises
+    ------
+    ValueError
+        If the labels are continuous numbers.
+    """
+    kind, n_rows = type_of_target(y, input_name=name), y.shape[0]
+    if not kind.startswith("multiclass"):
+        check_classification_targets(y)
+    elif n_rows > 20 and (n_classes := np.unique(y).size) > round(0.5 * n_rows):
+        warnings.warn(
+            "The number of unique classes is greater than 50% of the number of samples: "
+            f"{name} has {n_classes} classes in {n_rows} rows. If they are numbers to predict, "
+            "use regression; if they are names of the rows, leave them out.",
+            stacklevel=2,
+        )
 
 
 def _check_magnitude(y: NDArray[np.float64], name: str) -> NDArray[np.float64]:

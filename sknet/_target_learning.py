@@ -16,7 +16,7 @@ from sknet.data.joint import JointTarget, columns_of, is_multioutput, library_of
 from sknet.data.kinds import SINGLE_LIMITS, naming
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
-from sknet.nn.losses import Loss
+from sknet.nn.losses import Loss, shown
 
 
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
@@ -82,7 +82,7 @@ def learn_target(
     if isinstance(known, RegressionTarget):
         check_precision(known, settings, dtype)
         if not (known.scale_ > 0).all():
-            raise ValueError(f"{type(settings.loss).__name__} needs a y that is not all zero.")
+            raise ValueError(f"{shown(settings.loss)} needs a y that is not all zero.")
         return settings, known
     check_several_targets(settings, len(known.parts))
     if lacking := [name for name, part in known.parts.items() if part is None]:
@@ -150,8 +150,8 @@ def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:
     """
     if not loss.in_domain(y):
         raise ValueError(
-            f"{type(loss).__name__} needs {loss.domain}; {name} has values from {y.min():.6g} "
-            f"to {y.max():.6g}."
+            f"{shown(loss)} needs {loss.domain}; {name} has values from {y.min():.6g} to "
+            f"{y.max():.6g}."
         )
     n_outputs = 1 if y.ndim == 1 else y.shape[1]
     if n_outputs > 1 and loss.predicts_quantiles:

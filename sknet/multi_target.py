@@ -51,8 +51,8 @@ class NNMultiTarget(BaseNN):
     targets : dict of str to str or Loss, or None, default=None
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
         ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal". Other
-        columns with a numeric dtype are numbers, and the rest are labels. The columns of an
-        array are called "y0", "y1" and so on.
+        columns with a numeric dtype are numbers, and the rest are labels; dates are labels only
+        with "classification". The columns of an array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned" or None, default="learned"
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
@@ -97,8 +97,10 @@ class NNMultiTarget(BaseNN):
         names = {*TASKS, *LOSSES}
         for name, one in (self.targets or {}).items():
             if not (isinstance(one, Loss) or (isinstance(one, str) and one in names)):
+                # "binary_log_loss" is the log loss of two classes; "ordinal" needs one target.
+                offered = sorted(names - {"binary_log_loss", "ordinal"})
                 raise ValueError(
-                    f"targets[{name!r}] must be a Loss or one of {sorted(names)}, got {one!r}."
+                    f"targets[{name!r}] must be a Loss or one of {offered}, got {one!r}."
                 )
         weights = {} if self.target_weights in (None, LEARNED) else self.target_weights
         for name, weight in cast(Mapping[str, Any], weights).items():
@@ -207,7 +209,7 @@ class NNMultiTarget(BaseNN):
             The rows to predict for.
         y : frame or array of shape (n_samples, n_targets)
             The true targets. A row that lacks a target does not count in its score. The columns
-            of an array are those of training, in the same order.
+            of an array are those of training, in the same order. A frame has them in any order.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. None gives each row a weight of one.
 

@@ -385,6 +385,19 @@ def test_without_masked_values_a_masked_array_is_an_array(regression):
     assert_array_equal(network.fit(np.ma.masked_array(X), y).predict(X), expected)
 
 
+@pytest.mark.parametrize("make", [pa.table, pa.RecordBatch.from_pydict])
+def test_tables_of_pyarrow_are_to_be_frames(problem, forbid_training, make):
+    """As arrays, they would lose the names and dtypes of their columns."""
+    X, y = problem.X, problem.y
+    table = make({f"x{i}": column for i, column in enumerate(X.T)})
+    fitted = problem.cls((3,), **QUICK).fit(X, y)
+    forbid_training()
+    match = r"^X is a \w+ of pyarrow: pass X.to_pandas\(\) or polars.from_arrow\(X\)"
+    assert_rejected(problem.cls(), match, table, y)
+    assert_rejected(fitted, match, table, y, method="score")
+    assert_rejected(problem.cls(), match.replace("X", "y"), X, table)
+
+
 def test_lazy_tables_are_to_be_collected(problem, forbid_training):
     X, y = problem.X, problem.y
     lazy = pl.DataFrame(X).lazy()
@@ -468,6 +481,29 @@ def test_labels_of_dtype_object(binary, forbid_training, labels, types):
     y = np.array([labels[int(label)] for label in y], dtype=object)
     match = rf"y has dtype object and labels of the type\(s\) {types}\. .*y\.astype\(int\)"
     assert_rejected(NNClassifier(), match, X, y)
+
+
+@pytest.mark.parametrize(
+    "make, kind",
+    [
+        (lambda y: pd.cut(y, 2), "Interval"),
+        (lambda y: pd.Series(pd.cut(y, 2)), "Interval"),
+        (lambda y: pd.Series(pd.to_datetime(y, unit="D", utc=True)), "Timestamp"),
+        (lambda y: pd.Series(pd.to_datetime(y, unit="D")).dt.to_period("D"), "Period"),
+    ],
+    ids=["intervals", "series of intervals", "dates with a time zone", "periods"],
+)
+def test_labels_that_are_to_become_text(binary, forbid_training, make, kind):
+    X, y = binary
+    labels = make(y)
+    assert set(NNClassifier((3,), **QUICK).fit(X, labels.astype(str)).classes_.tolist()) == {
+        *labels.astype(str)
+    }
+    forbid_training()
+    match = (
+        rf"^Unknown label type: y .* type\(s\) {kind}. .* labels to text, by y.astype\(str\)"
+    )
+    assert_rejected(NNClassifier(), match, X, labels)
 
 
 def test_labels_of_another_type_than_the_classes(binary, forbid_training):
@@ -745,7 +781,8 @@ def test_quantiles_are_increasing_numbers(regression, forbid_training, quantile)
         ({0: "a"}, "class_weight must have weights >= 0"),
         ({0: True}, "class_weight must have weights >= 0"),
         ({0: np.nan}, "class_weight must have weights >= 0"),
-        ({2: 1.0}, "class_weight has weights for"),
+        ({2: 1.0}, r"weights for \[2\], .* none for the class\(es\) \[0, 1\]"),
+        ({1: 1.0, "1": 1.0}, r"weights for \['1'\], .* none for the class\(es\) \[0\]"),
     ],
     ids=str,
 )

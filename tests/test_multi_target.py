@@ -1,6 +1,8 @@
 """Several targets in one network, numbers and labels, with gaps."""
 
 import pickle
+import re
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -103,6 +105,35 @@ def test_columns_without_names_are_matched_by_position(table):
         fitted = NNMultiTarget(**BRIEF).fit(X, y)
         assert fitted.score(X, fitted.predict(X)) == 1
         assert fitted.score(X, np.asarray(y)) == fitted.score(X, y)
+
+
+@pytest.mark.parametrize("scoring", ["loss", "r2"])
+def test_columns_of_a_frame_may_have_another_order(table, scoring):
+    """After a fit and in its validation rows, each target is found by its name."""
+    X, whole, _ = table
+    y, other = whole[["price", "size"]], whole[["size", "price"]]
+    options = {"targets": None, "early_stopping": True, "scoring": scoring}
+    one = network(**options).fit(X, y, X_val=X, y_val=y)
+    two = network(**options).fit(X, y, X_val=X, y_val=other)
+    assert_array_equal(one.predict(X), two.predict(X))
+    assert one.target_scores(X, other) == one.target_scores(X, y)
+    assert one.score(X, other) == one.score(X, y)
+    for _ in range(2):
+        one.partial_fit(X, y)
+        two.partial_fit(X, other)
+    assert_array_equal(one.predict(X), two.predict(X))
+    assert one.predict(X).columns.tolist() == ["price", "size"]
+
+
+def test_a_column_that_y_lacks_is_named(table):
+    X, whole, _ = table
+    fitted = network().fit(X, whole)
+    with pytest.raises(
+        ValueError, match=r"y lacks the columns \['size'\], which .* has \['price'\]"
+    ):
+        fitted.score(X, whole[["price"]])
+    with pytest.raises(ValueError, match=r"must have .* got \['price', 'size'\]"):
+        fitted.score(X, whole[["price", "size"]])
 
 
 def test_a_target_that_only_rows_of_zero_weight_have_has_no_score(table):
@@ -306,7 +337,7 @@ def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
     assert weights["color"] != 1
 
 
-@pytest.mark.filterwarnings("ignore:y has a single class")
+@pytest.mark.filterwarnings("ignore:Target .* has a single class")
 @pytest.mark.parametrize("constant", [7.0, "same"])
 def test_a_constant_target_leaves_the_others_as_they_are(table, constant):
     """Early stopping restores an epoch from before the others got worse."""
@@ -464,14 +495,14 @@ def test_grid_over_the_new_parameters(table):
     [
         ({}, {"price": np.nan}, r"No row of y has the target\(s\) \['price'\]"),
         ({}, {"price": np.inf}, r"y\['price'\] contains infinity"),
-        ({"targets": {"wrong": "regression"}}, {}, r"targets has \['wrong'\], but the columns"),
+        ({"targets": {"wrong": "regression"}}, {}, r"y lacks the columns \['wrong'\], which"),
         ({"targets": {"price": "poison"}}, {}, r"targets\['price'\] must be a Loss or one of"),
         ({"targets": {"price": "classification"}}, {}, r"y\['price'\] .*continuous"),
-        ({"targets": {"color": "regression"}}, {}, r"y\['color'\] .*could not convert"),
+        ({"targets": {"color": "regression"}}, {}, r"could not convert.* y\['color'\] to"),
         (
             {"targets": {"price": "gamma"}},
             {"price": -1.0},
-            r"Target 'price': HalfGamma needs y > 0",
+            r"Target 'price': loss='gamma' needs y > 0",
         ),
         ({"targets": {"price": Pinball((0.1, 0.9))}}, {}, "one column of predictions"),
         ({"target_weights": {"price": 0}}, {}, r"target_weights\['price'\] must be > 0"),
@@ -489,6 +520,69 @@ def test_refused(table, forbid_training, options, change, message):
     with pytest.raises(ValueError, match=message):
         fitted.fit(X, whole.assign(**change))
     assert fitted._model is before
+
+
+DAYS = pd.Series(pd.date_range("2026-01-01", periods=300))
+
+
+@pytest.mark.parametrize(
+    "times",
+    [DAYS, DAYS.where(DAYS.index > 9), DAYS.dt.tz_localize("Europe/Berlin"), DAYS - DAYS[0]],
+    ids=["dates", "with gaps", "with a time zone", "durations"],
+)
+def test_times_are_refused_as_those_of_a_regressor(table, forbid_training, times):
+    """Without the user's word that they are labels, each date would be a class."""
+    X, whole, _ = table
+    forbid_training()
+    with pytest.raises(ValueError, match=r"^y\['when'\] holds dates or durations .* numbers"):
+        network().fit(X, whole.assign(when=times))
+
+
+def test_times_are_labels_if_the_user_says_so(table, forbid_training):
+    X, whole, _ = table
+    months = DAYS.dt.to_period("M").dt.to_timestamp()
+    y = whole.assign(when=months)
+    fitted = network(targets={**TARGETS, "when": "classification"}).fit(X, y)
+    assert fitted.classes_["when"].tolist() == np.unique(months.to_numpy()).tolist()
+    y["when"] = months.where(months.index > 9)
+    forbid_training()
+    with pytest.raises(ValueError, match="missing dates. Leave out .* None where they are"):
+        fitted.fit(X, y)
+    y["when"] = y["when"].astype(str).where(months.index > 9, None)
+    with pytest.raises(AssertionError, match="training was reached"):
+        fitted.fit(X, y)
+
+
+def test_warnings_about_classes_name_the_target(table):
+    X, whole, _ = table
+    y = whole.assign(color="red", size=X.index)
+    with pytest.warns(UserWarning) as record:
+        network(max_iter=1).fit(X, y)
+    texts = " ".join(str(one.message) for one in record)
+    assert "Target 'color' has a single class, 'red'" in texts
+    assert "unique classes" in texts and "y['size'] has 300 classes in 300 rows" in texts
+
+
+def test_decimals_are_numbers(table):
+    X, whole, _ = table
+    exact = whole["price"].round(2).map(lambda price: Decimal(str(price)))
+    for y in (exact, exact.where(exact.index > 9, None)):
+        fitted = network().fit(X, whole.assign(price=y))
+        numbers = network().fit(X, whole.assign(price=y.astype(float)))
+        assert [*fitted.classes_] == ["color", "size"]
+        assert_array_equal(fitted.predict(X)["price"], numbers.predict(X)["price"])
+
+
+def test_only_losses_that_work_are_offered(table, forbid_training):
+    X, whole, _ = table
+    forbid_training()
+    with pytest.raises(ValueError, match="must be a Loss or one of") as raised:
+        network(targets={"price": "poison"}).fit(X, whole)
+    offered = re.findall(r"'(\w+)'", str(raised.value).partition("one of")[2])
+    assert {"regression", "classification", "poisson", "log_loss"} < {*offered}
+    assert not {"binary_log_loss", "ordinal"} & {*offered}
+    with pytest.raises(ValueError, match="loss='ordinal' needs one target"):
+        network(targets={"size": "ordinal"}).fit(X, whole)
 
 
 def test_rows_that_mix_text_and_numbers_are_refused(table, forbid_training):

@@ -300,7 +300,7 @@ REFUSED = {
     "interaction_cst": ("pairwise", "interaction_cst changed"),
     "frozen_layers": (3, "more than the number of hidden layers, 2"),
     "solver": ("lbfgs", "cannot use frozen_layers=1"),
-    "loss": ("poisson", "NNRegressor|HalfPoisson"),
+    "loss": ("poisson", "NNRegressor|loss='poisson'"),
 }
 
 

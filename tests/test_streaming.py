@@ -187,7 +187,7 @@ def test_outputs_must_stay_in_the_domain():
     X, y = chunks_of_y("gamma")
     network = NNRegressor((4,), loss="gamma", random_state=0).partial_fit(X[:30], y[:30])
     before = network.predict(X)
-    with pytest.raises(ValueError, match="HalfGamma needs y > 0; y has values from -1 "):
+    with pytest.raises(ValueError, match="loss='gamma' needs y > 0; y has values from -1 "):
         network.partial_fit(X, np.r_[y[:-1], -1.0])
     assert_array_equal(network.predict(X), before)
     assert_allclose(network._model.target.scale_, y[:30].mean())

@@ -250,6 +250,14 @@ def test_far_weights_of_classes_raise_no_warning():
     assert_allclose(found, predictions(equal, NUMBERS), rtol=1e-9)
 
 
+@pytest.mark.parametrize("path", ["array", "parts", "chunks"])
+def test_weights_of_classes_that_a_split_lacks_change_nothing(path):
+    """As in scikit-learn, where a fold may lack a rare class."""
+    weights = {0: 3.0, 1: 1.0, 2: 0.5}
+    found = fitted("multiclass", path, None, class_weight={**weights, 3: 50.0})
+    assert_array_equal(found, fitted("multiclass", path, None, class_weight=weights))
+
+
 # Weights are repetitions.
 
 

@@ -22,15 +22,22 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     Raises
     ------
     ValueError
-        If a position or a name does not exist, or if a mask does not have one entry for each
-        column.
+        If a position or a name does not exist, if names and positions are mixed, or if a mask
+        does not have one entry for each column.
     """
     if isinstance(wanted, str):
         # The columns of an array have no dtypes of their own that could mark categories.
         return np.array([], np.intp) if X.names is None else X.object_columns
     # Plain values, whatever library the sequence comes from.
     wanted = () if wanted is None else wanted
-    wanted = np.array(wanted.tolist() if hasattr(wanted, "tolist") else list(wanted))
+    wanted = wanted.tolist() if hasattr(wanted, "tolist") else list(wanted)
+    # NumPy would turn the numbers into text.
+    if len({isinstance(one, str) for one in wanted if isinstance(one, str | Integral)}) > 1:
+        raise ValueError(
+            f"categorical_features mixes names with positions or truth values: {wanted}. Give "
+            "only names or only positions."
+        )
+    wanted = np.array(wanted)
     n_features = X.shape[1]
     if wanted.dtype.kind == "b":
         if wanted.shape != (n_features,):

@@ -388,13 +388,19 @@ def wrapped(data: Any, name: str = "X") -> Table:
     Raises
     ------
     TypeError
-        If the data are a lazy table, such as a LazyFrame of polars.
+        If the data are a lazy table, such as a LazyFrame of polars, or a table of pyarrow.
     """
     if isinstance(data, Table):
         return data
+    cls = type(data)
     if _is_lazy(data):
-        method = "collect" if hasattr(type(data), "collect") else "compute"
-        raise TypeError(f"{name} is a lazy {type(data).__name__}: use {name}.{method}() first.")
+        method = "collect" if hasattr(cls, "collect") else "compute"
+        raise TypeError(f"{name} is a lazy {cls.__name__}: use {name}.{method}() first.")
+    if cls.__module__.startswith("pyarrow") and hasattr(cls, "column_names"):
+        raise TypeError(
+            f"{name} is a {cls.__name__} of pyarrow: pass {name}.to_pandas() or "
+            f"polars.from_arrow({name})."
+        )
     if not _is_frame(data):
         return Table(data)
     return PandasFrame(data) if library(data) == "pandas" else PolarsFrame(data)
@@ -551,7 +557,7 @@ def take_rows(data: Any, rows: Any) -> Any:
         data = data.tocsr()
     if isinstance(data, np.ndarray) or sparse.issparse(data) or library(data) == "polars":
         return data[rows]
-    # Other tables, such as those of pyarrow, select rows in other ways.
+    # Other data with rows may select them in other ways.
     return np.asarray(data)[rows] if hasattr(data, "__array__") else [data[i] for i in rows]
 
 

@@ -181,8 +181,9 @@ class JointTarget(Target):
         return [one.classes_ for one in self.of_labels.values()]
 
     def columns(self, y: NDArray[Any]) -> Iterator[tuple[Any, Column]]:
-        """Yield each target with its column of a checked y."""
-        return zip(self.targets, columns_of(y), strict=True)
+        """Yield each target with its column of a checked y, in whatever order y has them."""
+        found = {str(column.name): column for column in columns_of(y)}
+        return ((target, found[str(name)]) for name, target in self.parts.items())
 
     def _split(self, Y: Floats) -> list[Floats]:
         """Return the encoded columns of each target."""
@@ -213,13 +214,15 @@ class JointTarget(Target):
     def check_columns(self, y: NDArray[Any], name: str) -> None:
         """Check that y, which messages call ``name``, has the targets of training.
 
+        Their order does not matter.
+
         Raises
         ------
         ValueError
-            If its targets differ from these.
+            If y lacks a target, or has others.
         """
         found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
-        if found != self.names:
+        if set(found) != set(self.names):
             raise ValueError(
                 f"{name} must have the targets {self.names}, as in training, got "
                 f"{found or 'one column'}."

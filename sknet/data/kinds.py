@@ -234,7 +234,9 @@ def naming(prefix: str, *, unless: str | None = None) -> Iterator[None]:
     except (TypeError, ValueError, OverflowError, IndexError) as error:
         # Subclasses, such as UnicodeDecodeError, may not take a message alone.
         kind = TypeError if isinstance(error, TypeError) else ValueError
-        if unless and isinstance(error, kind) and re.search(rf"\b{unless}\b", str(error)):
+        # A name such as y['price'] does not end at the boundary of a word.
+        word = unless and rf"(?<!\w){re.escape(unless)}(?!\w)"
+        if word and isinstance(error, kind) and re.search(word, str(error)):
             raise
         raise kind(f"{prefix}: {error}") from error
 

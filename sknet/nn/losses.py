@@ -649,6 +649,12 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
+def shown(loss: Loss) -> str:
+    """Return a loss for a message: ``loss='poisson'``, or the object if it has no name."""
+    names = {cls: name for name, cls in LOSSES.items()}
+    return f"loss={names.get(type(loss), loss)!r}"
+
+
 def uses_order(loss: Any) -> bool:
     """Return whether a loss, given by name or as an instance, uses the order of the classes."""
     named = LOSSES.get(loss, Loss)() if isinstance(loss, str) else loss

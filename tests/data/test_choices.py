@@ -53,6 +53,8 @@ def test_arrays_have_no_dtype_of_a_column():
         ([0, -1], r"positions in \[0, 2\], got \[0, -1\]"),
         ([True, False], r"one entry for each of the 3 features, got shape \(2,\)"),
         (["a", "q"], r"names \['q'\], which are not among the feature names"),
+        (["a", 1], r"mixes names with positions or truth values: \['a', 1\]. Give"),
+        (["a", True, False], r"mixes names with positions or truth values"),
         ([0.0], r"names \[0.0\], which are not among the feature names"),
     ],
     ids=str,
