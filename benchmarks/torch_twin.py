@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sknet.nn.epochs import STEPS_OF_AVERAGE
+
 
 class Periodic(nn.Module):
     """Each number becomes itself and a linear map of cosine waves, as in sknet."""
@@ -160,8 +162,11 @@ def fit(estimator, X, y, n_epochs):
             loss.backward()
             optimizer.step()
             updates += 1
-            weight = 1 - min(settings.ema_decay, (1 + updates) / (10 + updates))
-            torch._foreach_lerp_(average, list(twin.parameters()), weight)
+            # As in sknet, the average moves after every fourth step, as far as in four steps.
+            if updates % STEPS_OF_AVERAGE == 0:
+                decay = min(settings.ema_decay, (1 + updates) / (10 + updates))
+                weight = 1 - decay**STEPS_OF_AVERAGE
+                torch._foreach_lerp_(average, list(twin.parameters()), weight)
             total += loss.item() * len(rows)
         seconds.append(time.perf_counter() - start)
     return seconds, total / len(X), updates
