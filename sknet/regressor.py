@@ -68,8 +68,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         - "tweedie": for zeros and positive amounts (y >= 0), with the power ``power``.
         - "normal": for the mean and the standard deviation of y in each row.
     delta : float, default=1.35
-        The error beyond which "huber" is linear, in standard deviations of y. Outliers count
-        less in these than usual.
+        The error beyond which "huber" is linear, in standard deviations of y without outliers.
     quantile : float in (0, 1) or sorted list of these, default=0.5
         The quantile that "quantile" predicts. For a list, predictions have a column for each.
     power : float in [1, 2], default=1.5

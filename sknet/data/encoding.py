@@ -120,11 +120,11 @@ class TableEncoder:
             # Phases are left out: sines are equal only if they are computed in the same way.
             heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
         numbers = Numbers(np.arange(n_read), bool(self.ordered))
-        numbers = numbers.learned(sample, self.standardize, heavy)
+        marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
+        numbers = numbers.learned(sample, self.standardize, heavy, marked)
         found: list[Feature] = [numbers]
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
-        marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
         if marked:
             found.append(HeavyFlags(marked, cast(Floats, numbers.zero), survey.reader.places_))
         return found

@@ -24,6 +24,8 @@ CONSTANT_SHARE = 2.0**-10
 #: An outlier of y is farther than this many interquartile ranges from the quartiles, and among
 #: this share of the highest or lowest values: a group of a fifth of y is not made of outliers.
 FENCE, MOST_OUTLIERS = 3.0, 0.02
+#: There are outliers only if the quartiles are apart by more than this share of the range.
+LEAST_SPREAD = 1e-12
 
 
 class Target:
@@ -396,12 +398,13 @@ def _without_outliers(Y: Floats, sample_weight: Floats | None) -> Floats:
     """Return y with its outliers moved to the values that limit them.
 
     The limit is the outer fence of Tukey, "Exploratory Data Analysis" (1977), or the quantile
-    beyond which outliers may be, whichever is farther out. A column whose quartiles are equal
-    has no outliers.
+    beyond which outliers may be, whichever is farther out. A column whose quartiles are equal,
+    or differ by so little that it may be rounding, has no outliers.
     """
-    levels = [MOST_OUTLIERS, 0.25, 0.75, 1 - MOST_OUTLIERS]
-    lowest, low, high, highest = quantiles(Y, levels, sample_weight)
-    reach = np.where(low < high, FENCE * (high - low), np.inf)
+    levels = [0, MOST_OUTLIERS, 0.25, 0.75, 1 - MOST_OUTLIERS, 1]
+    least, lowest, low, high, highest, most = quantiles(Y, levels, sample_weight)
+    has_spread = high - low > LEAST_SPREAD * (most - least)
+    reach = np.where(has_spread, FENCE * (high - low), np.inf)
     return np.clip(Y, np.minimum(low - reach, lowest), np.maximum(high + reach, highest))
 
 

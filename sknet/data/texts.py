@@ -172,6 +172,8 @@ def formats_of(values: list[Any]) -> list[Format]:
     if not figures:
         are_codes = all(isinstance(one, Integral) for one in values)
         return [] if are_codes else [NumberFormat(".")]
+    if all(map(NEGATIVE.search, figures)) and not n_numbers:
+        return []  # Without other numbers, parentheses may mean something else.
     candidates: list[Format] = [*NumberFormat.of(figures[0])]
     if not n_numbers:
         candidates += DateFormat.of(figures[0])
@@ -242,7 +244,11 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
     """
     arrays = {}
     for i in sorted(formats.keys() & {*X.text_columns}):
-        form, (values, positions) = formats[i], distinct_values(X.column(i))
+        form, column = formats[i], X.column(i)
+        try:
+            values, positions = distinct_values(column)
+        except TypeError:  # Nested values, which are an error later.
+            continue
         read = [_read(form, value) for value in values.tolist()]
         pairs = zip(values, read, strict=True)
         lost = [value for value, number in pairs if number is None]
@@ -262,4 +268,9 @@ def _read(form: Format, value: Any) -> Any:
     """Return the number or date that a value stands for; it may be a number already."""
     if isinstance(value, str):
         return form.read(value.strip())
-    return float(value) if _is_number(value) and isinstance(form, NumberFormat) else None
+    if not (_is_number(value) and isinstance(form, NumberFormat)):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # An immense integer.
+        return None

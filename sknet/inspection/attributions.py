@@ -52,7 +52,7 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
         a duration. Some encoded columns change in jumps, and are held constant: indicators of
         missing numbers and of heavy values (which far more rows have than the values around
         them), and the levels of codes (numbers that serve as labels). The entry is zero for a
-        missing number, and for a number that is clipped because it is farther from the median
+        missing number, and for a number that is clipped because it is farther from the center
         than 1e15 times the scale of its column (without scaling, because it is beyond 1e15). A
         category has no unit. Its entry is the derivative along the line from no level (zeros in
         the one-hot columns, or the mean vector of the embedding) to the level of the row, not

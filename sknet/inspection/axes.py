@@ -100,12 +100,14 @@ def make_room_below(ax: "Axes") -> None:
         ax.set_subplotspec(place.subgridspec(2, 1, height_ratios=(6, 1), hspace=0)[0])
 
 
-def write_legend_below(ax: "Axes", handles: list[Any]) -> None:
-    """Write a legend below the label of the x axis, where it covers nothing."""
-    place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, 0)}
-    # The pad, in units of the font size, is the height of the axis with its ticks and label.
-    style: dict[str, Any] = {"fontsize": ax.xaxis.label.get_fontsize(), "borderaxespad": 3.8}
-    ax.legend(handles=handles, ncols=2, frameon=False, **style, **place)
+def write_legend(ax: "Axes", handles: list[Any]) -> None:
+    """Write a legend below the axes or, if no layout engine makes room there, inside them."""
+    style: dict[str, Any] = {"loc": "best"}
+    if ax.figure.get_layout_engine() is not None:
+        # The pad, in units of the font size, is the height of the axis, ticks and label.
+        style = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "borderaxespad": 3.8}
+        style |= {"fontsize": ax.xaxis.label.get_fontsize(), "ncols": 2, "frameon": False}
+    ax.legend(handles=handles, **style)
 
 
 def note_on_rest(*counts: tuple[int, int, str]) -> str:

@@ -12,10 +12,9 @@ from sknet._summary import Summary, summarize
 from sknet.inspection.axes import (
     draw_curve,
     import_pyplot,
-    make_room_below,
     one_axes,
     panels,
-    write_legend_below,
+    write_legend,
 )
 from sknet.inspection.outputs import constant_units
 
@@ -230,7 +229,6 @@ class LossCurveDisplay:
         """
         ticker = require("matplotlib.ticker", extra="plot")
         ax = one_axes(ax, layout="constrained")
-        make_room_below(ax)
         epochs = np.arange(1, len(self.history["loss"]) + 1)
         step = "epoch" if "learning_rate" in self.history else "iteration"
         self.ax_: Axes = ax
@@ -250,7 +248,7 @@ class LossCurveDisplay:
         handles = ax.get_legend_handles_labels()[0]
         if learning_rate and "learning_rate" in self.history:
             handles.append(self._plot_learning_rate(epochs))
-        write_legend_below(ax, handles)
+        write_legend(ax, handles)
         return self
 
     def _plot_learning_rate(self, epochs: np.ndarray) -> "Line2D":
@@ -260,8 +258,8 @@ class LossCurveDisplay:
         style: dict[str, Any] = {"linestyle": "--", "color": "0.7", "markersize": 10}
         line = draw_curve(ax, epochs, rates, label="learning rate", **style)
         ax.set(ylabel="learning rate", ylim=(0, None))
-        # The losses are drawn over this curve. Only the axes below may have a background; from
-        # version 3.11 on, matplotlib does this itself.
+        # The losses and their legend are drawn over this curve. Only the axes below may have a
+        # background; from version 3.11 on, matplotlib does this itself.
         ax.patch.set_visible(self.ax_.patch.get_visible())
         self.ax_.set_zorder(ax.get_zorder() + 1)
         self.ax_.patch.set_visible(False)

@@ -165,6 +165,22 @@ FAR_VALUES = {
 }
 
 
+FAR_VALUES["a code beside zeros and ones"] = lambda rng, u: np.where(
+    rng.random(u.size) < 0.6, -999, np.where(u < 0.8, 0, 1)
+)
+
+
+def test_far_heavy_values_stay_apart():
+    """Bins can separate 0 and 1, which indicators do in the periodic embedding."""
+    rng = np.random.default_rng(0)
+    x = rng.permutation(np.r_[np.zeros(600), np.ones(600), rng.normal(100, 1, 300)])
+    X, y = np.column_stack([x, rng.normal(size=1500)]), (x == 1) + 0.1 * rng.normal(size=1500)
+    for options in ({}, {"monotonic_cst": [1, 0]}):
+        target = y + (x > 1) if options else y
+        network = NNRegressor(max_iter=30, random_state=0, **options)
+        assert network.fit(X[:1000], target[:1000]).score(X[1000:], target[1000:]) > 0.9
+
+
 @pytest.mark.parametrize("make_column", FAR_VALUES.values(), ids=FAR_VALUES)
 @pytest.mark.parametrize("estimator", [NNClassifier, NNRegressor])
 def test_a_far_value_does_not_hide_the_others(estimator, make_column):
@@ -173,7 +189,7 @@ def test_a_far_value_does_not_hide_the_others(estimator, make_column):
     x = make_column(rng, u)
     values, counts = np.unique(x, return_counts=True)
     is_other = x != values[counts.argmax()]
-    y = np.where(is_other, np.sin(8 * u), 0)
+    y = np.where(is_other, np.sin(8 * u) if np.unique(x).size > 3 else x, 0)
     X = pd.DataFrame({"x": pd.Series(x), "noise": rng.normal(size=2000)})
     y = y > 0.3 if estimator is NNClassifier else y
     network = estimator(max_iter=30, random_state=0).fit(X[:1500], y[:1500])

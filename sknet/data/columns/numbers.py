@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self, cast
 
@@ -164,10 +164,17 @@ class Numbers(Feature):
     origin: Floats | None = None
     empty: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
-    def learned(self, sample: Dataset, standardize: bool, heavy: dict[int, Floats]) -> Self:
+    def learned(
+        self,
+        sample: Dataset,
+        standardize: bool,
+        heavy: Mapping[int, Floats],
+        marked: Container[int] = (),
+    ) -> Self:
         """Return the feature with what it learns from sampled rows.
 
-        The center and the scale of a column are those of its values that are not heavy.
+        The center and the scale of a column are those of its values that are not heavy. Heavy
+        values of ``marked`` columns have indicators.
         """
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
@@ -178,7 +185,7 @@ class Numbers(Feature):
         if not standardize:
             return replace(self, center=center)
         origin = center.copy() if heavy else None
-        scaling.scale_by_others(center, scale, numbers, heavy)
+        scaling.scale_by_others(center, scale, numbers, heavy, marked)
         return replace(self, center=center, scale=scale, origin=origin, empty=empty)
 
     @property

@@ -1,6 +1,6 @@
 """The robust scale of columns, the smooth clip, and components."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,10 @@ from sknet.data.weights import Floats, quantiles, repetitions
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
 
+#: The levels of the quantiles that give the center and the scale of a column.
+QUARTILES = (0, 0.25, 0.5, 0.75, 1)
+#: Heavy values are at least this far apart after the clip, so that bins can separate them.
+LEAST_APART = 0.01
 #: A component has at least this share of the variance of all columns. Too much of a smaller one
 #: would be rounding errors of float32.
 LEAST_VARIANCE = 1e-6
@@ -95,28 +99,42 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     """
     center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
     for columns, block in data.column_blocks():
-        found = quantiles(block, [0, 0.25, 0.5, 0.75, 1], data.sample_weight)
+        found = quantiles(block, QUARTILES, data.sample_weight)
         low, q1, _, q3, high = np.nan_to_num(found)
-        rounding = _rounding(low, high)
-        by_quartiles = _inverse_distance(q1, q3, rounding, scale.dtype)
-        by_range = 2 * _inverse_distance(low, high, rounding, scale.dtype)
         center[columns] = found[2]
-        scale[columns] = np.where(by_quartiles > 0, by_quartiles, by_range)
+        scale[columns] = _inverse_spread(low, q1, q3, high, scale.dtype)
     return center, scale
 
 
+def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: Any) -> Floats:
+    """Return 1 / (q3 - q1); 2 / (high - low) for equal quartiles; 0 for a constant."""
+    rounding = _rounding(low, high)
+    by_quartiles = _inverse_distance(q1, q3, rounding, dtype)
+    by_range = 2 * _inverse_distance(low, high, rounding, dtype)
+    return np.where(by_quartiles > 0, by_quartiles, by_range)
+
+
 def scale_by_others(
-    center: Floats, scale: Floats, data: Dataset, heavy: dict[int, Floats]
+    center: Floats,
+    scale: Floats,
+    data: Dataset,
+    heavy: Mapping[int, Floats],
+    marked: Container[int],
 ) -> None:
-    """Center and scale columns with heavy values by their other values, in place."""
-    tiny = np.finfo(scale.dtype).tiny
+    """Center and scale columns with heavy values by their other values, in place.
+
+    A column stays as it is if the clip would make heavy values equal, unless they are marked:
+    have indicators.
+    """
     for column, values in heavy.items():
         x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
-        q1, middle, q3 = quantiles(others, [0.25, 0.5, 0.75], data.sample_weight)
-        of_others = _inverse_distance(q1, q3, np.maximum(tiny, _rounding(q1, q3)), scale.dtype)
-        if of_others[0]:
-            center[column], scale[column] = middle[0], of_others[0]
+        low, q1, middle, q3, high = quantiles(others, QUARTILES, data.sample_weight)[:, 0]
+        factor = _inverse_spread(low, q1, q3, high, scale.dtype)
+        with np.errstate(over="ignore"):
+            apart = np.diff(clip_smoothly((values - middle) * factor))
+        if factor and (column in marked or (apart > LEAST_APART).all()):
+            center[column], scale[column] = middle, factor
 
 
 def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:

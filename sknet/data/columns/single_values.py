@@ -28,6 +28,8 @@ LEAST_SHARE, LEAST_ROWS = 0.002, 20
 #: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it:
 #: ``NEIGHBORS`` on each side.
 LEAST_RATIO, NEIGHBORS = 5, 3
+#: Or it is at least this many ranges of all other values away from them.
+FAR = 10
 #: The maximum number of heavy values of a column. If there are more, only the heaviest count.
 MOST_VALUES = 32
 
@@ -71,9 +73,22 @@ def _of_column(x: Floats, repeated: Floats | None) -> NDArray[np.float64]:
     counts = np.bincount(places, None if repeated is None else repeated[known])
     n_rows = counts.sum()
     many = np.flatnonzero(counts >= max(LEAST_SHARE * n_rows, LEAST_ROWS)).tolist()
-    heavy = [i for i in many if counts[i] >= LEAST_RATIO * _around(counts, i)]
+    far = _far_ends(values)
+    heavy = [i for i in many if i in far or counts[i] >= LEAST_RATIO * _around(counts, i)]
     heaviest = sorted(heavy, key=lambda i: -counts[i])[:MOST_VALUES]
     return values[sorted(heaviest)].astype(np.float64)
+
+
+def _far_ends(values: Floats) -> list[int]:
+    """Return the places of the lowest and the highest of the sorted values, if they are far.
+
+    In a column of few values, such as 0, 1 and -999, all values may be frequent.
+    """
+    with np.errstate(over="ignore"):
+        below, above = values[1] - values[0], values[-1] - values[-2]
+        low_is_far = below > FAR * (values[-1] - values[1])
+        high_is_far = above > FAR * (values[-2] - values[0])
+    return [0] * bool(low_is_far) + [len(values) - 1] * bool(high_is_far)
 
 
 def _around(counts: NDArray[Any], i: int) -> float:
