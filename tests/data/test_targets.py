@@ -363,7 +363,7 @@ def test_scaled_but_not_shifted(weighted):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_outliers_count_as_if_they_were_at_the_fences(weighted):
     y = np.tile(offset_columns(2), (10, 1))
-    y[:5] = [1e9, -1e9], [1e12, 0], [2e12, 5], [0, -3e9], [1e5, -2e5]
+    y[:5] = [1e9, -1e9], [1e11, 0], [2e11, 5], [0, -3e9], [1e5, -2e5]
     counts = np.random.default_rng(1).integers(1, 4, 500) if weighted else np.ones(500, int)
     repeated = np.repeat(y, counts, axis=0)
     low, high = np.quantile(repeated, [0.25, 0.75], axis=0, method="inverted_cdf")
