@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 import sknet._run
 from sknet import NNClassifier, NNRegressor
 from sknet._run import ONE_BLAS_THREAD, BlasLimit, blas_libraries, n_threads
-from sknet.nn import kernels, shares
+from sknet.nn import kernels, shares, state
 from sknet.nn.epochs import Epoch
 from sknet.nn.shares import Team
 
@@ -55,6 +55,8 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
     # Small batches and few parameters are divided here, too.
     monkeypatch.setattr(shares, "LEAST_WORK", 1)
     monkeypatch.setattr(kernels, "BLOCK_SIZE", 100)
+    # There is a cool-down on all rows although nothing can be learned.
+    monkeypatch.setattr(state, "LEAST_GAIN", -np.inf)
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(300, 4)), rng.integers(2, size=300)
     network = cls((20,), batch_size=64, max_iter=4, dropout=0.2, random_state=0)
