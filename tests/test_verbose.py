@@ -9,6 +9,7 @@ import pytest
 from plain import NNClassifier, NNRegressor
 
 from sknet import _monitoring
+from sknet.nn import state
 from sknet.streaming import fit_chunks
 
 NUMBER = r"-?[\d.]+(?:e[+-]\d+)?"
@@ -36,8 +37,10 @@ def test_a_line_an_epoch(problem, capsys):
         assert "validation" not in line
 
 
-def test_the_last_epochs_say_that_they_train_on_all_rows(problem, capsys):
+def test_the_last_epochs_say_that_they_train_on_all_rows(problem, capsys, monkeypatch):
     """Their lines have no validation loss, which would otherwise look like a fault."""
+    # The few epochs cannot show that something has been learned.
+    monkeypatch.setattr(state, "LEAST_GAIN", -np.inf)
     planned = options(early_stopping=True, n_iter_no_change=2, max_iter=20)
     network = problem.cls((4,), **planned, learning_rate="one_cycle", refit=True)
     network.fit(problem.X, problem.y)
