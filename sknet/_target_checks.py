@@ -2,9 +2,8 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from enum import Enum
-from numbers import Number, Real
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from sknet._requirements import check_sample_weight
 from sknet.data import frames, joint
 from sknet.data.joint import columns_of, is_multioutput, known_rows
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
+from sknet.data.texts import is_number
 from sknet.nn.losses import LOSSES
 
 
@@ -176,11 +176,7 @@ def _is_numeric(wanted: Any, column: Any, values: Any) -> bool:
     dtype, array = getattr(column, "dtype", None), np.asarray(values)
     if hasattr(dtype, "categories"):
         return False
-    if (
-        array.dtype == object
-        and array.size
-        and all(isinstance(v, Real | Decimal) for v in array)
-    ):
+    if array.dtype == object and array.size and all(map(is_number, array)):
         return True
     # Dates with a time zone are an array of objects.
     return array.dtype.kind in "iufmM" or getattr(dtype, "kind", "O") in "mM"

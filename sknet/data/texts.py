@@ -165,7 +165,7 @@ def formats_of(values: list[Any]) -> list[Format]:
     """
     texts = [one.strip() for one in values if isinstance(one, str)]
     figures = [one for one in texts if DIGIT.search(one)]
-    n_numbers, n_words = sum(map(_is_number, values)), len(texts) - len(figures)
+    n_numbers, n_words = sum(map(is_number, values)), len(texts) - len(figures)
     most_words = max(MOST_WORDS * len(values), min(FEW_WORDS, (len(values) - n_words) / 2))
     if n_words > most_words or n_numbers + len(texts) < len(values):
         return []
@@ -190,7 +190,8 @@ def formats_of(values: list[Any]) -> list[Format]:
     return list(found.values())
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> bool:
+    """Return whether an object is a real number or a ``Decimal``, but not a truth value."""
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
@@ -206,7 +207,7 @@ def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
         column = X.column(i)
         first = _distinct(column[:: max(1, len(column) // FIRST_ROWS)])
         # For most columns of text, a few rows show that they have none.
-        if formats_of(first) or any(map(_is_number, first)):
+        if formats_of(first) or any(map(is_number, first)):
             found[i] = formats_of(_distinct(column))
     return found
 
@@ -268,7 +269,7 @@ def _read(form: Format, value: Any) -> Any:
     """Return the number or date that a value stands for; it may be a number already."""
     if isinstance(value, str):
         return form.read(value.strip())
-    if not (_is_number(value) and isinstance(form, NumberFormat)):
+    if not (is_number(value) and isinstance(form, NumberFormat)):
         return None
     try:
         return float(value)
