@@ -67,11 +67,14 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     """
     n_copies = settings.n_separate
     layers: list[Layer] = [Repeated(n_copies)] if n_copies > 1 else []
-    layers += _embedding_layers(settings, encoder)
+    numeric = _numeric_layer(settings, encoder)
+    layers += _embedding_layers(settings, encoder, numeric)
     if encoder.components_ is not None:
-        embedding, n_numbers = settings.numeric_embedding, encoder.n_numeric_
-        size = 1 if embedding is None else embedding.output_counts(n_numbers)[0]
-        layers.append(PrincipalComponents(*encoder.components_, size * n_copies))
+        n = encoder.n_numeric_ * n_copies
+        counts = [1] * n if numeric is None else numeric.output_counts(n)
+        # The first output for a column is the number itself. The first copies are used.
+        columns = (np.cumsum(counts) - counts)[::n_copies]
+        layers.append(PrincipalComponents(*encoder.components_, tuple(columns.tolist())))
     return layers
 
 
@@ -87,8 +90,13 @@ def _inputs_of_members(inputs: Network, n_copies: int) -> Groups:
     return tuple((*np.flatnonzero(copy == i).tolist(), *shared) for i in range(n_copies))
 
 
-def _embedding_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
-    """Return the layer that embeds columns, or an empty list if there are none to embed."""
+def _embedding_layers(
+    settings: Settings, encoder: TableEncoder, numeric: ColumnEmbedding | None
+) -> list[Layer]:
+    """Return the layer that embeds columns, or an empty list if there are none to embed.
+
+    ``numeric`` is the embedding of the numeric columns.
+    """
     n_copies, n_numeric = settings.n_separate, encoder.n_numeric_ * settings.n_separate
     # The objective is the mean of the members' objectives.
     level_penalty = settings.level_penalty / n_copies
@@ -97,7 +105,7 @@ def _embedding_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
         for one in encoder.embedded_
         for _ in range(n_copies)
     ]
-    numeric, n_plain = _numeric_layer(settings, encoder), encoder.n_plain_ * n_copies
+    n_plain = encoder.n_plain_ * n_copies
     parts = [(n_numeric, numeric), (n_plain - n_numeric, None), *embeddings]
     parts = [part for part in parts if part[0]]
     return [Columns(tuple(parts))] if any(layer is not None for _, layer in parts) else []

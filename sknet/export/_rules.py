@@ -273,7 +273,7 @@ def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
 
 
 def _components(layer: PrincipalComponents, params: Views, x: Tensor, width: int) -> Tensor:
-    numbers = x.take(np.arange(len(layer.center)) * layer.spacing, axis=1)
+    numbers = x.take(np.array(layer.columns), axis=1)
     centered = numbers - np.array(layer.center)
     return x.graph.concat([x, centered @ np.array(layer.directions)])
 

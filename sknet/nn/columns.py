@@ -14,7 +14,7 @@ from sknet.nn.kernels import Array, SparseRows, Views
 from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT
 
-#: Some columns of a matrix: consecutive ones as a slice, or any columns by their positions.
+#: Some columns of a matrix: evenly spaced ones as a slice, or any columns by their positions.
 Where: TypeAlias = slice | NDArray[np.intp]
 #: The ``delta`` of each part after the shared step of its layer.
 Parts: TypeAlias = "list[Any]"
@@ -171,11 +171,11 @@ class Scattered(Columns):
 
     Parameters
     ----------
-    parts : tuple of pairs (tuple of int, ColumnEmbedding)
+    parts : tuple of pairs (tuple of int, ColumnEmbedding or None)
         The positions of some columns, and their layer. Each column belongs to exactly one part.
     """
 
-    parts: tuple[tuple[tuple[int, ...], ColumnEmbedding], ...]  # type: ignore[assignment]
+    parts: tuple[tuple[tuple[int, ...], ColumnEmbedding | None], ...]  # type: ignore[assignment]
 
     def positions(self) -> list[NDArray[np.intp]]:
         return [np.array(positions) for positions, _ in self.parts]
@@ -291,15 +291,14 @@ class PrincipalComponents(Layer):
         The value subtracted from each numeric column.
     directions : tuple of tuple of float
         The matrix D, with a row for each numeric column and a column for each component.
-    spacing : int >= 1, default=1
-        The numeric columns are the columns 0, ``spacing``, 2 ``spacing`` and so on of the
-        inputs. After an embedding whose first output is the number itself, ``spacing`` is the
-        number of outputs for each numeric column.
+    columns : tuple of int
+        The positions of the numeric columns among the inputs. After an embedding, they are
+        those of the outputs that are the numbers themselves.
     """
 
     center: tuple[float, ...]
     directions: tuple[tuple[float, ...], ...]
-    spacing: int = 1
+    columns: tuple[int, ...]
 
     @property
     def n_components(self) -> int:
@@ -315,6 +314,7 @@ class PrincipalComponents(Layer):
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {
             "out": self.n_outputs(n_inputs),
+            "columns": lambda *_: self._where(),
             "numbers": len(self.center),
             "center": lambda _, dtype: np.array(self.center, dtype),
             "directions": lambda _, dtype: np.array(self.directions, dtype),
@@ -324,24 +324,27 @@ class PrincipalComponents(Layer):
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         out, n_inputs = buffers["out"], x.shape[1]
         out[:, :n_inputs] = x
-        np.subtract(self._numbers(x), buffers["center"], out=buffers["numbers"])
+        np.subtract(x[:, buffers["columns"]], buffers["center"], out=buffers["numbers"])
         out[:, n_inputs:] = buffers["numbers"].dot(buffers["directions"])
         return out
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs, n_inputs = buffers["delta"], x.shape[1]
         inputs[...] = delta[:, :n_inputs]
-        of_numbers = self._numbers(inputs)
-        of_numbers += delta[:, n_inputs:].dot(buffers["directions"].T)
+        inputs[:, buffers["columns"]] += delta[:, n_inputs:].dot(buffers["directions"].T)
         return inputs
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
         directions = np.array(self.directions, dtype)
         matrix = np.eye(n_inputs, self.n_outputs(n_inputs), dtype=dtype)
-        self._numbers(matrix.T)[n_inputs:] = directions.T
+        matrix[self._where(), n_inputs:] = directions
         shift = np.concatenate([np.zeros(n_inputs), -np.array(self.center) @ directions])
         return Affine(matrix, shift.astype(dtype))
 
-    def _numbers(self, x: Array) -> Array:
-        """Return the numeric columns, as a view."""
-        return x[:, : len(self.center) * self.spacing : self.spacing]
+    def _where(self) -> Where:
+        """Return the positions of the numeric columns, as a slice if they are evenly spaced."""
+        positions = np.array(self.columns)
+        steps = np.unique(np.diff(positions))
+        if steps.size > 1:
+            return positions
+        return slice(self.columns[0], self.columns[-1] + 1, int(steps[0]) if steps.size else 1)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.columns import ColumnEmbedding, Scattered
+from sknet.nn.columns import ColumnEmbedding, Columns, Scattered
 from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, lower_triangle, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval
@@ -34,7 +34,7 @@ class NumericEmbedding(ColumnEmbedding):
     #: itself.
     keeps_numbers: ClassVar[bool] = False
 
-    def with_bins(self, edges: Edges) -> Self:
+    def with_bins(self, edges: Edges) -> ColumnEmbedding:
         """Return the layer with the bin edges of each column.
 
         Columns may have different numbers of bins. A layer that needs no bins, or already has
@@ -62,14 +62,13 @@ class NumericEmbedding(ColumnEmbedding):
         each numeric column. ``edges`` has the bin edges of all columns, if one of the two
         layers needs bins.
         """
-        parts = []
+        parts: list[tuple[tuple[int, ...], ColumnEmbedding]] = []
         for layer, chosen in (self, np.equal), (self.rising(), np.not_equal):
             positions = tuple(np.flatnonzero(chosen(signs, 0)).tolist())
-            layer = layer.of_columns(positions)
-            if layer.needs_bins:
-                layer = layer.with_bins(tuple(edges[i] for i in positions))
+            own = layer.of_columns(positions)
+            bins = tuple(edges[i] for i in positions) if own.needs_bins else ()
             if positions:
-                parts.append((positions, layer))
+                parts.append((positions, own.with_bins(bins) if own.needs_bins else own))
         return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
 
 
@@ -257,14 +256,28 @@ class MappedPiecewiseLinear(MappedFeatures):
     def n_features(self) -> int:
         return len(self.edges[0]) - 1
 
-    def with_bins(self, edges: Edges) -> Self:
+    def with_bins(self, edges: Edges) -> ColumnEmbedding:
         """Return the layer with the bin edges of each column.
+
+        A column with a single bin, such as a column of two values, passes on unchanged, since
+        its outputs would be linear in the number within the bin.
 
         Raises
         ------
         ValueError
             If the layer already has edges for a different number of columns.
         """
+        several = tuple(i for i, one in enumerate(edges) if len(one) > 2)
+        if self.edges or len(several) == len(edges):
+            return self._filled(edges)
+        if not several:
+            return Columns(((len(edges), None),))
+        layer = self._filled(tuple(edges[i] for i in several))
+        single = tuple(sorted({*range(len(edges))} - {*several}))
+        return Scattered(((several, layer), (single, None)))
+
+    def _filled(self, edges: Edges) -> Self:
+        """Return the layer with the bin edges of each column, as ``with_bins`` does."""
         if not self.edges:
             return replace(self, edges=of_equal_length(edges))
         if len(self.edges) != len(edges):
@@ -345,6 +358,10 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
     """
 
     signs: tuple[int, ...] = ()
+
+    def with_bins(self, edges: Edges) -> Self:
+        """Return the layer with the bin edges of each column, even of those with one bin."""
+        return self._filled(edges)
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         declared = super().parameters(n_inputs)

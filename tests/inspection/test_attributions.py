@@ -312,7 +312,7 @@ def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
     embedded, components = workspace.outputs[0], model.network.layers[1]
 
     def outputs(rows):
-        numbers = rows[:, :: components.spacing]
+        numbers = rows[:, components.columns]
         rows = np.hstack([rows, (numbers - components.center) @ components.directions])
         for W, b in zip(estimator.coefs_[:-1], estimator.intercepts_[:-1], strict=True):
             rows = np.tanh(rows @ W + b)

@@ -22,7 +22,7 @@ def forward(layer, x):
 def test_components_of_numbers_that_are_spaced_out():
     """The numbers are the first of every three inputs; the last input is another one."""
     x = np.random.default_rng(0).normal(size=(6, 7))
-    outputs, delta, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS, 3), x)
+    outputs, delta, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS, (0, 3)), x)
     assert_array_equal(outputs[:, :7], x)
     assert_allclose(outputs[:, 7:], (x[:, [0, 3]] - CENTER) @ DIRECTIONS, rtol=1e-14)
     expected = delta[:, :7].copy()
@@ -39,7 +39,7 @@ def test_the_gradient_of_a_repeated_column_is_the_sum_of_those_of_its_copies():
 
 def test_matrix_and_shift_are_the_same_map():
     x = np.random.default_rng(0).normal(size=(5, 6))
-    layer = PrincipalComponents(CENTER, DIRECTIONS, 3)
+    layer = PrincipalComponents(CENTER, DIRECTIONS, (0, 3))
     matrix, shift, activation = layer.affine(SimpleNamespace(), 6, np.float64)
     assert activation is None
     assert_allclose(x @ matrix + shift, forward(layer, x)[0], rtol=1e-13)
@@ -47,7 +47,7 @@ def test_matrix_and_shift_are_the_same_map():
 
 def test_precision_is_kept():
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
-    outputs, _, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS), x)
+    outputs, _, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS, (0, 1)), x)
     assert outputs.dtype == gradient.dtype == np.float32
-    found = PrincipalComponents(CENTER, DIRECTIONS).affine(SimpleNamespace(), 2, "f")
+    found = PrincipalComponents(CENTER, DIRECTIONS, (0, 1)).affine(SimpleNamespace(), 2, "f")
     assert found.matrix.dtype == found.bias.dtype == np.float32

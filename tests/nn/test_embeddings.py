@@ -112,10 +112,25 @@ def test_output_counts_say_which_column_an_output_stems_from():
 
 
 def test_only_bins_come_from_the_data():
-    edges = (0.0, 1.0), (0.0, 1.0, 2.0)
+    edges = (0.0, 0.5, 1.0), (0.0, 1.0, 2.0, 3.0)
     mapped = MappedPiecewiseLinear(size=5).with_bins(edges)
     assert mapped == MappedPiecewiseLinear(of_equal_length(edges), size=5)
     assert Periodic(3).with_bins(edges) == Periodic(3)
+
+
+def test_a_column_with_a_single_bin_passes_on_unchanged():
+    edges = (0.0, 1.0), (0.0, 1.0, 2.0), (-1.0, 3.0)
+    layer = MappedPiecewiseLinear(size=5).with_bins(edges)
+    assert layer.output_counts(3) == [1, 5, 1]
+    X = np.random.default_rng(0).normal(size=(7, 3))
+    outputs, _ = run(layer, X)
+    assert_array_equal(outputs[:, [0, 1, 6]], X)
+    only = MappedPiecewiseLinear(size=5).with_bins(edges[::2])
+    assert_array_equal(run(only, X[:, ::2])[0], X[:, ::2])
+    # A layer that shall rise with each column keeps its outputs for all of them.
+    assert (
+        MappedPiecewiseLinear(size=5).constrained((1, 1, 0), edges).output_counts(3) == [5] * 3
+    )
 
 
 def test_bins_that_are_given_stay():

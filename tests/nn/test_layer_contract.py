@@ -49,7 +49,7 @@ VALUES = {
     "edges": [EDGES],
     "center": [(0.5, -1.0, 2.0)],
     "directions": [((1.0, 2.0), (-0.5, 0.0), (0.25, -3.0))],
-    "spacing": [2],
+    "columns": [(0, 2, 4), (0, 1, 5)],
     "parts": [((N_COLUMNS, layer), *LEVELS) for layer in NUMERIC],
     "signs": [(), RISING.signs],
     "n_constants": [3],
