@@ -112,6 +112,8 @@ class Facts(NamedTuple):
     is the number of date columns. If the rows are a chunk of a stream, ``n_earlier`` is the
     number of rows in the chunks before it, otherwise None. ``ordered_y`` says whether the loss
     uses an order of the classes, and ``grouped`` whether splits must not divide groups of rows.
+    ``minority_share`` is the share of the rows that are not of the largest class, and 1 if
+    rows do not have exactly one label.
     """
 
     n_rows: int
@@ -124,6 +126,12 @@ class Facts(NamedTuple):
     n_earlier: int | None = None
     ordered_y: bool = False
     grouped: bool = False
+    minority_share: float = 1.0
+
+    @property
+    def n_informative(self) -> int:
+        """The number of rows, but at most twice the number that is not of the largest class."""
+        return round(self.n_rows * min(1.0, 2 * self.minority_share))
 
     @property
     def one_score(self) -> bool:
@@ -244,18 +252,18 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         return PENALTY_OF_GROUPS / facts.n_seen
     if facts.n_seen < SMALL:
         return ALPHA_OF_FEW
-    return min(PENALTY * _scarcity(facts) ** 2 / facts.n_seen, ALPHA_OF_FEW)
+    return min(PENALTY * _scarcity(facts, facts.n_rows) ** 2 / facts.n_seen, ALPHA_OF_FEW)
 
 
-def _scarcity(facts: Facts) -> float:
-    """Return the factor by which there are too few rows for the inputs; 1 if there are enough.
+def _scarcity(facts: Facts, n_rows: int) -> float:
+    """Return the factor by which rows are too few for the inputs; 1 if there are enough.
 
     It is 1 for a numeric y and for ordered classes, for sparse rows, whose inputs are mostly
     zero, and for chunks, since the number of rows that follow is unknown.
     """
     if facts.one_score or facts.is_sparse or facts.n_earlier is not None:
         return 1.0
-    return max(1.0, ROWS_PER_INPUT * facts.n_inputs / facts.n_rows)
+    return max(1.0, ROWS_PER_INPUT * facts.n_inputs / max(1, n_rows))
 
 
 def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
@@ -295,7 +303,8 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
     # The network of a group has few units, and none to spare.
     if not _suits_extras(known, facts) or known["interaction_cst"] is not None:
         return 0.0
-    return min(DROPOUT * _scarcity(facts), LARGEST_DROPOUT)
+    # A large class says little about the boundary to rows of other classes, if these are few.
+    return min(DROPOUT * _scarcity(facts, facts.n_informative), LARGEST_DROPOUT)
 
 
 def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:

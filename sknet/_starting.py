@@ -24,11 +24,12 @@ from sknet._joint_model import KINDS
 from sknet._model import Model
 from sknet._parameters import is_auto
 from sknet._settings import Settings, resolve
-from sknet._target_learning import learn_target, measure_target, weigh
+from sknet._target_learning import learn_target, measure_target, minority_share, weigh
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_statistics, merge_surveys, survey_rows
 from sknet.data.targets import merge_targets
+from sknet.data.weights import LabelCounts
 from sknet.nn.embeddings import NumericEmbedding
 from sknet.nn.losses import uses_order
 from sknet.nn.monotone import Promise
@@ -162,7 +163,8 @@ def start_model(
         If y does not suit the loss, if a parameter does not suit X, or if monotonic constraints
         do not suit the task.
     """
-    facts = facts_of_rows(features, data, n_earlier=n_earlier)
+    share = minority_share(data, features.numeric_y)
+    facts = facts_of_rows(features, data, n_earlier=n_earlier, minority_share=share)
     settings = settle(estimator, facts, features.promise)
     known = measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
@@ -367,5 +369,7 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     survey, known = look
     features = Features.of(estimator, survey)
     facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
+    if isinstance(known, LabelCounts):
+        facts = facts._replace(minority_share=known.minority_share)
     settings = settle(estimator, facts, features.promise)
     return Agreement(features, survey, *learn_target(settings, known, survey.dtype))

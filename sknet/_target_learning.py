@@ -19,6 +19,17 @@ from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss, shown
 
 
+def minority_share(data: Dataset, numeric: bool) -> float:
+    """Return the share of the rows that are not of the largest class.
+
+    It is 1 if a row does not have exactly one label. ``numeric`` is as in
+    :func:`measure_target`.
+    """
+    if numeric or data.y.ndim == 2 or data.y.dtype.names is not None:
+        return 1.0
+    return LabelCounts.of(data.y, data.sample_weight).minority_share
+
+
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
     """Return what weighted rows, of a table or a part of one, say about y.
 

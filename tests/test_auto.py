@@ -23,10 +23,12 @@ def resolved(
     n_levels=(),
     n_dates=0,
     n_earlier=None,
+    minority_share=1.0,
     **parameters,
 ):
     numeric_y, dtype = cls is NNRegressor, np.dtype(kind)
     facts = Facts(n_rows, n_columns, as_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
+    facts = facts._replace(minority_share=minority_share)
     return choose(cls(**parameters).get_params(), facts, last={})
 
 
@@ -204,6 +206,29 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
 
 
+def test_the_dropout_rate_rises_if_few_rows_are_not_of_the_largest_class():
+    for share, expected in (0.5, 0.1), (0.25, 0.2), (0.2, 0.25), (0.01, 0.3):
+        found = resolved(4000, 100, minority_share=share)
+        assert found["dropout"] == pytest.approx(expected)
+        assert found["alpha"] == resolved(4000, 100)["alpha"]
+
+
+@pytest.mark.parametrize("as_text", [False, True])
+def test_the_share_of_the_largest_class_counts_weights(as_text):
+    """A row with a weight of three is three rows; labels of several columns have no share."""
+    X = np.random.default_rng(0).normal(size=(600, 30))
+    y = np.arange(600) % 2
+    weight = np.where(y == 1, 1.0, 3.0)
+    labels = np.where(y == 1, "yes", "no") if as_text else y
+    for target, weights, expected in (
+        *((labels, None, 0.2), (labels, weight, 0.3)),
+        (np.column_stack([y, np.zeros_like(y)]), None, 0.2),
+    ):
+        network = NNClassifier((4,), max_iter=1, random_state=0).fit(X, target, weights)
+        assert network.auto_params_["dropout"] == pytest.approx(expected)
+
+
+
 def test_a_chunk_does_not_tell_how_scarce_rows_are():
     first = resolved(200, 20, n_earlier=0)
     assert (first["alpha"], first["dropout"]) == (pytest.approx(0.3 / 200), 0.1)
@@ -252,7 +277,9 @@ def test_dtype():
 
 def test_a_fit_tells_what_it_chose_and_follows_it(binary):
     network = NNClassifier((4,), random_state=0).fit(*binary)
-    assert network.auto_params_ == resolved(120, hidden_layer_sizes=(4,))
+    share = np.bincount(binary[1]).min() / 120
+    expected = resolved(120, hidden_layer_sizes=(4,), minority_share=share)
+    assert network.auto_params_ == expected
     assert network.n_iter_ <= network.auto_params_["max_iter"]
     assert network.max_iter == "auto"
     explicit = NNClassifier((4,), random_state=0, **network.auto_params_).fit(*binary)

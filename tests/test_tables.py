@@ -21,8 +21,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 
-from sknet.nn.columns import Columns, Embedding
+from sknet.nn.columns import Columns, Embedding, PrincipalComponents
 from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic
+from sknet.nn.network import Workspace
 
 SHORT = {"max_iter": 5, "learning_rate": "cosine", "random_state": 0}
 #: Enough to learn the tables of this file.
@@ -442,6 +443,27 @@ def test_numeric_embeddings_see_what_a_line_cannot(cls, name, layer):
     assert isinstance(front, Columns) and isinstance(front.parts[0][1], layer)
     if name == "piecewise_linear":
         assert front.parts[0][1].n_features == 13  # 30 of the 400 rows to a bin
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_bins_leave_columns_of_two_values_alone(members):
+    """A flag has one input, and the components are those of all numeric columns."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 5))
+    X[:, 1], X[:, 3] = X[:, 0] + X[:, 2] > 0, rng.random(300) < 0.01
+    X[:5, 1] = np.nan
+    y = X[:, 0] * (X[:, 1] == 1) + X[:, 3]
+    options = {"n_components": 2, "share_weights": False, "n_members": members}
+    network = NNRegressor((8,), numeric_embedding="piecewise_linear", **options, **SHORT)
+    network.fit(X, y)
+    assert network.coefs_[0].shape[-2] == 3 * 16 + 2 + 1 + 2
+    encoder, layers = network._model.encoder, network._model.network.layers
+    components = next(layer for layer in layers if isinstance(layer, PrincipalComponents))
+    encoded = network._model.encode(X[:20])
+    workspace = Workspace(network._model.network, 20, encoded.dtype)
+    network._model.network.forward(network._model.params, encoded, workspace)
+    before = workspace.outputs[layers.index(components) - 1]
+    assert_array_equal(before[:, components.columns], encoded[:, : encoder.n_numeric_])
 
 
 def test_embeddings_of_numbers_and_categories_stand_side_by_side(table):

@@ -201,6 +201,11 @@ class LabelCounts:
         shares = np.array([counts.get(one, 0) for one in classes.tolist()])
         return (shares[1:] if shares.size == 2 else shares) / shares.sum()
 
+    @property
+    def minority_share(self) -> float:
+        """The share of the rows without the most frequent label; 1 if y is multi-label."""
+        return 1.0 if self.multilabel else 1 - float(self.counts.max() / self.counts.sum())
+
     def labels_as_y(self) -> NDArray[Any]:
         """Return a small y from which ``ClassTarget`` learns the same labels."""
         return np.zeros((1, len(self.counts)), int) if self.multilabel else self.labels

@@ -1,5 +1,6 @@
 """Layers that treat columns separately, embeddings of categories, and principal components."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import SimpleNamespace
@@ -71,8 +72,16 @@ class Columns(ColumnEmbedding):
         return {"parts": self.parts}
 
     def describe(self) -> str:
-        inner = {layer.describe() for _, layer in self.parts if layer is not None}
-        return f"{super().describe()} ({', '.join(sorted(inner))})"
+        inner = {layer.describe() for layer in self.embeddings()}
+        return f"{super().describe()} ({', '.join(sorted(inner))})" if inner else self.words
+
+    def embeddings(self) -> Iterator[ColumnEmbedding]:
+        """Yield the layers of the parts, and those of the parts of a part."""
+        for _, layer in self.parts:
+            if isinstance(layer, Columns):
+                yield from layer.embeddings()
+            elif layer is not None:
+                yield layer
 
     def positions(self) -> list[NDArray[np.intp]]:
         """Return the positions of the columns of each part."""

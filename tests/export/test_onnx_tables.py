@@ -353,3 +353,15 @@ def test_a_column_without_a_name_in_the_example_only(make, run):
     outputs = run(to_onnx(network, X), X)
     expected = network.predict(X.to_numpy())
     assert_allclose(outputs["variable"][:, 0], expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_columns_of_two_values(make, run, members):
+    """With bins, they pass the embedding unchanged, and lie between columns that do not."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 4))
+    X[:, 1], X[:, 3] = X[:, 0] > 0, X[:, 2] > 1
+    network = make(NNRegressor, n_members=members, n_components=3, max_iter=3)
+    network.set_params(numeric_embedding="piecewise_linear").fit(X, X[:, 0] * X[:, 1])
+    found = run(to_onnx(network, X), X[:20])["variable"][:, 0]
+    assert_allclose(found, network.predict(X[:20]), atol=1e-5)

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sknet.nn import layers
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, LeakyReLU, Reflected, ReLU, SiLU
-from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Repeated
+from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Repeated, Scattered
 from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.kernels import BLOCK_SIZE
@@ -314,6 +314,11 @@ def test_layer_norm_of_equal_columns_is_finite():
             Columns(((2, Periodic()), (1, None), (1, Embedding(3, 2)))),
             "columns (level vectors, periodic waves)",
         ),
+        (
+            Columns(((3, Scattered((((0, 2), Periodic()), ((1,), None)))), (1, None))),
+            "columns (periodic waves)",
+        ),
+        (Columns(((2, None),)), "columns"),
     ],
 )
 def test_a_layer_describes_itself(layer, text):
