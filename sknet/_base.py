@@ -132,7 +132,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         held_out = read_validation(features, given_val)
         # Started after the checks, so that an error leaves a given RandomState unchanged.
         run = run or Run.start(self.random_state)
-        model = self._begin(before, features, data, run, is_new=init is not None)
+        classes = _labels_of_all_rows(features, y, data)
+        model = self._begin(before, features, data, run, classes, is_new=init is not None)
         data, held_out = _weigh_and_split(model, data, held_out, run, (X, y, groups))
         identify = partial(fingerprint, data)
         run.expect_rows(data.n_rows, identify)
@@ -168,18 +169,25 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return (self if self.warm_start and self.__sklearn_is_fitted__() else None), None
 
     def _begin(
-        self, before: Any, features: Features, data: Dataset, run: Run, is_new: bool
+        self,
+        before: Any,
+        features: Features,
+        data: Dataset,
+        run: Run,
+        classes: Any,
+        is_new: bool,
     ) -> Model:
         """Return the model to train: that of the fit to be continued, or a new one.
 
-        A new one starts from the layers of ``before``, if given.
+        A new one starts from the layers of ``before``, if given. ``classes`` are the classes,
+        or None if they are the labels of the data.
         """
         if before is None:
-            return start_model(self, features, data, run.streams)
+            return start_model(self, features, data, run.streams, classes=classes)
         if is_new:
             return transfer_model(self, features, before._model, data, run.streams)
         model = continue_model(self, features, before._model, data, run.params)
-        model.target.check_all_labels(data.y)
+        model.target.check_all_labels(data.y if classes is None else classes)
         # A resumed fit has the same rows, so no constant column can begin to vary.
         return model.with_late_scales(data) if before is self else model
 
@@ -385,6 +393,17 @@ def _weigh_and_split(
         return split_off_validation(model, weighted, run.split_seed, given)
     model.check_target(held_out.y, "y_val", held_out.order)
     return weighted, weigh(settings, target, held_out)
+
+
+def _labels_of_all_rows(features: Features, y: Any, data: Dataset) -> Any:
+    """Return all labels in one column y if rows were left out for their weight, otherwise None.
+
+    As in scikit-learn, a label is a class even if no row with it has a positive weight.
+    """
+    is_column = data.y.ndim == 1 and data.y.dtype.names is None
+    if features.numeric_y or not is_column or data.n_rows == data.X.shape[0]:
+        return None
+    return np.unique(features.read_target(y, "y"))
 
 
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:

@@ -162,7 +162,7 @@ class Model:
         workspace = Workspace(self.network, blocks.batch_size, params.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             loss = objective.mean_loss(params, blocks, workspace)
-            return loss < objective.constant_loss(blocks.without_columns())
+            return loss < min(objective.constant_losses(blocks.without_columns()))
 
     def check_layers(self, settings: Settings) -> None:
         """Refuse settings whose encodings or layers differ from those of this model.

@@ -152,7 +152,7 @@ def fit_batches(
     with training_threads() as team:
         evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
-            stopping = replace(stopping, least_score=evaluate.least_score)
+            stopping = replace(stopping, **evaluate.least_scores)
         result = train(
             model.objective,
             run.params,

@@ -235,7 +235,9 @@ def _unfitted(
 ) -> Any:
     """Return an estimator with the same parameters (not copies), which knows these columns."""
     unfitted = object.__new__(type(estimator))
-    vars(unfitted).update(estimator.get_params(deep=False))
+    # A subclass may set parameters that its constructor does not have.
+    parameters = {k: v for k, v in vars(estimator).items() if not (k[0] == "_" or k[-1] == "_")}
+    vars(unfitted).update(parameters)
     if n_features is not None:
         unfitted.n_features_in_ = n_features
     if names is not None:

@@ -67,17 +67,19 @@ class Validation:
             self._make_scorer(held_out)
 
     @property
-    def least_score(self) -> float:
-        """The lowest score that shows that something has been learned.
+    def least_scores(self) -> dict[str, Any]:
+        """The lowest scores that show that something has been learned (see ``Stopping``).
 
-        It is minus infinity for scorers, since their score of a constant prediction is unknown.
+        They are minus infinity for scorers, since their score of a constant prediction is
+        unknown.
         """
         if self._scorer is not None:
-            return -math.inf
+            return {}
         # With extreme numbers, a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
-            constant = self._objective.constant_loss(self._batches.without_columns())
-        return score_of_learning(constant, self._batches.n_rows)
+            losses = self._objective.constant_losses(self._batches.without_columns())
+        least, of_refit = (score_of_learning(loss, self._batches.n_rows) for loss in losses)
+        return {"least_score": least, "least_score_of_refit": of_refit}
 
     def _make_scorer(self, held_out: HeldOut) -> None:
         """Make the scorer of the user's validation rows, and score the initial parameters.

@@ -158,9 +158,21 @@ _signature_of: Any = cache(inspect.signature)
 
 
 def defaults(estimator_class: type) -> dict[str, Any]:
-    """Return the default of each parameter of an estimator's constructor."""
-    parameters = _signature_of(estimator_class).parameters
+    """Return the default of each parameter of an estimator.
+
+    The constructor of a subclass may have other parameters. It sets those of the class that the
+    subclass derives from, and they keep the defaults of this class.
+    """
+    declaring = (
+        one for one in estimator_class.__mro__ if "_parameter_constraints" in vars(one)
+    )
+    parameters = _signature_of(next(declaring)).parameters
     return {name: one.default for name, one in parameters.items()}
+
+
+def parameters_of(estimator: Any) -> dict[str, Any]:
+    """Return the value of each parameter of an estimator, as :func:`defaults` lists them."""
+    return {name: getattr(estimator, name) for name in defaults(type(estimator))}
 
 
 def plain(value: Any) -> Any:
@@ -197,7 +209,7 @@ def same_value(one: Any, other: Any) -> bool:
 
 def changed_parameters(before: Any, now: Any) -> list[str]:
     """Return the names of the parameters in which two estimators of a class differ."""
-    values, others = before.get_params(deep=False), now.get_params(deep=False)
+    values, others = parameters_of(before), parameters_of(now)
     return [name for name, value in values.items() if not same_value(value, others[name])]
 
 
@@ -224,7 +236,7 @@ def check_together(estimator: Any, task: str) -> None:
     ValueError
         If one of the three checks raises it.
     """
-    parameters = estimator.get_params(deep=False)
+    parameters = parameters_of(estimator)
     check_loss_task(type(estimator).__name__, parameters.get("loss"), task)
     # "auto" may stand for the layers of another network, which are not known yet.
     if not is_auto(parameters["hidden_layer_sizes"]):
@@ -333,7 +345,7 @@ def check_solver_options(estimator: Any) -> None:
     """
     if is_stochastic(estimator.solver):
         return
-    parameters, neutral = estimator.get_params(deep=False), defaults(type(estimator))
+    parameters, neutral = parameters_of(estimator), defaults(type(estimator))
     unusable = [
         f"{name}={parameters[name]!r}"
         for name in STOCHASTIC_OPTIONS

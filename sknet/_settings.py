@@ -12,7 +12,13 @@ from numbers import Integral, Real
 from typing import Any, Self, cast
 
 from sknet._auto import COOLING, RULES, SHAPING, Facts, bins_for, choose, level_penalty
-from sknet._parameters import check_layers, hidden_layer_sizes, per_layer, plain
+from sknet._parameters import (
+    check_layers,
+    hidden_layer_sizes,
+    parameters_of,
+    per_layer,
+    plain,
+)
 from sknet._version import __version__
 from sknet.data.choices import interaction_groups
 from sknet.data.splits import SPLITS, FirstSplit, RandomRows, Split
@@ -304,7 +310,7 @@ def resolve(
     ValueError
         If the other parameters do not suit the hidden layers that "auto" stands for.
     """
-    parameters = estimator.get_params(deep=False)
+    parameters = parameters_of(estimator)
     auto = choose({**parameters, "monotonic_cst": promise}, facts, last)
     # A regressor has no class weights.
     known = {"class_weight": None, **parameters, **auto}

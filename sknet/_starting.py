@@ -22,7 +22,7 @@ from sknet._base_model import learn_encoder
 from sknet._input import Features
 from sknet._joint_model import KINDS
 from sknet._model import Model
-from sknet._parameters import is_auto
+from sknet._parameters import is_auto, parameters_of
 from sknet._settings import Settings, resolve
 from sknet._target_learning import learn_target, measure_target, minority_share, weigh
 from sknet.data.batches import Batch, Dataset, join
@@ -67,7 +67,7 @@ def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = Non
         If ``frozen_layers`` is positive, or if a parameter of the layers does not suit X or the
         constraints.
     """
-    parameters = estimator.get_params(deep=False)
+    parameters = parameters_of(estimator)
     if n_frozen := parameters["frozen_layers"]:
         raise ValueError(
             f"frozen_layers={n_frozen} needs a fitted network whose layers it keeps. Pass one "

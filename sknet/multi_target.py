@@ -13,7 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN, fitted_attributes
 from sknet._joint_model import LEARNED, JointModel
-from sknet._parameters import defaults, one_pass, with_parameters
+from sknet._parameters import defaults, one_pass, parameters_of, with_parameters
 from sknet._settings import TASKS
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_targets, check_targets, check_weight
@@ -120,7 +120,7 @@ class NNMultiTarget(BaseNN):
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
         """For each target, a fitted NNRegressor or NNClassifier with the same predictions."""
-        joint, own = self._joint, self.get_params(deep=False)
+        joint, own = self._joint, parameters_of(self)
         estimators = {}
         for number, name in enumerate(joint.target.names):
             model = joint.separated(number)

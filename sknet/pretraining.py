@@ -14,6 +14,7 @@ from sknet._base import BaseNN
 from sknet._base_model import Model, learn_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
+from sknet._parameters import parameters_of
 from sknet._requirements import fit_context, kind_of
 from sknet._run import Run
 from sknet._settings import Settings
@@ -105,7 +106,7 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     run, data = Run.start(estimator.random_state), Dataset(X)
     facts = facts_of_rows(features, data)
     few = facts._replace(n_rows=min(facts.n_rows, LABELED_ROWS))
-    chosen = choose(estimator.get_params(deep=False), few, {})
+    chosen = choose(parameters_of(estimator), few, {})
     members = {name: chosen[name] for name in MEMBERS if name in chosen}
     settings = settle(estimator.set_params(**members), facts)
     survey = survey_rows(data, features.reader, features.names, rng=run.streams["tables"])

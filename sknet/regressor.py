@@ -15,7 +15,7 @@ from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._model import Model, RegressionModel
-from sknet._parameters import FLAT_LIST, one_pass, with_parameters
+from sknet._parameters import FLAT_LIST, one_pass, parameters_of, with_parameters
 from sknet._requirements import check_count
 from sknet._settings import loss_of
 from sknet._shared_parameters import shared_documentation
@@ -38,7 +38,7 @@ def predicts_distribution(estimator: Any) -> bool:
         If the loss estimates no distribution.
     """
     model = vars(estimator).get("_model")
-    loss = loss_of(estimator.get_params(deep=False)) if model is None else model.loss
+    loss = loss_of(parameters_of(estimator)) if model is None else model.loss
     if not loss.predicts_distribution:
         raise AttributeError(f"This method needs {DISTRIBUTION_LOSSES}; got {loss!r}.")
     return True

@@ -228,7 +228,6 @@ def test_the_share_of_the_largest_class_counts_weights(as_text):
         assert network.auto_params_["dropout"] == pytest.approx(expected)
 
 
-
 def test_a_chunk_does_not_tell_how_scarce_rows_are():
     first = resolved(200, 20, n_earlier=0)
     assert (first["alpha"], first["dropout"]) == (pytest.approx(0.3 / 200), 0.1)

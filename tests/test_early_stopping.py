@@ -12,7 +12,7 @@ from plain import NNClassifier, NNRegressor
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import accuracy_score, log_loss, make_scorer
+from sklearn.metrics import accuracy_score, log_loss, make_scorer, roc_auc_score
 
 import sknet
 from sknet import _fitting
@@ -473,10 +473,53 @@ def test_the_least_score_is_that_of_the_mean_and_a_little(weighted):
     network.fit(X, y, weights)
     model = network._model
     held = HeldOut(Dataset(X[:50], y[:50], None if weights is None else weights[:50]))
-    found = Validation(model, held).least_score
+    found = Validation(model, held).least_scores
     of_rows = np.square(model.target.transform(y[:50], float)[:, 0]) / 2
     constant = np.average(of_rows, weights=None if weights is None else weights[:50])
-    assert found == pytest.approx(-constant * (1 - 1.5 / np.sqrt(50)), rel=1e-6)
+    expected = -constant * (1 - 1.5 / np.sqrt(50))
+    for name in "least_score", "least_score_of_refit":
+        assert found[name] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["two classes", "three classes", "ordinal", "labels"])
+def test_the_least_score_of_classes_is_that_of_their_frequencies(kind, weighted):
+    """Equal probabilities decide about the refit, and the frequencies about the patience."""
+    rng = np.random.default_rng(0)
+    n, loss = 200, "ordinal" if kind == "ordinal" else "log_loss"
+    X, y = rng.normal(size=(n, 3)), (rng.random(n) < 0.1).astype(int)
+    if kind == "labels":
+        y = np.column_stack([y, rng.random(n) < 0.4]).astype(int)
+    elif kind != "two classes":
+        y += rng.random(n) < 0.3
+    weights = rng.uniform(0.5, 2, n) if weighted else np.ones(n)
+    network = sknet.NNClassifier(loss=loss, random_state=0, max_iter=1).fit(X, y, weights)
+    model, own = network._model, weights[:80]
+    found = Validation(model, HeldOut(Dataset(X[:80], y[:80], own))).least_scores
+    one_hot = np.eye(y.max() + 1)[y[:80]]
+    if kind == "labels":
+        one_hot = np.stack([1 - y[:80], y[:80]], axis=2)
+    shares = np.average(one_hot, axis=0, weights=own)
+    k = one_hot.shape[-1]
+    for name, assumed in (
+        ("least_score", 0.99 * shares + 0.01 / k),
+        ("least_score_of_refit", np.full(shares.shape, 1 / k)),
+    ):
+        constant = -(shares * np.log(assumed)).sum()
+        if name == "least_score" or kind != "ordinal":  # whose zero has other probabilities
+            expected = -constant * (1 - 1.5 / np.sqrt(80))
+            assert found[name] == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", [1, 4])
+def test_a_rare_class_is_learned_from_equal_categories(seed):
+    """A network first learns how rare the class is, and only then when it occurs."""
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 10, (1000, 2)).astype(str).astype(object)
+    y = (X[:, 0] == X[:, 1]).astype(int)
+    network = sknet.NNClassifier(categorical_features=[0, 1], random_state=0)
+    proba = network.fit(X[:600], y[:600]).predict_proba(X[600:])[:, 1]
+    assert roc_auc_score(y[600:], proba) > 0.9
 
 
 def test_what_is_learned_after_the_rows_are_memorized():

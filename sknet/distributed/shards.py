@@ -182,7 +182,7 @@ class Shard:
         objective, n_rows = self.model.objective, self.validation.batch_size
         with ONE_BLAS_THREAD:
             if point is None:
-                return objective.constant_loss(self.validation), self.validation_weight
+                return objective.constant_losses(self.validation)[0], self.validation_weight
             workspace = Workspace(self.model.network, n_rows, self.model.params.dtype)
             loss = objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight

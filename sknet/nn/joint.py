@@ -174,6 +174,15 @@ class JointLoss(Loss):
                 raw[part.columns] = part.loss.constant(part.y)
         return raw
 
+    def baseline(self, mean: Array) -> Array:
+        raw = super().baseline(mean)
+        places = stretches(n for _, n in self.losses)
+        for (loss, _), columns, place in zip(
+            self.losses, self.link.columns, places, strict=True
+        ):
+            raw[columns] = loss.baseline(mean[place])
+        return raw
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         value, first_log = np.zeros(len(raw), raw.dtype), raw.shape[1] - len(self.losses)
         gradient_out[...] = 0

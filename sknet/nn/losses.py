@@ -172,6 +172,22 @@ class Loss(Rule):
         """Return the constant with the smallest mean loss, if the link is the identity."""
         return np.zeros(y.shape[1], y.dtype)
 
+    def baseline(self, mean: Array) -> Array:
+        """Return the raw predictions of a network that has learned no more than a mean.
+
+        By default, they are zero, which stands for the mean of the scaled y.
+
+        Parameters
+        ----------
+        mean : ndarray of shape (n_outputs,)
+            The mean of the scaled y; for classes, the frequency of each.
+
+        Returns
+        -------
+        ndarray of shape (n_raw,)
+        """
+        return np.zeros(self.link.n_raw(mean.size), mean.dtype)
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
 
@@ -514,6 +530,11 @@ class NormalLikelihood(Loss):
         gradient *= np.repeat(np.exp(2 * float(self.beta) * log_std), 2, axis=1)
 
 
+def _mostly(frequencies: Array, n_classes: int) -> Array:
+    """Return frequencies of classes of which 1 % is spread evenly, so that none is zero."""
+    return 0.99 * frequencies + 0.01 / n_classes
+
+
 class BinaryLogLoss(Loss):
     """l = log(1 + exp(raw)) - y raw, logit link, summed over columns.
 
@@ -525,6 +546,9 @@ class BinaryLogLoss(Loss):
     link: ClassVar[Link] = links.Logit()
     estimates = "the probability of a class or label"
     has_temperature = True
+
+    def baseline(self, mean: Array) -> Array:
+        return self.link.link(_mostly(mean, 2))
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.
@@ -550,6 +574,9 @@ class MultinomialLogLoss(Loss):
 
     def binary(self) -> Loss:
         return BinaryLogLoss()
+
+    def baseline(self, mean: Array) -> Array:
+        return self.link.link(_mostly(mean, mean.size))
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # After a shift by the row's maximum, the largest exponential is 1.
@@ -620,13 +647,12 @@ class Ordinal(Loss):
         return replace(self, link=replace(self.link, order=places), classes=in_order)
 
     def initial_outputs(self, mean: Array, std: Array) -> Change:
-        """Return a shift, so that probabilities start at the frequencies of the classes.
-
-        Of the total, 1 % is spread evenly, for classes that are rare or not seen yet.
-        """
-        n_classes = max(2, mean.size)
-        raw = self.link.link(0.99 * mean + 0.01 / n_classes)
+        """Return a shift, so that probabilities start at the frequencies of the classes."""
+        raw = self.baseline(mean)
         return np.ones_like(raw), raw
+
+    def baseline(self, mean: Array) -> Array:
+        return self.link.link(_mostly(mean, max(2, mean.size)))
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         y = np.concatenate([1 - y, y], axis=1) if y.shape[1] == 1 else y

@@ -36,6 +36,14 @@ class Batch(NamedTuple):
     sample_weight: Array | None = None
 
 
+def _row_weights(batch: Any) -> Array:
+    """Return the weight of each row of a batch, as the mean over its members."""
+    weight = batch.sample_weight
+    if weight is None:
+        return np.ones(len(batch.y), batch.y.dtype)
+    return weight.mean(axis=1) if weight.ndim == 2 else weight
+
+
 class BatchIterable(Protocol):
     """The training rows, batch by batch. Each iteration is one epoch."""
 
@@ -221,18 +229,28 @@ class Objective:
             total += batch.X.shape[0] * self.batch_loss(params, batch, workspace)
         return total / batches.n_rows
 
-    def constant_loss(self, batches: BatchIterable) -> float:
-        """Return the mean loss of all rows if each raw prediction is zero.
+    def constant_losses(self, batches: BatchIterable) -> tuple[float, float]:
+        """Return the mean losses of two constant predictions.
 
-        Zero stands for the mean of a standardized y, or for classes of equal probability.
+        The first is that of a network that has learned only the mean of y, or the frequencies
+        of the classes. For the second, all raw predictions are zero, which stands for the mean
+        of a scaled y and for classes of equal probability. Targets that are missing, which are
+        NaN, have no part in the mean.
         """
-        total = 0.0
+        total: Any = 0.0
+        known: Any = 0.0
         for batch in batches:
-            weight = batch.sample_weight
-            if weight is not None and weight.ndim == 2:
-                weight = weight.mean(axis=1)
-            total += batch.y.shape[0] * self.loss_of_constant(0.0, batch.y, weight)
-        return total / batches.n_rows
+            weight = _row_weights(batch)
+            total += weight @ np.nan_to_num(batch.y)
+            known += weight @ ~np.isnan(batch.y)
+        raw = self.loss.baseline(total / np.maximum(known, np.finfo(total.dtype).tiny))
+        losses = np.zeros(2)
+        for batch in batches:
+            weight = _row_weights(batch)
+            own = [self.loss_of_constant(one, batch.y, weight) for one in (raw, 0.0)]
+            losses += len(batch.y) * np.array(own)
+        of_mean, of_zero = (losses / batches.n_rows).tolist()
+        return of_mean, of_zero
 
     def loss_of_constant(
         self, raw: float | Array, y: Array, sample_weight: Array | None = None

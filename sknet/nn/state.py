@@ -85,6 +85,10 @@ class Stopping:
     least_score : float, default=-inf
         Until a score reaches this value, nothing has been learned, and the plan is not
         shortened.
+    least_score_of_refit : float, default=-inf
+        If no score reaches this value, the last epochs of a whole plan do not train on all
+        rows. It is lower than ``least_score`` if classes are imbalanced: a network may rank
+        rows well before its loss is below that of the frequencies by more than chance.
     """
 
     max_iter: int
@@ -92,6 +96,7 @@ class Stopping:
     n_iter_no_change: float
     n_cooling: int | None = None
     least_score: float = -math.inf
+    least_score_of_refit: float = -math.inf
 
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.

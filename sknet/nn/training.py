@@ -248,13 +248,14 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     returns = rule.schedule.has_horizon and state.cooling is None
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
-    # Some networks learn nothing until the learning rate is high. If nothing was learned, an
-    # epoch is the best by chance, and a cool-down on all rows would only memorize them.
+    # Some networks learn nothing until the learning rate is high.
     has_learned = monitor.best_value >= monitor.stopping.least_score
     waits = rule.schedule.has_horizon and not has_learned
+    # If nothing was learned, an epoch is the best by chance, and all rows would be memorized.
+    refits = monitor.best_value >= monitor.stopping.least_score_of_refit
     # The rest of the plan takes at most as many epochs as a cool-down would.
     nearly_over = 0 < n_left <= (monitor.stopping.n_cooling or 0)
-    finishes = epoch.all_batches is not None and has_learned and nearly_over
+    finishes = epoch.all_batches is not None and refits and nearly_over
     if monitor.stalled and state.cooling is None and not waits:
         if not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, monitor)

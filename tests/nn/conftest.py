@@ -138,6 +138,7 @@ def run_training(make_batches):
         patience=np.inf,
         n_cooling=None,
         least_score=-np.inf,
+        of_refit=-np.inf,
         batch_size=None,
         shuffle=None,
         state=None,
@@ -149,7 +150,7 @@ def run_training(make_batches):
         rule = UpdateRule(optimizer, schedule or Constant(), learning_rate, ema_decay)
         state = state or TrainingState.start(optimizer, params, np.random.default_rng(0))
         batches = make_batches(*batch[:3], batch_size=batch_size, rng=shuffle)
-        stopping = Stopping(max_iter, tol, patience, n_cooling, least_score)
+        stopping = Stopping(max_iter, tol, patience, n_cooling, least_score, of_refit)
         return train(objective, params, batches, rule, stopping, state, **options), state
 
     return run

@@ -632,9 +632,9 @@ def test_a_cool_down_on_all_rows_goes_back_to_the_best_epoch(refit, ema_decay):
 def test_without_a_gain_there_is_no_cool_down_on_all_rows(refit, patience):
     """An epoch is the best by chance: the whole plan is scored, and this epoch is returned."""
     scores = [1, 2, *[0] * 8]
-    learned, _ = refit(scores, patience=patience, least_score=2)
+    learned, _ = refit(scores, patience=patience, least_score=2, of_refit=2)
     assert np.isnan(learned.history["validation_score"][-1])
-    result, state = refit(scores, patience=patience, least_score=2.1)
+    result, state = refit(scores, patience=patience, least_score=2.1, of_refit=2.1)
     assert_array_equal(result.history["validation_score"], scores)
     assert not state.on_all_rows
     best, _ = refit(scores[:2], report=lambda iteration, record, params: iteration == 2)
