@@ -31,7 +31,7 @@ MIN_UPDATES, MOST_EPOCHS = 2000, 300
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
 #: The number of epochs with fewer than ``SMALL`` rows, when no validation rows can end the
 #: training.
-EPOCHS_OF_FEW = 40
+EPOCHS_OF_FEW = 60
 #: The number of epochs if the schedule does not take the learning rate to zero, and of
 #: iterations of lbfgs.
 UNPLANNED_EPOCHS = 200
@@ -66,9 +66,9 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
 #: with ``MANY`` or more.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The strength of the penalty: alpha times the number of rows; alpha with fewer than ``SMALL``
-#: rows, which is also its upper limit; and alpha for lbfgs.
-PENALTY, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 5e-7
+#: The strength of the penalty: alpha times the number of rows, with ``SMALL`` rows or more, and
+#: with fewer rows; the upper limit of alpha; and alpha for lbfgs.
+PENALTY, PENALTY_OF_FEW, LARGEST_ALPHA, LBFGS_ALPHA = 0.3, 1.5, 0.03, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
@@ -251,8 +251,8 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_seen
     if facts.n_seen < SMALL:
-        return ALPHA_OF_FEW
-    return min(PENALTY * _scarcity(facts, facts.n_rows) ** 2 / facts.n_seen, ALPHA_OF_FEW)
+        return min(PENALTY_OF_FEW / facts.n_seen, LARGEST_ALPHA)
+    return min(PENALTY * _scarcity(facts, facts.n_rows) ** 2 / facts.n_seen, LARGEST_ALPHA)
 
 
 def _scarcity(facts: Facts, n_rows: int) -> float:
@@ -332,8 +332,8 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
 
 def _is_few(facts: Facts) -> bool:
     """Return whether the table has so few rows that members share no weights."""
-    limit = SEPARATE_ROWS_OF_NUMBERS if facts.one_score else SEPARATE_ROWS
-    return SMALL <= facts.n_rows < limit and facts.n_earlier is None
+    least, limit = (SMALL, SEPARATE_ROWS_OF_NUMBERS) if facts.one_score else (0, SEPARATE_ROWS)
+    return least <= facts.n_rows < limit and facts.n_earlier is None
 
 
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -341,9 +341,10 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
-    embedded = known["numeric_embedding"] is not None and not facts.is_sparse
+    embedded = known["numeric_embedding"] is not None or facts.n_rows < SMALL
     # If the user has chosen the sizes, several networks would cost more than expected.
-    suited = embedded and is_auto(known["hidden_layer_sizes"]) and known["n_members"] != 1
+    chosen = not is_auto(known["hidden_layer_sizes"]) or known["n_members"] == 1
+    suited = embedded and not facts.is_sparse and not chosen
     return not (_is_few(facts) and suited and adaptive and not tied)
 
 

@@ -42,8 +42,8 @@ def test_only_what_is_auto_is_resolved():
 @pytest.mark.parametrize(
     ("n_rows", "batch_size", "max_iter"),
     [
-        (10, 10, 40),
-        (99, 99, 40),
+        (10, 10, 60),
+        (99, 99, 60),
         (100, 32, 100),
         (1000, 40, 32),
         (5000, 200, 80),
@@ -134,8 +134,9 @@ def test_members():
 def test_members_of_few_rows_share_no_weights(cls):
     limit = 1000 if cls is NNRegressor else 2000
     chosen = [resolved(n, cls=cls) for n in (99, 100, limit - 1, limit)]
-    assert [one["share_weights"] for one in chosen] == [True, False, False, True]
-    members = [1, 2, 2, 1] if cls is NNRegressor else [2, 8, 5, 2]
+    shared = [one["share_weights"] for one in chosen]
+    assert shared == [cls is NNRegressor, False, False, True]
+    members = [1, 2, 2, 1] if cls is NNRegressor else [8, 8, 5, 2]
     assert [one["n_members"] for one in chosen] == members
     assert chosen[2]["validation_fraction"] == 0.2
     others = [
@@ -178,6 +179,7 @@ def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
     # On small tables the penalty is constant, so that repeated rows equal weights.
     assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.03)
+    assert resolved(75)["alpha"] == pytest.approx(0.02)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
 
@@ -234,7 +236,7 @@ def test_a_chunk_does_not_tell_how_scarce_rows_are():
     later = resolved(200, 20, n_earlier=9800)
     assert later["alpha"] == pytest.approx(0.3 / 10_000)
     assert later["batch_size"] == resolved(200)["batch_size"]
-    assert resolved(50, n_earlier=40)["alpha"] == 0.03
+    assert resolved(50, n_earlier=40)["alpha"] == pytest.approx(1.5 / 90)
     assert resolved(50, n_earlier=50)["alpha"] == pytest.approx(0.3 / 100)
     grouped = {"n_earlier": 800, "interaction_cst": "no_interactions"}
     assert resolved(200, **grouped)["alpha"] == pytest.approx(0.003 / 1000)

@@ -54,9 +54,10 @@ def test_every_rule_is_on_the_page():
             _auto.ROWS_PER_INPUT,
             _auto.MOST_ONE_HOT_LEVELS,
             _auto.ROWS_PER_INPUT,
-            _auto.ALPHA_OF_FEW,
-            _auto.ALPHA_OF_FEW,
+            _auto.LARGEST_ALPHA,
             _auto.SMALL,
+            _auto.PENALTY_OF_FEW,
+            _auto.LARGEST_ALPHA,
             _auto.PENALTY_OF_GROUPS,
             _auto.LBFGS_ALPHA,
         ],
@@ -91,7 +92,6 @@ def test_every_rule_is_on_the_page():
         "hidden_layer_sizes": [
             *SIZES,
             *_auto.SMALL_SIZES,
-            _auto.SMALL,
             _auto.SEPARATE_ROWS - 1,
             _auto.MOST_NARROW,
             _auto.SMALL,
@@ -108,9 +108,10 @@ def test_every_rule_is_on_the_page():
             1,
         ],
         "share_weights": [
-            _auto.SMALL,
             _auto.SEPARATE_ROWS - 1,
+            _auto.SMALL,
             _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
+            _auto.SMALL,
         ],
         "dropout": [
             _auto.DROPOUT,
