@@ -25,6 +25,12 @@ from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
 
+#: The number of steps over which the learning rate of ``partial_fit`` rises from zero after a
+#: fit, whose last rate was near zero. A new Adam knows no second moments, so its first steps
+#: move each parameter by the whole rate: Ma and Yarats, "On the adequacy of untuned warmup for
+#: adaptive optimization" (2021), recommend 2 / (1 - beta_2) steps.
+WARM_UP = 2000
+
 
 def split_off_validation(
     model: Model, data: Dataset, split_seed: int, given: Given = ()
@@ -230,6 +236,7 @@ def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> Traini
         rule = replace(rule, schedule=Constant())
     if run.state is None or not run.state.suits(rule.optimizer, model.params):
         run.state = TrainingState.start(rule.optimizer, model.params, run.streams["noise"])
+        run.state.warm_up = WARM_UP if n_before else 0
     state = run.state.next_training()
     batches = mini_batches(model, data, run.streams)
     with training_threads() as team:

@@ -218,7 +218,8 @@ class Features:
                 "Sparse X contains NaN. Missing values are imputed in dense X only: fill them "
                 "in, or pass X.toarray()."
             )
-        return numbers
+        # check_array leaves the sparse booleans of a frame as they are.
+        return numbers if numbers.dtype.kind == "f" else numbers.astype(np.float64)
 
     def _has_same_names(self, X: Table) -> bool:
         """Return whether X has the names of the training table, in its order."""

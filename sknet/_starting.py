@@ -252,7 +252,10 @@ def transfer_model(
     settings, target = learn_target(settings, known, data.X.dtype)
     encoder = source.encoder.with_late_scales(data)
     kind = KINDS[type(target)]
-    model = kind.start(settings, source.reader, encoder, target, streams["init"])
+    # With the seed of the source, a new output layer would otherwise start from the same draw,
+    # and its trained weights would fit the layers below.
+    (rng,) = streams["init"].spawn(1)
+    model = kind.start(settings, source.reader, encoder, target, rng)
     return model.with_layers_of(source, weigh(settings, target, data))
 
 

@@ -27,7 +27,7 @@ def minority_share(data: Dataset, numeric: bool) -> float:
     """
     if numeric or data.y.ndim == 2 or data.y.dtype.names is not None:
         return 1.0
-    return LabelCounts.of(data.y, data.sample_weight).minority_share
+    return LabelCounts.of(data.y).minority_share
 
 
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:

@@ -216,17 +216,17 @@ def test_the_dropout_rate_rises_if_few_rows_are_not_of_the_largest_class():
 
 
 @pytest.mark.parametrize("as_text", [False, True])
-def test_the_share_of_the_largest_class_counts_weights(as_text):
-    """A row with a weight of three is three rows; labels of several columns have no share."""
+def test_the_share_of_the_largest_class_counts_rows(as_text):
+    """Weights do not count, as in all rules; labels of several columns have no share."""
     X = np.random.default_rng(0).normal(size=(600, 30))
-    y = np.arange(600) % 2
-    weight = np.where(y == 1, 1.0, 3.0)
-    labels = np.where(y == 1, "yes", "no") if as_text else y
-    for target, weights, expected in (
-        *((labels, None, 0.2), (labels, weight, 0.3)),
-        (np.column_stack([y, np.zeros_like(y)]), None, 0.2),
+    even, rare = (np.arange(600) % n == 0 for n in (2, 3))
+    for y, weighted, expected in (
+        *((even, False, 0.2), (even, True, 0.2), (rare, False, 0.3), (rare, True, 0.3)),
+        (np.column_stack([rare, even]).astype(int), False, 0.2),
     ):
-        network = NNClassifier((4,), max_iter=1, random_state=0).fit(X, target, weights)
+        labels = np.where(y, "yes", "no") if as_text and y.ndim == 1 else y
+        weights = np.where(y, 1.0, 3.0) if weighted else None
+        network = NNClassifier((4,), max_iter=1, random_state=0).fit(X, labels, weights)
         assert network.auto_params_["dropout"] == pytest.approx(expected)
 
 

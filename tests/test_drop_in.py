@@ -1,14 +1,17 @@
 """sknet in the place of the installed scikit-learn's MLPs."""
 
 import inspect
+import pickle
 import warnings
 from numbers import Real
 
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.datasets import load_digits, load_iris
+from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils._param_validation import StrOptions
 
@@ -164,3 +167,21 @@ def test_a_loss_in_first_place_is_pointed_out(loss, forbid_training):
     forbid_training()
     with pytest.raises(ValueError, match=rf"(?s)first positional.*loss='{loss}'"):
         NNRegressor(loss).fit(X, y)
+
+
+class Narrow(NNClassifier):
+    """A subclass whose constructor has other parameters, as scikit-learn allows."""
+
+    def __init__(self, width=3):
+        super().__init__((width,), max_iter=3, random_state=0)
+        self.width = width
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_subclass_with_its_own_constructor():
+    X, y = load_iris(return_X_y=True)
+    search = GridSearchCV(Narrow(), {"width": [2, 4]}, cv=2).fit(X, y)
+    network = clone(search.best_estimator_).fit(X, y)
+    assert network.coefs_[-1].shape[-2] == search.best_params_["width"]
+    assert_array_equal(pickle.loads(pickle.dumps(network)).predict(X), network.predict(X))
+    assert Narrow().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y).n_iter_ == 2

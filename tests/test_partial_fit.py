@@ -1,6 +1,7 @@
 """partial_fit makes one pass over the given rows and continues from the last call."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -192,10 +193,24 @@ def test_after_a_fit_it_goes_on(problem):
     ).fit(problem.X, problem.y)
     network.partial_fit(problem.X, problem.y)
     assert network.n_iter_ == len(network.loss_curve_) == 11
-    # The pass begins with what the fit has learned, if with a larger rate than its last.
     assert network.loss_ < network.loss_curve_[0]
     # A pass has no validation score, so the scores of the fit are dropped.
     assert network.validation_scores_ is None
+
+
+def test_after_a_fit_the_learning_rate_rises_slowly(problem):
+    """A new Adam's first steps move each weight by the whole rate, whatever the gradient."""
+    options = {"learning_rate_init": 0.01, "early_stopping": False, "random_state": 0}
+    network = problem.cls((20,), batch_size=10, max_iter=30, learning_rate="cosine", **options)
+    network.fit(problem.X, problem.y)
+    before, weights = network.score(problem.X, problem.y), network.coefs_[0].copy()
+    network.partial_fit(problem.X[:1], problem.y[:1])
+    assert network.history_["learning_rate"][-1] == pytest.approx(0.01 / 2000)
+    assert np.abs(network.coefs_[0] - weights).max() < 1e-5
+    restored = pickle.loads(pickle.dumps(network)).partial_fit(problem.X[:20], problem.y[:20])
+    assert restored.history_["learning_rate"][-1] == pytest.approx(0.01 * 3 / 2000)
+    passes(network, problem.X, problem.y, 3)
+    assert network.score(problem.X, problem.y) > before - 0.02
 
 
 def test_a_fit_starts_anew(problem):

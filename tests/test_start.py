@@ -98,6 +98,16 @@ OUTPUTS = {
 }
 
 
+def test_a_new_output_layer_does_not_begin_with_the_draw_of_the_old_one(frame):
+    """With the seed of the other fit, its trained weights would be close to the new ones."""
+    X, y = frame
+    other = network(NNRegressor, max_iter=20).fit(X, y)
+    started = network(NNRegressor, frozen_layers=2, learning_rate_init=NO_STEP)
+    started.fit(X, -y + y.mean(), init=other)
+    old, new = (parameters_of(one)[-1]["weight"].ravel() for one in (other, started))
+    assert abs(np.corrcoef(old, new)[0, 1]) < 0.7
+
+
 @pytest.mark.parametrize("now", OUTPUTS)
 @pytest.mark.parametrize("before", ["labels", "numbers"])
 def test_other_outputs_begin_anew(frame, before, now):

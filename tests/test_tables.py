@@ -512,6 +512,16 @@ def test_missing_values_where_training_had_none_are_medians(regression):
     assert_allclose(network.predict(holes), network.predict(filled), rtol=1e-10)
 
 
+@pytest.mark.parametrize("dtype", [bool, np.int8])
+def test_sparse_dummies_of_a_frame(dtype):
+    levels = pd.Series(np.random.default_rng(0).choice(list("abc"), 120))
+    X = pd.get_dummies(levels, sparse=True, dtype=dtype)
+    y = (levels == "b").to_numpy(float)
+    network = NNRegressor((8,), **SHORT).fit(X, y)
+    other = NNRegressor((8,), **SHORT).fit(X.sparse.to_coo().tocsr().astype(float), y)
+    assert_allclose(network.predict(X), other.predict(X.sparse.to_coo().tocsr().astype(float)))
+
+
 def test_missing_values_in_sparse_rows_are_an_error(regression, forbid_training):
     X, y = regression
     X = sparse.csr_matrix(X)

@@ -8,6 +8,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
+from sklearn.ensemble import StackingClassifier
 from sklearn.utils.class_weight import compute_sample_weight
 
 import sknet
@@ -377,3 +378,17 @@ def test_balanced_weights_with_default_settings(dtype):
     expected = sknet.NNClassifier(**options).fit(X, y, by_hand)
     tolerance = 1e-4 if dtype == "float32" else 1e-9
     assert_allclose(network.predict_proba(X), expected.predict_proba(X), rtol=tolerance)
+
+
+def test_a_label_whose_rows_have_no_weight_stays_a_class():
+    """As in scikit-learn, so that ensembles get a probability for each label."""
+    X, y = np.random.default_rng(0).normal(size=(300, 4)), np.arange(300) % 3
+    weight = (y != 2).astype(float)
+    options = {"max_iter": 5, "random_state": 0, "warm_start": True}
+    network = sknet.NNClassifier(**options).fit(X, y, weight)
+    assert_array_equal(network.classes_, [0, 1, 2])
+    proba = network.predict_proba(X)
+    assert proba.shape == (300, 3) and proba[:, 2].max() < 0.2
+    assert_array_equal(network.fit(X, y, weight).classes_, [0, 1, 2])
+    stack = StackingClassifier([("network", sknet.NNClassifier(max_iter=2))], cv=2)
+    assert stack.fit(X, y, sample_weight=weight).predict(X).shape == (300,)

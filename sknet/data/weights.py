@@ -145,6 +145,8 @@ class LabelCounts:
         The unit of the weights.
     multilabel : bool
         Whether y has a column for each label.
+    n_rows : ndarray of shape (n_columns, n_labels)
+        The number of the rows with each label, whatever their weights.
     order : tuple
         The labels in the order that the dtype of y declares; empty if it declares none.
     """
@@ -153,6 +155,7 @@ class LabelCounts:
     counts: NDArray[np.float64]
     unit: float
     multilabel: bool
+    n_rows: NDArray[np.float64]
     order: tuple[Any, ...] = ()
 
     @classmethod
@@ -173,8 +176,12 @@ class LabelCounts:
         else:
             labels, places = np.unique(y, return_inverse=True)
             columns = iter([places])
-        counts = [np.bincount(one, sample_weight, labels.size) for one in columns]
-        return cls(labels, np.array(counts, float), weight_unit, multilabel, order)
+        sums = [
+            [np.bincount(one, weights, labels.size) for weights in (sample_weight, None)]
+            for one in columns
+        ]
+        counts, n_rows = np.array(sums, float).swapaxes(0, 1)
+        return cls(labels, counts, weight_unit, multilabel, n_rows, order)
 
     @property
     def form(self) -> str:
@@ -188,10 +195,14 @@ class LabelCounts:
         order = self.order if self.order == other.order else ()
         labels = np.union1d(self.labels, other.labels)
         unit = max(self.unit, other.unit)
-        counts = np.zeros((len(self.counts), labels.size))
+        counts, n_rows = np.zeros((2, len(self.counts), labels.size))
         for part in (self, other):
-            counts[:, np.searchsorted(labels, part.labels)] += part.counts * (part.unit / unit)
-        return replace(self, labels=labels, counts=counts, unit=unit, order=order)
+            places = np.searchsorted(labels, part.labels)
+            counts[:, places] += part.counts * (part.unit / unit)
+            n_rows[:, places] += part.n_rows
+        return replace(
+            self, labels=labels, counts=counts, unit=unit, n_rows=n_rows, order=order
+        )
 
     def shares_of(self, classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the share of each class, of the second of two classes, or of each label."""
@@ -204,7 +215,7 @@ class LabelCounts:
     @property
     def minority_share(self) -> float:
         """The share of the rows without the most frequent label; 1 if y is multi-label."""
-        return 1.0 if self.multilabel else 1 - float(self.counts.max() / self.counts.sum())
+        return 1.0 if self.multilabel else 1 - float(self.n_rows.max() / self.n_rows.sum())
 
     def labels_as_y(self) -> NDArray[Any]:
         """Return a small y from which ``ClassTarget`` learns the same labels."""

@@ -122,12 +122,24 @@ class Table:
         tensor = one.tensor if one.n_columns == 1 else one.tensor.take(inside, axis=1)
         if is_text:
             return _codes_of_text(tensor, levels), levels.size
-        same = tensor.cast(np.float64).op("Equal", levels.astype(np.float64), dtype=bool)
+        numbers = levels.astype(np.float64)
+        if np.unique(numbers).size < levels.size:
+            (name,) = self._names([position])
+            raise ValueError(
+                f"Column {name!r} has categories that are such large integers that float64, in "
+                "which an ONNX model compares numbers, cannot tell them apart. Train with the "
+                "column as text."
+            )
+        same = tensor.cast(np.float64).op("Equal", numbers, dtype=bool)
         return _numbers_of_places(same, levels.size), levels.size
+
+    def _names(self, positions: Sequence[int]) -> list[str]:
+        """Return the names of columns."""
+        return [self.features.shown_names[j] for j in positions]
 
     def _other_kind(self, positions: Sequence[int], before: str, now: str) -> ValueError:
         """Return an error for columns with a different kind of values than in training."""
-        names = [self.features.shown_names[j] for j in positions]
+        names = self._names(positions)
         return ValueError(
             f"For the columns {names}, the inputs of the model have {now} where training had "
             f"{before}. Pass an X whose columns have the same kinds of values as in training."

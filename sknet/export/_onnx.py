@@ -49,7 +49,12 @@ def exported(estimator: Any) -> tuple[Features, Model]:
 
 
 def write_predictions(
-    table: Table, model: Model, dtype: np.dtype[Any], *, with_std: bool = False
+    table: Table,
+    model: Model,
+    dtype: np.dtype[Any],
+    *,
+    with_std: bool = False,
+    raw_scores: bool = False,
 ) -> dict[str, Port]:
     """Write the operators of a model into the graph of the inputs.
 
@@ -62,6 +67,9 @@ def write_predictions(
         The precision of probabilities and numbers.
     with_std : bool, default=False
         Whether to write the standard deviation of y as well, if the loss predicts it.
+    raw_scores : bool, default=False
+        Whether to write the decision function in place of the probabilities of one column of
+        classes. Two classes get two columns, the first of which is negative.
 
     Returns
     -------
@@ -74,7 +82,11 @@ def write_predictions(
     raw = network_outputs(model.network, model.params, x).cast(np.float64)
     if model.settings.promise is not None:
         raw = model.settings.promise.settled(raw)
-    return _outputs(model, raw, dtype, with_std)
+    outputs = _outputs(model, raw, dtype, with_std)
+    if raw_scores and "probabilities" in outputs:
+        scores = Port(_scores(model, raw).cast(dtype), n_columns(model))
+        return {**outputs, "probabilities": scores}
+    return outputs
 
 
 def _outputs(
@@ -125,6 +137,19 @@ def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> d
     limits = np.finfo(dtype)
     proba = proba.maximum(limits.tiny).minimum(1 - limits.epsneg).cast(dtype)
     return {"label": label, "probabilities": Port(proba, n_columns(model))}
+
+
+def _scores(model: Model, raw: Tensor) -> Tensor:
+    """Return the decision function, with a column for each of two classes."""
+    kind, scores = model.target.kind, raw
+    if model.n_members > 1 or model.loss.link.ordered:
+        proba = _over_members(model, raw)
+        scores = proba.op("Log")
+        if kind == "multilabel":
+            scores = scores - (-proba + 1.0).op("Log")
+        elif kind == "binary":
+            scores = scores.columns(1, 2) - scores.columns(0, 1)
+    return scores.graph.concat([-scores, scores], axis=-1) if kind == "binary" else scores
 
 
 def _label(target: ClassTarget, place: Tensor) -> Tensor:

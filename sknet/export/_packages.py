@@ -33,6 +33,7 @@ CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
     "zipmap": [True, False, "columns"],
     "output_class_labels": [False, True],
     "nocl": [False],
+    "raw_scores": [False, True],
 }
 
 
@@ -40,9 +41,11 @@ def register() -> None:
     """Register the estimators with skl2onnx, which can then export pipelines containing them.
 
     Call this function once in each process, before ``skl2onnx.to_onnx``. Importing
-    :mod:`sknet.export` does not call it. The classifier has the options ``zipmap`` and
-    ``output_class_labels`` of skl2onnx. With ``zipmap=True``, the default, probabilities are
-    float32.
+    :mod:`sknet.export` does not call it. The classifier has the options ``zipmap``,
+    ``output_class_labels`` and ``raw_scores`` of skl2onnx. With ``zipmap=True``, the default,
+    probabilities are float32. With ``raw_scores=True``, which ``CalibratedClassifierCV`` needs
+    and sets, the scores of ``decision_function`` replace them; those of two classes have two
+    columns, the first of which is negative.
 
     Raises
     ------
@@ -87,11 +90,21 @@ def _set_output_types(operator: Any) -> None:
         shape_of_labels = shape[:2] if model.target.kind == "multilabel" else shape[:1]
         of_labels = _tensor_type(_onnx.label_dtype(model.target))
         operator.outputs[0].type = of_labels(shape_of_labels)
-        options = operator.scope_inst.get_options(estimator, {"zipmap": True})
-        if options["zipmap"] is True:
-            # The operator ZipMap, which makes a dictionary of each row, takes only float32.
+        if _feeds_zip_map(operator):
             dtype = np.dtype(np.float32)
     operator.outputs[-1].type = _tensor_type(dtype)(shape)
+
+
+def _feeds_zip_map(operator: Any) -> bool:
+    """Return whether ZipMap, which makes a dictionary of each row, takes the probabilities.
+
+    It takes only float32. The operators around a nested classifier expect the dtype of X.
+    """
+    name = operator.outputs[-1].full_name
+    zip_maps = (
+        one for one in operator.scope_inst.operators.values() if one.type == "SklearnZipMap"
+    )
+    return any(name in [taken.full_name for taken in one.inputs] for one in zip_maps)
 
 
 def _tensor_type(dtype: np.dtype[Any]) -> Any:
@@ -125,8 +138,12 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     graph = Graph(scope.get_unique_variable_name)
     dtype, _ = dtype_and_width("output", operator.outputs[-1].type)
     table = Table(features, _inputs(operator, graph))
-    predictions = _onnx.write_predictions(table, model, dtype).values()
-    for port, variable in zip(predictions, operator.outputs, strict=True):
+    has_scores = (
+        not model.numeric_y
+        and scope.get_options(operator.raw_operator, {"raw_scores": False})["raw_scores"]
+    )
+    outputs = _onnx.write_predictions(table, model, dtype, raw_scores=has_scores)
+    for port, variable in zip(outputs.values(), operator.outputs, strict=True):
         port.tensor.op("Identity", output=variable.full_name)
     for name, value in graph.constants.items():
         container.add_initializer(name, onnx_type(value.dtype), value.shape, value.ravel())

@@ -210,27 +210,36 @@ class Poisson(Distribution):
 
     mean: Array
 
-    def __post_init__(self) -> None:
+    @property
+    def known_mean(self) -> Array:
+        """The mean, if the distribution can be computed.
+
+        Raises
+        ------
+        ValueError
+            If the mean is too large.
+        """
         if (largest := self.mean.max(initial=0)) > LARGEST_COUNT:
             raise ValueError(
                 f"The mean of a Poisson distribution must be at most {LARGEST_COUNT:.0e}, got "
                 f"{largest:.3g}. Choose loss='gamma' or 'tweedie' for amounts."
             )
+        return self.mean
 
     def cdf(self, y: Array) -> Array:
-        return np.where(y >= 0, special.pdtr(np.floor(np.maximum(y, 0)), self.mean), 0.0)
+        return np.where(y >= 0, special.pdtr(np.floor(np.maximum(y, 0)), self.known_mean), 0.0)
 
     def quantiles(self, levels: Array) -> Array:
-        above = np.ceil(special.pdtrik(levels, self.mean))
+        above = np.ceil(special.pdtrik(levels, self.known_mean))
         # Rounding may have led to the next larger integer.
         below = np.maximum(above - 1, 0)
         return np.where(special.pdtr(below, self.mean) >= levels, below, above)
 
     def sample(self, n_samples: int, rng: Any) -> Array:
-        return rng.poisson(self.mean, (*self.mean.shape[:-1], n_samples)).astype(float)
+        return rng.poisson(self.known_mean, (*self.mean.shape[:-1], n_samples)).astype(float)
 
     def crps(self, y: Array) -> Array:
-        mean, k = self.mean, np.floor(y)
+        mean, k = self.known_mean, np.floor(y)
         at_k = self.cdf(y) - self.cdf(k - 1)
         half_difference = mean * (special.ive(0, 2 * mean) + special.ive(1, 2 * mean))
         return (y - mean) * (2 * self.cdf(y) - 1) + 2 * mean * at_k - half_difference

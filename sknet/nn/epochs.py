@@ -61,6 +61,8 @@ class UpdateRule:
     def learning_rate(self, state: TrainingState, progress: float) -> float:
         """Return the learning rate of the next update."""
         factor = self.schedule(progress, state.samples_seen)
+        if state.n_updates < state.warm_up:
+            factor *= (state.n_updates + 1) / state.warm_up
         return self.learning_rate_init * state.plateau_factor * factor
 
 

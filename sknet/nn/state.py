@@ -190,7 +190,10 @@ class Begun:
 
 
 #: What another training run takes over from a state, in addition to the state of the optimizer.
-KEPT = "n_updates", "samples_seen", "plateau_factor", "average", "trained", "share_rngs"
+KEPT = (
+    *("n_updates", "samples_seen", "warm_up", "plateau_factor"),
+    *("average", "trained", "share_rngs"),
+)
 
 
 @dataclass
@@ -212,6 +215,8 @@ class TrainingState:
         The number of steps so far.
     samples_seen : int
         The number of rows of all earlier epochs.
+    warm_up : int
+        The number of steps over which the learning rate rises from zero; 0 if it need not.
     plateau_factor : float
         The factor of the learning rate after all plateaus so far.
     average : ndarray of shape (n_params,) or None
@@ -252,6 +257,7 @@ class TrainingState:
     rng: Generator
     n_updates: int = 0
     samples_seen: int = 0
+    warm_up: int = 0
     plateau_factor: float = 1.0
     average: Array | None = None
     trained: Array | None = None

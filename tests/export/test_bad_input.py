@@ -205,6 +205,16 @@ def test_inputs_of_a_list():
     assert array.dtype == np.float32
 
 
+def test_categories_that_float64_cannot_tell_apart():
+    ids = 2**53 + np.arange(4)
+    X = pd.DataFrame({"id": pd.Categorical(np.tile(ids, 30))})
+    network = NNRegressor((2,), max_iter=1, random_state=0).fit(X, np.arange(120) % 4)
+    with pytest.raises(ValueError, match="Column 'id' has categories .* Train with the column"):
+        to_onnx(network, X)
+    as_text = X.astype(str)
+    to_onnx(network.fit(as_text, np.arange(120) % 4), as_text)
+
+
 # Missing packages.
 
 

@@ -6,10 +6,12 @@ import pytest
 import skl2onnx
 from numpy.testing import assert_allclose, assert_array_equal
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.datasets import load_diabetes, load_iris
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import BaggingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
@@ -178,8 +180,8 @@ def test_wrong_number_of_columns(make):
 
 def test_unknown_option_is_named(make):
     X, y = load_iris(return_X_y=True)
-    with pytest.raises(NameError, match="Option 'raw_scores' not in"):
-        skl2onnx.to_onnx(make(NNClassifier).fit(X, y), X, options={"raw_scores": True})
+    with pytest.raises(NameError, match="Option 'cutoff' not in"):
+        skl2onnx.to_onnx(make(NNClassifier).fit(X, y), X, options={"cutoff": True})
 
 
 def test_target_transformer_is_left_to_skl2onnx(make):
@@ -203,3 +205,44 @@ def test_codes_behind_a_scaler(make):
     (found,) = session.run(None, {"X": X})
     assert_allclose(found[:, 0], pipeline.predict(X), rtol=0, atol=1e-5)
     assert_allclose(found[:, 0], pipeline.predict(X.astype(np.float64)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda network: CalibratedClassifierCV(network, cv=2),
+        lambda network: OneVsRestClassifier(network),
+        lambda network: BaggingClassifier(network, 2, random_state=0),
+    ],
+    ids=["calibrated", "one against rest", "bagging"],
+)
+def test_classifiers_inside_another_estimator(make, run, around, n_classes, dtype):
+    """The calibration takes the decision function, and all of them the dtype of X."""
+    X, y = load_iris(return_X_y=True)
+    X, y = X[y < n_classes].astype(dtype), y[y < n_classes]
+    estimator = around(make(NNClassifier, max_iter=3)).fit(X, y)
+    model = skl2onnx.to_onnx(estimator, X[:1], options={"zipmap": False})
+    found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"X": X})
+    assert_array_equal(found[0], estimator.predict(X))
+    assert_allclose(found[1], estimator.predict_proba(X), atol=1e-5)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("loss", ["log_loss", "ordinal"])
+@pytest.mark.parametrize("kind", ["two classes", "three classes", "labels"])
+def test_raw_scores_are_the_decision_function(make, kind, loss, members):
+    X, y = load_iris(return_X_y=True)
+    if kind == "two classes":
+        y = y > 0
+    elif kind == "labels":
+        y, loss = np.column_stack([y == 0, y > 1]).astype(int), "log_loss"
+    network = make(NNClassifier, loss=loss, n_members=members, max_iter=3).fit(X, y)
+    options = {id(network): {"zipmap": False, "raw_scores": True}}
+    model = skl2onnx.to_onnx(network, X[:1], options=options)
+    found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"X": X})[1]
+    expected = network.decision_function(X)
+    if expected.ndim == 1:
+        expected = np.column_stack([-expected, expected])
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
