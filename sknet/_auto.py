@@ -66,9 +66,10 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
 #: with ``MANY`` or more.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The strength of the penalty: alpha times the number of rows, with ``SMALL`` rows or more, and
-#: with fewer rows; the upper limit of alpha; and alpha for lbfgs.
-PENALTY, PENALTY_OF_FEW, LARGEST_ALPHA, LBFGS_ALPHA = 0.3, 1.5, 0.03, 5e-7
+#: The strength of the penalty: alpha times the number of rows, and the upper limit of alpha;
+#: alpha with fewer than ``SMALL`` rows, where it does not depend on their number, so that a
+#: row of weight two has the same effect as two equal rows; and alpha for lbfgs.
+PENALTY, LARGEST_ALPHA, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
@@ -251,7 +252,7 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_seen
     if facts.n_seen < SMALL:
-        return min(PENALTY_OF_FEW / facts.n_seen, LARGEST_ALPHA)
+        return ALPHA_OF_FEW
     return min(PENALTY * _scarcity(facts, facts.n_rows) ** 2 / facts.n_seen, LARGEST_ALPHA)
 
 

@@ -163,10 +163,8 @@ def defaults(estimator_class: type) -> dict[str, Any]:
     The constructor of a subclass may have other parameters. It sets those of the class that the
     subclass derives from, and they keep the defaults of this class.
     """
-    declaring = (
-        one for one in estimator_class.__mro__ if "_parameter_constraints" in vars(one)
-    )
-    parameters = _signature_of(next(declaring)).parameters
+    of_package = (one for one in estimator_class.__mro__ if one.__module__.startswith("sknet."))
+    parameters = _signature_of(next(of_package)).parameters
     return {name: one.default for name, one in parameters.items()}
 
 

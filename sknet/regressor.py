@@ -110,9 +110,9 @@ class NNRegressor(RegressorMixin, BaseNN):
 
         The first call fixes the scaling of the inputs, and each call updates that of y. Later
         calls must not change layers, encodings or constraints, and ignore ``random_state``. A
-        schedule that ends at zero becomes a constant rate. ``max_iter``, ``time_limit``,
-        ``tol``, ``n_iter_no_change``, ``early_stopping``, ``refit``, ``scoring`` and
-        ``validation_fraction`` have no effect.
+        schedule that ends at zero becomes a constant rate, which rises slowly after ``fit``.
+        Callbacks, ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
+        ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
 
         Parameters
         ----------

@@ -178,8 +178,7 @@ def test_few_rows_need_a_larger_share_to_validate_with():
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
     # On small tables the penalty is constant, so that repeated rows equal weights.
-    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.03)
-    assert resolved(75)["alpha"] == pytest.approx(0.02)
+    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.025)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
 
@@ -236,7 +235,7 @@ def test_a_chunk_does_not_tell_how_scarce_rows_are():
     later = resolved(200, 20, n_earlier=9800)
     assert later["alpha"] == pytest.approx(0.3 / 10_000)
     assert later["batch_size"] == resolved(200)["batch_size"]
-    assert resolved(50, n_earlier=40)["alpha"] == pytest.approx(1.5 / 90)
+    assert resolved(50, n_earlier=40)["alpha"] == 0.025
     assert resolved(50, n_earlier=50)["alpha"] == pytest.approx(0.3 / 100)
     grouped = {"n_earlier": 800, "interaction_cst": "no_interactions"}
     assert resolved(200, **grouped)["alpha"] == pytest.approx(0.003 / 1000)

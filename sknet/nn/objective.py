@@ -244,12 +244,11 @@ class Objective:
             total += weight @ np.nan_to_num(batch.y)
             known += weight @ ~np.isnan(batch.y)
         raw = self.loss.baseline(total / np.maximum(known, np.finfo(total.dtype).tiny))
-        losses = np.zeros(2)
+        of_mean = of_zero = 0.0
         for batch in batches:
-            weight = _row_weights(batch)
-            own = [self.loss_of_constant(one, batch.y, weight) for one in (raw, 0.0)]
-            losses += len(batch.y) * np.array(own)
-        of_mean, of_zero = (losses / batches.n_rows).tolist()
+            weight, share = _row_weights(batch), len(batch.y) / batches.n_rows
+            of_mean += share * self.loss_of_constant(raw, batch.y, weight)
+            of_zero += share * self.loss_of_constant(0.0, batch.y, weight)
         return of_mean, of_zero
 
     def loss_of_constant(
