@@ -185,7 +185,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         if before is None:
             return start_model(self, features, data, run.streams, classes=classes)
         if is_new:
-            return transfer_model(self, features, before._model, data, run.streams)
+            return transfer_model(self, features, before._model, data, run.streams, classes)
         model = continue_model(self, features, before._model, data, run.params)
         model.target.check_all_labels(data.y if classes is None else classes)
         # A resumed fit has the same rows, so no constant column can begin to vary.

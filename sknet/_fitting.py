@@ -25,10 +25,10 @@ from sknet.nn.soundness import DIVERGED_FACTOR
 from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
 
-#: The number of steps over which the learning rate of ``partial_fit`` rises from zero after a
-#: fit, whose last rate was near zero. A new Adam knows no second moments, so its first steps
-#: move each parameter by the whole rate: Ma and Yarats, "On the adequacy of untuned warmup for
-#: adaptive optimization" (2021), recommend 2 / (1 - beta_2) steps.
+#: The number of steps over which the learning rate of ``partial_fit`` rises from zero if the
+#: optimizer starts anew with a trained network, as after a fit. A new Adam knows no second
+#: moments, so its first steps move each parameter by the whole rate: Ma and Yarats, "On the
+#: adequacy of untuned warmup for adaptive optimization" (2021), recommend 2 / (1 - beta_2).
 WARM_UP = 2000
 
 

@@ -233,6 +233,7 @@ def transfer_model(
     source: Model,
     data: Dataset,
     streams: Mapping[str, np.random.Generator],
+    classes: Any = None,
 ) -> Model:
     """Return a model that starts from the encodings and layers of another, fitted one.
 
@@ -245,11 +246,12 @@ def transfer_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the loss.
     """
-    facts = facts_of_rows(features, data)
+    share = minority_share(data, features.numeric_y)
+    facts = facts_of_rows(features, data, minority_share=share)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
     known = measure_target(settings, data, features.numeric_y)
-    settings, target = learn_target(settings, known, data.X.dtype)
+    settings, target = learn_target(settings, known, data.X.dtype, classes)
     encoder = source.encoder.with_late_scales(data)
     kind = KINDS[type(target)]
     # With the seed of the source, a new output layer would otherwise start from the same draw,

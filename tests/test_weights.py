@@ -390,5 +390,7 @@ def test_a_label_whose_rows_have_no_weight_stays_a_class():
     proba = network.predict_proba(X)
     assert proba.shape == (300, 3) and proba[:, 2].max() < 0.2
     assert_array_equal(network.fit(X, y, weight).classes_, [0, 1, 2])
+    started = sknet.NNClassifier(max_iter=2, random_state=0).fit(X, y, weight, init=network)
+    assert_array_equal(started.classes_, [0, 1, 2])
     stack = StackingClassifier([("network", sknet.NNClassifier(max_iter=2))], cv=2)
     assert stack.fit(X, y, sample_weight=weight).predict(X).shape == (300,)

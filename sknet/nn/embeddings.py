@@ -30,8 +30,7 @@ class NumericEmbedding(ColumnEmbedding):
     #: Whether a value that occurs in far more rows than the values around it do, such as zero,
     #: needs an indicator, because the layer is a smooth function of the number.
     needs_indicators: ClassVar[bool] = False
-    #: Whether all columns have the same number of outputs, the first of which is the number
-    #: itself.
+    #: Whether the first output of each column is the number itself.
     keeps_numbers: ClassVar[bool] = False
 
     def with_bins(self, edges: Edges) -> ColumnEmbedding:
@@ -273,7 +272,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         if not several:
             return Columns(((len(edges), None),))
         layer = self._filled(tuple(edges[i] for i in several))
-        single = tuple(sorted({*range(len(edges))} - {*several}))
+        single = tuple(i for i, one in enumerate(edges) if len(one) <= 2)
         return Scattered(((several, layer), (single, None)))
 
     def _filled(self, edges: Edges) -> Self:
