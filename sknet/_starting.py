@@ -24,7 +24,7 @@ from sknet._joint_model import KINDS
 from sknet._model import Model
 from sknet._parameters import is_auto, parameters_of
 from sknet._settings import Settings, resolve
-from sknet._target_learning import learn_target, measure_target, minority_share, weigh
+from sknet._target_learning import count_labels, learn_target, measure_target, weigh
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_statistics, merge_surveys, survey_rows
@@ -36,12 +36,20 @@ from sknet.nn.monotone import Promise
 
 
 def facts_of(
-    features: Features, n_rows: int, dtype: np.dtype[Any], is_sparse: bool, **known: Any
+    features: Features,
+    n_rows: int,
+    dtype: np.dtype[Any],
+    is_sparse: bool,
+    target: Any = None,
+    **known: Any,
 ) -> Facts:
     """Return the facts of a table that the values of "auto" depend on.
 
-    ``n_rows`` is the number of rows of the whole table, and ``known`` are other facts.
+    ``n_rows`` is the number of rows of the whole table, ``target`` is what is known about its
+    y, if anything, and ``known`` are other facts.
     """
+    if isinstance(target, LabelCounts):
+        known["minority_share"] = target.minority_share
     reader, numeric_y = features.reader, features.numeric_y
     n_levels, n_dates = list(map(len, reader.levels_)), len(reader.of_kind(DateColumn))
     # Each of several targets has its own loss.
@@ -163,10 +171,10 @@ def start_model(
         If y does not suit the loss, if a parameter does not suit X, or if monotonic constraints
         do not suit the task.
     """
-    share = minority_share(data, features.numeric_y)
-    facts = facts_of_rows(features, data, n_earlier=n_earlier, minority_share=share)
+    counts = count_labels(data, features.numeric_y)
+    facts = facts_of_rows(features, data, target=counts, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
-    known = measure_target(settings, data, features.numeric_y)
+    known = counts or measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
     # The encodings are learned with the weights that training uses.
     data = weigh(settings, target, data)
@@ -246,11 +254,11 @@ def transfer_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the loss.
     """
-    share = minority_share(data, features.numeric_y)
-    facts = facts_of_rows(features, data, minority_share=share)
+    counts = count_labels(data, features.numeric_y)
+    facts = facts_of_rows(features, data, target=counts)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
-    known = measure_target(settings, data, features.numeric_y)
+    known = counts or measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
     encoder = source.encoder.with_late_scales(data)
     kind = KINDS[type(target)]
@@ -373,8 +381,6 @@ def agree(estimator: BaseEstimator, look: Look) -> Agreement:
     """
     survey, known = look
     features = Features.of(estimator, survey)
-    facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse)
-    if isinstance(known, LabelCounts):
-        facts = facts._replace(minority_share=known.minority_share)
+    facts = facts_of(features, survey.n_rows, survey.dtype, survey.sparse, known)
     settings = settle(estimator, facts, features.promise)
     return Agreement(features, survey, *learn_target(settings, known, survey.dtype))

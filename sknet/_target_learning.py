@@ -19,15 +19,14 @@ from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss, shown
 
 
-def minority_share(data: Dataset, numeric: bool) -> float:
-    """Return the share of the rows that are not of the largest class.
+def count_labels(data: Dataset, numeric: bool) -> LabelCounts | None:
+    """Return the counts of the labels, or None if y holds numbers or several targets.
 
-    It is 1 if a row does not have exactly one label. ``numeric`` is as in
-    :func:`measure_target`.
+    ``numeric`` tells whether a y of one target holds numbers.
     """
-    if numeric or data.y.ndim == 2 or data.y.dtype.names is not None:
-        return 1.0
-    return LabelCounts.of(data.y).minority_share
+    if numeric or data.y.dtype.names is not None or is_multioutput(data.y):
+        return None
+    return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
 
 
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
@@ -41,10 +40,10 @@ def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
     ValueError
         If the loss is not defined for a number in y.
     """
-    if data.y.dtype.names is not None or (not numeric and is_multioutput(data.y)):
+    if (counts := count_labels(data, numeric)) is not None:
+        return counts
+    if data.y.dtype.names is not None or not numeric:
         return _measure_each(settings, data)
-    if not numeric:
-        return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
     check_domain(settings.loss, data.y, "y")
     loss = settings.loss
     target = RegressionTarget(settings.standardize, loss.shifts_y, loss.robust)
