@@ -82,7 +82,8 @@ class FileChunks:
         known = [*self.columns, self.target]
         _check_dtypes(given, known)
         with naming_file(self._files[0].path):
-            head = next(self._files[0].frames(known, [], HEAD_ROWS))
+            # pandas yields the columns in the order of the file.
+            head = next(self._files[0].frames(known, [], HEAD_ROWS))[known]
         self._integer_target = head[self.target].dtype.kind in "iub"
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
         table = frames.wrapped(head)
@@ -182,9 +183,13 @@ class FileChunks:
             raise ValueError(f"The target {self.target!r} has missing values: drop these rows.")
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
-        values = _numbers(frame, self.target)
-        integers = self._integer_target and np.array_equal(values, np.rint(values))
-        return values.astype(np.int64) if integers else values
+        if self._integer_target and values.dtype.kind in "iu":
+            # float64 does not hold all large integers.
+            fits = values.max() <= np.iinfo(np.int64).max
+            return values.to_numpy(np.int64 if fits else np.uint64)
+        numbers = _numbers(frame, self.target)
+        integers = self._integer_target and np.array_equal(numbers, np.rint(numbers))
+        return numbers.astype(np.int64) if integers else numbers
 
 
 class CSVFile:

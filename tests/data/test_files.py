@@ -454,3 +454,36 @@ def test_other_columns_are_no_warning(tmp_path, values, options):
 def test_a_category_of_a_parquet_file_is_no_warning(tmp_path):
     values = pd.Series(NUMBERS).astype(str).astype("category")
     read_chunks(write_values(tmp_path, "parquet", values), target="y")
+
+
+@pytest.mark.parametrize("order", [["y", "when", "word", "x"], ["x", "y", "word", "when"]])
+@pytest.mark.parametrize("columns", [None, ["x", "when", "word"]])
+def test_the_order_of_columns_in_the_file_does_not_matter(tmp_path, order, columns):
+    frame = pd.DataFrame(
+        {
+            "y": np.arange(60.0),
+            "when": pd.date_range("2020-01-01", periods=60),
+            "word": [f"{i % 7},5" for i in range(60)],
+            "x": np.linspace(0, 1, 60),
+        }
+    )
+    path = tmp_path / "t.csv"
+    frame[order].to_csv(path, index=False)
+    options = {"target": "y", "columns": columns, "read_options": {"parse_dates": ["when"]}}
+    X, y = next(iter(read_chunks(path, **options)))
+    assert_array_equal(y, frame["y"])
+    assert list(X) == (columns or [name for name in order if name != "y"])
+    assert X["when"].dtype.kind == "M"
+    # Numbers with a decimal comma are left to the estimator, which reads them.
+    assert X["word"].tolist() == frame["word"].tolist()
+    assert X["word"].dtype != "category"
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_large_integer_labels_stay_apart(tmp_path, ending):
+    labels = [2**53 + i % 2 for i in range(20)], [2**63 + i % 2 for i in range(20)]
+    for y in labels:
+        frame = pd.DataFrame({"x": np.arange(20.0), "y": y})
+        path = tmp_path / f"t.{ending}"
+        frame.to_csv(path, index=False) if ending == "csv" else frame.to_parquet(path)
+        assert read_chunks(path, target="y").classes.tolist() == sorted(set(y))
