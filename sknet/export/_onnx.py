@@ -114,8 +114,22 @@ def _by_target(model: JointModel, raw: Tensor, dtype: np.dtype[Any]) -> dict[str
 
 
 def label_dtype(target: ClassTarget) -> np.dtype[Any]:
-    """Return the dtype of labels: text, or int64 for numbers and booleans."""
-    return TEXT if isinstance(target.classes_[0], str) else np.dtype(np.int64)
+    """Return the dtype of labels: text, or int64 for numbers and booleans.
+
+    Raises
+    ------
+    ValueError
+        If the labels are dates or durations, or if int64 does not hold them.
+    """
+    classes = target.classes_
+    if isinstance(classes[0], str):
+        return TEXT
+    if classes.dtype.kind in "mM" or classes[-1] > np.iinfo(np.int64).max:
+        raise ValueError(
+            f"ONNX has no type for labels like {classes[-1]}. Train with labels of text, for "
+            "example y.astype(str)."
+        )
+    return np.dtype(np.int64)
 
 
 def n_columns(model: Model) -> int:
@@ -142,7 +156,9 @@ def _classes(model: ClassificationModel, raw: Tensor, dtype: np.dtype[Any]) -> d
 def _scores(model: Model, raw: Tensor) -> Tensor:
     """Return the decision function, with a column for each of two classes."""
     kind, scores = model.target.kind, raw
-    if model.n_members > 1 or model.loss.link.ordered:
+    if model.members.before_link and not model.loss.link.ordered:
+        scores = _mean(model, _split(model, raw))
+    elif model.n_members > 1 or model.loss.link.ordered:
         proba = _over_members(model, raw)
         scores = proba.op("Log")
         if kind == "multilabel":
@@ -281,7 +297,8 @@ def to_onnx(
         If X or ``initial_types`` differ from the columns of training, if both are given, if X
         does not have two dimensions, if it has values of a kind that sknet does not read, if
         two columns have the same name, if a column has a different kind of values than in
-        training, or if the installed onnx does not know ``target_opset``.
+        training, if labels are dates, durations or above the largest int64, or if the installed
+        onnx does not know ``target_opset``.
 
     Examples
     --------

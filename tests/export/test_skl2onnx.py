@@ -230,15 +230,17 @@ def test_classifiers_inside_another_estimator(make, run, around, n_classes, dtyp
 
 
 @pytest.mark.parametrize("members", [1, 2])
+@pytest.mark.parametrize("groups", [None, "no_interactions"])
 @pytest.mark.parametrize("loss", ["log_loss", "ordinal"])
 @pytest.mark.parametrize("kind", ["two classes", "three classes", "labels"])
-def test_raw_scores_are_the_decision_function(make, kind, loss, members):
+def test_raw_scores_are_the_decision_function(make, kind, loss, groups, members):
     X, y = load_iris(return_X_y=True)
     if kind == "two classes":
         y = y > 0
     elif kind == "labels":
         y, loss = np.column_stack([y == 0, y > 1]).astype(int), "log_loss"
-    network = make(NNClassifier, loss=loss, n_members=members, max_iter=3).fit(X, y)
+    options = {"loss": loss, "n_members": members, "interaction_cst": groups}
+    network = make(NNClassifier, max_iter=3, **options).fit(X, y)
     options = {id(network): {"zipmap": False, "raw_scores": True}}
     model = skl2onnx.to_onnx(network, X[:1], options=options)
     found = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"X": X})[1]
