@@ -153,8 +153,8 @@ class Integers(Uniform):
     high: Annotated[int, FINITE_INT]
 
     def for_sampling(self) -> Any:
-        """Return the distribution of ``scipy.stats``."""
-        return stats.randint(self.low, self.high + 1)
+        """Return the numbers, of which scikit-learn draws each only once where it can."""
+        return range(self.low, self.high + 1)
 
     def suggest(self, trial: Any, name: str) -> int:
         """Return the number that an Optuna trial chooses."""
@@ -338,7 +338,10 @@ class SearchSpace:
         own = {prefix + name: str(self.start[name]) for name in self.parameters}
         space = self.distributions(prefix)
         # One more than is needed, since the estimator itself may be drawn from a list.
-        drawn = ParameterSampler(space, n_candidates, random_state=random_state)
+        n_drawn = n_candidates
+        if not any(hasattr(one, "rvs") for one in space.values()):
+            n_drawn = min(n_drawn, math.prod(map(len, space.values())))
+        drawn = ParameterSampler(space, n_drawn, random_state=random_state)
         others = [one for one in drawn if {name: str(one[name]) for name in one} != own]
         grids = [{name: [value] for name, value in one.items()} for one in others]
         return [{}, *grids[: n_candidates - 1]]
