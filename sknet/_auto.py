@@ -66,16 +66,19 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
 #: with ``MANY`` or more.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The strength of the penalty: alpha times the number of rows, and the upper limit of alpha;
-#: alpha with fewer than ``SMALL`` rows, where it does not depend on their number, so that a
-#: row of weight two has the same effect as two equal rows; and alpha for lbfgs.
+#: The strength of the penalty: alpha times the number of rows; the upper limit of alpha with up
+#: to two hidden layers, which each further layer divides by three, since a strong penalty lets
+#: all weights of deep networks fall to zero; alpha with fewer than ``SMALL`` rows, where it does
+#: not depend on their number, so that a row of weight two has the effect of two equal rows; and
+#: alpha for lbfgs.
 PENALTY, LARGEST_ALPHA, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
 #: Classification with fewer rows than this for each input has a stronger penalty, and a higher
-#: dropout rate.
-ROWS_PER_INPUT = 40
+#: dropout rate. So has the penalty of regression with many inputs, up to the second number of
+#: times the usual strength.
+ROWS_PER_INPUT, STRONGEST_OF_NUMBERS = 40, 10
 #: The largest number of numeric columns whose embeddings have their usual size, and the
 #: smallest number of rows for each of them. The embeddings of more columns shrink in
 #: proportion, down to their smallest size. This keeps the network from memorizing small tables,
@@ -92,9 +95,9 @@ ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: Members share no weights on tables with fewer rows than this, in classification and in
 #: regression. The last number is the usual number of such members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: Members that share no weights are small in classification, and in regression with more than
-#: ``MOST_NARROW`` inputs: the sizes of their layers and, in classification, the number of
-#: updates that they need, and the largest number of epochs in which they make them.
+#: The sizes of the layers of members that share no weights in classification, the number of
+#: updates that they need, and the largest number of epochs in which they make them. With so few
+#: rows, and more than ``MOST_NARROW`` inputs, the network of a regression has the same sizes.
 MOST_NARROW, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
 #: In classification with up to ``MOST_NARROW`` inputs, there are many small members: their
 #: number times the number of rows, and the limits of their number.
@@ -253,16 +256,22 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         return PENALTY_OF_GROUPS / facts.n_seen
     if facts.n_seen < SMALL:
         return ALPHA_OF_FEW
-    return min(PENALTY * _scarcity(facts, facts.n_rows) ** 2 / facts.n_seen, LARGEST_ALPHA)
+    scarcity = _scarcity(facts, facts.n_rows)
+    if not facts.one_score:
+        factor = scarcity**2
+    else:
+        factor = min(scarcity, STRONGEST_OF_NUMBERS) if facts.is_wide else 1
+    n_more = max(0, len(hidden_layer_sizes(known)) - 2)
+    return min(PENALTY * factor / facts.n_seen, LARGEST_ALPHA / 3**n_more)
 
 
 def _scarcity(facts: Facts, n_rows: int) -> float:
     """Return the factor by which rows are too few for the inputs; 1 if there are enough.
 
-    It is 1 for a numeric y and for ordered classes, for sparse rows, whose inputs are mostly
-    zero, and for chunks, since the number of rows that follow is unknown.
+    It is 1 for sparse rows, whose inputs are mostly zero, and for chunks, since the number of
+    rows that follow is unknown.
     """
-    if facts.one_score or facts.is_sparse or facts.n_earlier is not None:
+    if facts.is_sparse or facts.n_earlier is not None:
         return 1.0
     return max(1.0, ROWS_PER_INPUT * facts.n_inputs / max(1, n_rows))
 
@@ -273,7 +282,7 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
     if facts.n_rows < SMALL:
         return EPOCHS_OF_FEW
     updates = math.ceil(facts.n_rows / known["batch_size"])
-    if _has_small_members(known, facts) and not facts.one_score:
+    if _has_small_members(known, facts):
         return min(math.ceil(SMALL_UPDATES / updates), SMALL_EPOCHS)
     enough = min(math.ceil(MIN_UPDATES / updates), MOST_EPOCHS)
     affordable = max(FEWEST_EPOCHS, min(EPOCHS, ROW_VISITS // facts.n_rows))
@@ -304,6 +313,8 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
     # The network of a group has few units, and none to spare.
     if not _suits_extras(known, facts) or known["interaction_cst"] is not None:
         return 0.0
+    if facts.one_score:
+        return DROPOUT
     # A large class says little about the boundary to rows of other classes, if these are few.
     return min(DROPOUT * _scarcity(facts, facts.n_informative), LARGEST_DROPOUT)
 
@@ -337,25 +348,35 @@ def _is_few(facts: Facts) -> bool:
     return least <= facts.n_rows < limit and facts.n_earlier is None
 
 
-def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
+def _could_be_separate(known: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether members that share no weights suit the table and the other parameters."""
     # The loss is a mean over the members, so it would divide sgd's steps by their number.
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None or facts.n_rows < SMALL
+    return _is_few(facts) and embedded and not facts.is_sparse and adaptive and not tied
+
+
+def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     # If the user has chosen the sizes, several networks would cost more than expected.
     chosen = not is_auto(known["hidden_layer_sizes"]) or known["n_members"] == 1
-    suited = embedded and not facts.is_sparse and not chosen
-    return not (_is_few(facts) and suited and adaptive and not tied)
+    return chosen or _is_costly(facts) or not _could_be_separate(known, facts)
+
+
+def _is_costly(facts: Facts) -> bool:
+    """Return whether two networks of many piecewise linear embeddings would take too long."""
+    return facts.one_score and facts.is_wide
 
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
     separate = known["n_members"] != 1 and not known["share_weights"]
-    return separate and _is_few(facts) and (facts.is_wide or not facts.one_score)
+    return separate and _is_few(facts) and not facts.one_score
 
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:
-    return SMALL_SIZES if _suits_small_members(known, facts) else SIZES
+    alone = _is_costly(facts) and _could_be_separate(known, facts)
+    return SMALL_SIZES if alone or _suits_small_members(known, facts) else SIZES
 
 
 def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -364,8 +385,7 @@ def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
-    are_many = not (facts.is_wide or facts.one_score)
-    if are_many and _has_small_members(known, facts):
+    if not facts.is_wide and _has_small_members(known, facts):
         return int(np.clip(ROWS_OF_MEMBERS // facts.n_rows, FEWEST_MEMBERS, MOST_MEMBERS))
     if not known["share_weights"]:
         return SEPARATE_MEMBERS

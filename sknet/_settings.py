@@ -89,13 +89,18 @@ class Provenance:
         """The number of rows of the last fit and of the passes since."""
         return (self.n_rows or 0) + self.n_pass_rows
 
-    def begun(self, n_rows: int, n_validation: int, cross_fitted: bool) -> "Provenance":
-        """Return the provenance of a fit that begins from here, with these numbers of rows."""
-        goes_on = self.n_rows is not None or self.n_passes > 0
+    def begun(
+        self, n_rows: int, n_validation: int, cross_fitted: bool, resumed: bool
+    ) -> "Provenance":
+        """Return the provenance of a fit that begins from here, with these numbers of rows.
+
+        ``resumed`` tells that it is the fit that began last, which was interrupted.
+        """
+        goes_on = not resumed and (self.n_rows is not None or self.n_passes > 0)
         return Provenance(
             n_rows=n_rows,
             n_validation=n_validation,
-            n_continued=self.n_continued + 1 if goes_on else 0,
+            n_continued=self.n_continued + goes_on,
             cross_fitted=cross_fitted,
         )
 
@@ -152,6 +157,8 @@ class Settings:
         An entry for each hidden layer.
     n_bins : int
         The number of quantile bins of each numeric column, or 0 if the embedding needs none.
+    keeps_tails : bool
+        Whether numeric columns with a long tail are clipped farther from their center.
     solver, penalty : Solver, ElasticNet
         The penalty stands for ``alpha`` and ``l1_ratio``. A solver with decoupled weight decay
         has taken over the quadratic part of the penalty.
@@ -178,6 +185,7 @@ class Settings:
     dropout: tuple[float, ...]
     numeric_embedding: NumericEmbedding | None
     n_bins: int
+    keeps_tails: bool
     categorical_features: Any
     loss: Any
     penalty: ElasticNet
@@ -335,6 +343,8 @@ def resolve(
         dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
+        # With many inputs, a few rows with numbers far out would decide the weights.
+        keeps_tails=facts.numeric_y and not facts.is_wide,
         categorical_features=plain(known["categorical_features"]),
         loss=loss_of(known),
         penalty=penalty,

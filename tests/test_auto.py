@@ -161,7 +161,10 @@ def test_small_members_are_for_classes_and_for_many_inputs():
 
     assert found() == found(n_columns=100) == found(batch_size=32) == (small, 8, 62)
     assert found(n_columns=101) == (small, 2, 62)
-    assert found(n_columns=101, cls=NNRegressor) == (small, 2, 154)
+    assert found(n_columns=101, cls=NNRegressor) == (small, 1, 154)
+    assert found(n_columns=101, cls=NNRegressor, n_members=3) == (small, 3, 154)
+    assert found(n_columns=101, cls=NNRegressor, as_sparse=True)[0] == usual
+    assert found(n_columns=101, cls=NNRegressor, solver="lbfgs")[0] == usual
     assert found(cls=NNRegressor) == found(cls=NNRegressor, n_columns=100) == (usual, 2, 154)
     # Whoever chooses large members gets few, and whoever chooses the number gets small ones.
     assert found(hidden_layer_sizes=usual, share_weights=False) == (usual, 2, 154)
@@ -186,14 +189,34 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 100)["alpha"] == pytest.approx(0.3 / 4000)
     assert resolved(4000, 101)["alpha"] == pytest.approx(0.3 / 4000 * 1.01**2)
     assert resolved(4000, 200)["alpha"] == pytest.approx(0.3 / 4000 * 4)
-    for options in ({"as_sparse": True}, {"cls": NNRegressor}):
-        assert resolved(4000, 200, **options)["alpha"] == pytest.approx(0.3 / 4000)
+    assert resolved(4000, 200, as_sparse=True)["alpha"] == pytest.approx(0.3 / 4000)
     assert resolved(4000, 5000)["alpha"] == 0.03
+    for sizes, most in (
+        ((), 0.03),
+        (9, 0.03),
+        ((9, 9), 0.03),
+        ((9, 9, 9), 0.01),
+        ([9] * 4, 1 / 300),
+    ):
+        found = resolved(4000, 5000, hidden_layer_sizes=sizes)["alpha"]
+        assert found == pytest.approx(most)
     # Three categories of 2, 16 and 1000 levels, beside 200 numbers.
     with_dates = resolved(4000, 203, n_dates=2)["alpha"]
     assert with_dates == resolved(4000, 203 + 2 * 8)["alpha"] > resolved(4000, 203)["alpha"]
     with_categories = resolved(4000, 203, n_levels=[2, 16, 1000])["alpha"]
     assert with_categories == pytest.approx(resolved(4000, 200 + 2 + 16 + 16)["alpha"])
+
+
+def test_the_penalty_of_regression_rises_with_many_inputs():
+    def factor(n_rows, n_columns, **options):
+        return resolved(n_rows, n_columns, cls=NNRegressor, **options)["alpha"] * n_rows / 0.3
+
+    assert factor(400, 100) == pytest.approx(1)
+    assert factor(4000, 101) == pytest.approx(1.01)
+    assert factor(4000, 200) == pytest.approx(2)
+    assert factor(4000, 5000) == factor(200, 150) == pytest.approx(10)
+    assert factor(4000, 200, as_sparse=True) == pytest.approx(1)
+    assert resolved(100, 5000, cls=NNRegressor)["alpha"] == pytest.approx(0.03)
 
 
 def test_the_dropout_rate_rises_with_the_inputs_of_each_row():

@@ -55,6 +55,10 @@ def test_every_rule_is_on_the_page():
             _auto.MOST_ONE_HOT_LEVELS,
             _auto.ROWS_PER_INPUT,
             _auto.LARGEST_ALPHA,
+            3,
+            _auto.MOST_NARROW,
+            _auto.ROWS_PER_INPUT,
+            _auto.STRONGEST_OF_NUMBERS,
             _auto.ALPHA_OF_FEW,
             _auto.SMALL,
             _auto.PENALTY_OF_GROUPS,
@@ -110,6 +114,7 @@ def test_every_rule_is_on_the_page():
             _auto.SEPARATE_ROWS - 1,
             _auto.SMALL,
             _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
+            _auto.MOST_NARROW,
             _auto.SMALL,
         ],
         "dropout": [

@@ -19,6 +19,7 @@ from sknet.data.columns.scaling import CLIP, Components, principal_components
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
+from sknet.data.targets import Target
 from sknet.data.weights import quantiles, repetitions
 
 Kind = TypeVar("Kind", bound=Feature)
@@ -61,6 +62,8 @@ class TableEncoder:
         predictions are monotonic in them. Their heavy values have no indicators.
     keep_rare : bool, default=False
         Whether a level that occurs once, or has not occurred yet, gets its own place.
+    keeps_tails : bool, default=False
+        Whether numeric columns with a long tail are clipped farther from their center.
 
     Attributes
     ----------
@@ -81,6 +84,7 @@ class TableEncoder:
     n_components: int = 0
     ordered: tuple[int, ...] = ()
     keep_rare: bool = False
+    keeps_tails: bool = False
 
     # These methods learn the features.
 
@@ -119,7 +123,7 @@ class TableEncoder:
         if (self.standardize or self.marks_heavy) and not survey.sparse:
             # Phases are left out: sines are equal only if they are computed in the same way.
             heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
-        numbers = Numbers(np.arange(n_read), bool(self.ordered))
+        numbers = Numbers(np.arange(n_read), bool(self.ordered), self.keeps_tails)
         marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
         numbers = numbers.learned(sample, self.standardize, heavy, marked)
         found: list[Feature] = [numbers]
@@ -320,7 +324,7 @@ def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:
     return tuple(map(float, kept))
 
 
-class ColumnsTarget:
+class ColumnsTarget(Target):
     """The columns of a table as a target: encoded numbers, then the places of levels.
 
     Missing values are NaN. Each level of a training row has a place.

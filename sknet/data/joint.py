@@ -113,7 +113,7 @@ class JointTarget(Target):
     unit : float
         The unit of the weights.
     form : str
-        The names and kinds of the targets, which are the same in all parts of one y.
+        The names of the targets, which are the same in all parts of one y.
     library : str or None
         The library of the user's y, if that was a frame.
     """
@@ -197,6 +197,15 @@ class JointTarget(Target):
             if column.known.any():
                 own[column.known] = target.transform(column.values, dtype)
         return Y
+
+    def refined(self, y: NDArray[Any], sample_weight: Floats | None) -> Self:
+        """Return the targets, each given the sampled rows that have it."""
+        parts = {}
+        for name, (target, column) in zip(self.parts, self.columns(y), strict=True):
+            known = column.known
+            own = None if sample_weight is None else sample_weight[known]
+            parts[name] = target.refined(column.values, own) if known.any() else target
+        return replace(self, parts=parts)
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
         """Return encoded targets, those of labels mixed with equal shares of all classes."""

@@ -178,6 +178,12 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     )
 
 
+def repeated(survey: Survey, times: float) -> Survey:
+    """Return the survey of the same rows if each of them counts ``times`` as often."""
+    found = zip(survey.reader.columns_, survey.statistics, strict=True)
+    return replace(survey, statistics=[one.repeated(its, times) for one, its in found])
+
+
 def merge_statistics(
     reader: TableReader, parts: Sequence[tuple[TableReader, Sequence[NDArray[Any]]]]
 ) -> list[NDArray[Any]]:

@@ -43,6 +43,10 @@ class Target:
             If y lacks a class.
         """
 
+    def refined(self, y: Any, sample_weight: Floats | None) -> Self:
+        """Return the target of a table in parts, given a sample of all its rows."""
+        return self
+
     def smooth(self, Y: Floats, amount: float) -> Floats:
         """Return encoded targets, of labels mixed with equal shares of all classes."""
         return Y
@@ -282,9 +286,15 @@ class RegressionTarget(Target):
 
         ``weight_unit`` is the unit of the weights, or the weight of each row if these are None.
         """
+        return self._learn(*self._moments_of(y, sample_weight), weight_unit)
+
+    def _moments_of(
+        self, y: Floats, sample_weight: Floats | None
+    ) -> tuple[float, Floats, Floats]:
+        """Return the sum of the weights, and the mean and standard deviation of each column."""
         Y = y.reshape(len(y), -1)
         judged = _without_outliers(Y, sample_weight) if self.robust else Y
-        return self._learn(*_moments(judged, sample_weight), weight_unit)
+        return _moments(judged, sample_weight)
 
     @property
     def is_constant(self) -> bool:
@@ -315,6 +325,17 @@ class RegressionTarget(Target):
         within = np.hypot(own, others)
         mean = self._mean + share * (other._mean - self._mean)
         return copy.copy(self)._learn(weight, mean, np.hypot(within, apart), unit)
+
+    def refined(self, y: Floats, sample_weight: Floats | None) -> Self:
+        """Return the target with the moments of a sample, if outliers count less in them.
+
+        A part of a table, such as one with all the outliers, does not show which values are
+        outliers of the whole.
+        """
+        if not self.robust:
+            return self
+        _, mean, deviation = self._moments_of(y, sample_weight)
+        return copy.copy(self)._learn(self._weight, mean, deviation, self._unit)
 
     def _learn(self, weight: float, mean: Floats, deviation: Floats, unit: float) -> Self:
         """Keep the moments of y and the weight of its rows, and set what follows from them."""

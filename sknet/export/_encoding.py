@@ -194,11 +194,12 @@ def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 def _clipped(feature: Numbers, u: Tensor) -> Tensor:
     """Return scaled numbers after the smooth clip."""
     u = u.maximum(-FARTHEST).minimum(FARTHEST)
+    limit = CLIP if feature.limit is None else feature.limit
     if feature.in_order:
         # The form in which rounding keeps the order of numbers.
         inverse = (u * u).op("Reciprocal")
-        return (inverse + 1 / CLIP**2).op("Sqrt").op("Reciprocal") * u.op("Sign")
-    divisor = u * (1 / CLIP)
+        return (inverse + 1 / limit**2).op("Sqrt").op("Reciprocal") * u.op("Sign")
+    divisor = u * (1 / limit)
     return u / (divisor * divisor + 1).op("Sqrt")
 
 

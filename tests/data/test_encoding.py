@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy import sparse
+from scipy import sparse, stats
 
 from sknet.data import draws
 from sknet.data.batches import Dataset
@@ -458,15 +458,60 @@ def test_sources_and_typical_row():
     assert_array_equal(encoder.transform(row, np.float64), [[0, 0, 0, 0, 0, 0, 20]])
 
 
+# Columns with long tails.
+
+
+@DTYPES
+@pytest.mark.parametrize("ordered", [(), (0,)], ids=["any", "ordered"])
+def test_columns_with_a_long_tail_have_a_higher_limit(ordered, dtype):
+    rng = np.random.default_rng(0)
+    n = 4000
+    columns = {
+        "uniform": rng.uniform(size=n),
+        "normal": rng.normal(size=n),
+        "lognormal": np.exp(rng.normal(size=n)),
+        "to the left": -np.exp(rng.normal(size=n)),
+        "longer": np.exp(5 * rng.normal(size=n)),
+        "few outliers": np.where(np.arange(n) % 50, rng.normal(size=n), 1e6),
+        "a code far from the others": np.where(np.arange(n) % 3, rng.normal(size=n), -999),
+        "constant": np.ones(n),
+    }
+    X = np.column_stack(list(columns.values())).astype(dtype)
+    encoder = fit_ordered(X, ordered, keeps_tails=True)
+    found = dict(zip(columns, encoder.numbers_.limit, strict=True))
+    # The 5 % and 95 % quantiles of a normal distribution are 1.645 deviations from its center,
+    # and the interquartile range is 1.349 deviations.
+    quartiles, far = np.exp(stats.norm.ppf([0.25, 0.75])), np.exp(stats.norm.ppf(0.95))
+    expected = 2 * ((far - 1) / np.diff(quartiles)[0]) ** 2
+    assert found["lognormal"] == pytest.approx(expected, rel=0.2)
+    assert found["to the left"] == pytest.approx(expected, rel=0.2)
+    assert found["longer"] == 100
+    for name in ("normal", "few outliers", "a code far from the others"):
+        assert found[name] == pytest.approx(2 * (1.645 / 1.349) ** 2, rel=0.1)
+    assert found["uniform"] == found["constant"] == 3
+    u = (X[:, 2] - np.median(X[:, 2])) / np.diff(np.quantile(X[:, 2], [0.25, 0.75]))
+    encoded = encoder.transform(X, dtype)[:, 2]
+    limit = found["lognormal"]
+    assert_allclose(encoded, u / np.sqrt(1 + (u / limit) ** 2), rtol=1e-3, atol=1e-3)
+    # Their slopes are those of differences.
+    rows, step = X[:50].astype(np.float64), 1e-4
+    before, after = (encoder.transform(rows + h, np.float64) for h in (-step, step))
+    assert_allclose(
+        encoder.slopes(rows)[:, :5], ((after - before) / 2 / step)[:, :5], rtol=1e-3
+    )
+
+
+def test_other_encoders_have_one_limit():
+    assert fit(np.exp(np.random.default_rng(0).normal(size=(300, 1)))).numbers_.limit is None
+
+
 # Columns whose order must be kept.
 
 
-def fit_ordered(X, ordered, standardize=True, marks_heavy=False):
+def fit_ordered(X, ordered, standardize=True, **options):
     reader = TableReader(np.arange(X.shape[1]))
     survey = survey_rows(Dataset(X), reader, rng=np.random.default_rng(0))
-    return TableEncoder(standardize, marks_heavy=marks_heavy, ordered=ordered).fit_survey(
-        survey
-    )
+    return TableEncoder(standardize, ordered=ordered, **options).fit_survey(survey)
 
 
 @DTYPES

@@ -324,6 +324,17 @@ def test_heavy_values(make, run, standardize, dtype):
         assert_agrees(run(to_onnx(network, rows), rows), network, rows)
 
 
+@pytest.mark.parametrize("monotone", [None, [1, 0, 0]], ids=["free", "monotonic"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_columns_with_a_long_tail(make, run, dtype, monotone):
+    rng = np.random.default_rng(0)
+    X = np.exp(rng.normal(size=(300, 3)) * [0.5, 1, 2]).astype(dtype)
+    X[::2, 1] = 0
+    network = make(NNRegressor, monotonic_cst=monotone).fit(X, X.sum(axis=1))
+    X[:5, 0] = [np.nan, 0, -100, 1e6, 1e20]
+    assert_agrees(run(to_onnx(network, X), X), network, X)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("standardize", [False, True])
 def test_codes(make, run, standardize, dtype):

@@ -189,6 +189,10 @@ class CategoryColumn(Column):
         """Return the sum of two counts."""
         return one + other
 
+    def repeated(self, statistic: NDArray[Any], times: float) -> NDArray[Any]:
+        """Return the counts of the same rows if each of them counts ``times`` as often."""
+        return statistic * times
+
     def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
         """Return the counts of this column's levels, given those of a part's levels."""
         counts = np.zeros(self.levels.size)

@@ -163,6 +163,10 @@ class Column(ABC):
         """Return the statistic of all rows, given those of some rows and of the others."""
         return one
 
+    def repeated(self, statistic: NDArray[Any], times: float) -> NDArray[Any]:
+        """Return the statistic of the same rows if each of them counts ``times`` as often."""
+        return statistic
+
     def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:
         """Return the statistic of a part of the table in terms of this column."""
         return statistic

@@ -124,9 +124,12 @@ class Numbers(Feature):
     A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2) is a smooth
     clip to (-3, 3), and s is the inverse of the interquartile range. If that is zero, s is 2 /
     (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
-    by Default", 2024, section 3). A sparse column keeps its zeros: it becomes c(x s), where s
-    maps the median magnitude of the non-zeros to 1/2. The formula for dense columns maps the
-    median distance from the center of a symmetric column to the same number.
+    by Default", 2024, section 3). In regression with up to 100 inputs, columns with a long
+    tail, such as amounts of money, have a larger limit than 3, since y is often linear in them.
+
+    A sparse column keeps its zeros: it becomes c(x s), where s maps the median magnitude of the
+    non-zeros to 1/2. The formula for dense columns maps the median distance from the center of
+    a symmetric column to the same number.
 
     If another number o, the origin, must become zero, the column is c((x - center) s) -
     c((o - center) s). There are two such cases:
@@ -146,12 +149,16 @@ class Numbers(Feature):
     in_order : bool, default=False
         Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u. In this form,
         rounding never reverses the order of two numbers.
+    keeps_tails : bool, default=False
+        Whether dense columns with a long tail have a larger limit than 3.
     center : ndarray of shape (n_columns,) or None
         The centers, which are medians; None if training rows were sparse.
     scale : ndarray of shape (n_columns,) or None
         The factors s; None without scaling.
     origin : ndarray of shape (n_columns,) or None
         The numbers that become zero; None if they are the centers.
+    limit : ndarray of shape (n_columns,) or None
+        The limits of the smooth clip; None if all are ``CLIP``.
     empty : ndarray of bool of shape (n_columns,)
         Whether a column had no number in dense training rows; only with scaling.
     """
@@ -159,9 +166,11 @@ class Numbers(Feature):
     region = Region.NUMBERS
     sources: NDArray[np.intp]
     in_order: bool = False
+    keeps_tails: bool = False
     center: Floats | None = None
     scale: Floats | None = None
     origin: Floats | None = None
+    limit: Floats | None = None
     empty: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def learned(
@@ -179,14 +188,15 @@ class Numbers(Feature):
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
         numbers = self.raw_rows(sample)
-        center, scale = scaling.center_and_scale(numbers)
+        center, scale, limit = scaling.center_and_scale(numbers)
         empty = np.isnan(center)
         center[empty] = 0
         if not standardize:
             return replace(self, center=center)
         origin = center.copy() if heavy else None
-        scaling.scale_by_others(center, scale, numbers, heavy, marked)
-        return replace(self, center=center, scale=scale, origin=origin, empty=empty)
+        scaling.scale_by_others(center, scale, limit, numbers, heavy, marked)
+        found = replace(self, center=center, scale=scale, origin=origin, empty=empty)
+        return replace(found, limit=limit) if self.keeps_tails else found
 
     @property
     def zero(self) -> Floats | None:
@@ -212,7 +222,8 @@ class Numbers(Feature):
     def slopes(self, X: Floats) -> Floats:
         """Return the derivative of each encoded column with respect to its source.
 
-        It is c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), and zero for a missing number.
+        It is c'(u) s, and zero for a missing number. With the limit 3, c'(u) = (1 + (u /
+        3)^2)^(-3/2).
         Without scaling, it is one, and zero for numbers that are missing or clipped.
         """
         numbers = self.raw(X)
@@ -220,7 +231,8 @@ class Numbers(Feature):
             return np.where(np.abs(numbers) <= FARTHEST, 1.0, 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(numbers, slice(None))
-            return scaling.clip_slopes(u.astype(np.float64, copy=False)) * self.scale
+            u = u.astype(np.float64, copy=False)
+            return scaling.clip_slopes(u, self._limits(slice(None), u.dtype)) * self.scale
 
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
         """Return the given columns, imputed and scaled."""
@@ -242,11 +254,16 @@ class Numbers(Feature):
     def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: slice) -> Floats:
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
-            return self._clip(self._standardized(numbers, columns).astype(dtype, copy=False))
+            u = self._standardized(numbers, columns).astype(dtype, copy=False)
+            return self._clip(u, self._limits(columns, u.dtype))
 
-    def _clip(self, u: Floats) -> Floats:
+    def _limits(self, columns: slice, dtype: np.dtype[Any]) -> Floats | float:
+        """Return the limits of the given columns."""
+        return scaling.CLIP if self.limit is None else self.limit[columns].astype(dtype)
+
+    def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
         """Return c(u), in place."""
-        return scaling.clip_in_order(u) if self.in_order else scaling.clip_smoothly(u)
+        return (scaling.clip_in_order if self.in_order else scaling.clip_smoothly)(u, limit)
 
     def _standardized(self, numbers: Floats, columns: slice) -> Floats:
         """Return (x - center) s of the given columns."""

@@ -13,9 +13,13 @@ from sknet.data.weights import Floats, quantiles, repetitions
 
 #: The smooth clip keeps values below this many units of the robust scale.
 CLIP = 3.0
+#: A column with a long tail has a higher limit: this number times the square of the distance of
+#: its 5 % or 95 % quantile from the center, whichever is farther, in units of the scale. It is
+#: never above the second number. The limit of normally distributed numbers remains ``CLIP``.
+TAIL_FACTOR, LARGEST_CLIP = 2.0, 100.0
 
-#: The levels of the quantiles that give the center and the scale of a column.
-QUARTILES = (0, 0.25, 0.5, 0.75, 1)
+#: The levels of the quantiles that give the center, the scale and the limit of a column.
+LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
 #: A component has at least this share of the variance of all columns. Too much of a smaller one
@@ -60,19 +64,19 @@ def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
         yield columns, block, X.indices[places]
 
 
-def clip_smoothly(u: Floats) -> Floats:
-    """Return u / sqrt(1 + (u / CLIP)^2), in place."""
+def clip_smoothly(u: Floats, limit: Floats | float = CLIP) -> Floats:
+    """Return u / sqrt(1 + (u / limit)^2), in place."""
     # For a single row, np.clip takes four times as long.
     np.minimum(np.maximum(u, -FARTHEST, out=u), FARTHEST, out=u)
-    divisor = u * (1 / CLIP)
+    divisor = u * (1 / limit)
     divisor *= divisor
     divisor += 1
     u /= np.sqrt(divisor, out=divisor)
     return u
 
 
-def clip_in_order(u: Floats) -> Floats:
-    """Return u / sqrt(1 + (u / CLIP)^2), in place, so that rounding keeps the order.
+def clip_in_order(u: Floats, limit: Floats | float = CLIP) -> Floats:
+    """Return u / sqrt(1 + (u / limit)^2), in place, so that rounding keeps the order.
 
     Each step is rounded correctly, and is monotonic for u >= 0. In ``clip_smoothly``, the
     numerator and the denominator both rise, and their rounding can swap large numbers.
@@ -80,30 +84,38 @@ def clip_in_order(u: Floats) -> Floats:
     with np.errstate(divide="ignore", under="ignore"):
         magnitude = np.square(u)
         np.divide(1, magnitude, out=magnitude)
-        magnitude += 1 / CLIP**2
+        magnitude += 1 / limit**2
         np.sqrt(magnitude, out=magnitude)
         np.divide(1, magnitude, out=magnitude)
     return np.copysign(magnitude, u, out=u)
 
 
-def clip_slopes(u: Floats) -> Floats:
-    """Return the derivative of the smooth clip, (1 + (u / CLIP)^2)^(-3/2); 0 where it cuts."""
-    slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / CLIP) ** 2) ** -1.5
+def clip_slopes(u: Floats, limit: Floats | float = CLIP) -> Floats:
+    """Return the derivative of the smooth clip, (1 + (u / limit)^2)^(-3/2); 0 where it cuts."""
+    slopes = (1 + (np.clip(u, -FARTHEST, FARTHEST) / limit) ** 2) ** -1.5
     return np.where(np.abs(u) <= FARTHEST, slopes, 0)
 
 
-def center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
-    """Return the medians and the inverse spreads of the columns.
+def center_and_scale(data: Dataset) -> tuple[Floats, Floats, Floats]:
+    """Return the medians, the inverse spreads and the limits of the columns.
 
     If a column has no value, its median is NaN. If it has no spread, the inverse is zero.
     """
-    center, scale = np.zeros((2, data.X.shape[1]), data.X.dtype)
+    center, scale, limit = np.zeros((3, data.X.shape[1]), data.X.dtype)
     for columns, block in data.column_blocks():
-        found = quantiles(block, QUARTILES, data.sample_weight)
-        low, q1, _, q3, high = np.nan_to_num(found)
-        center[columns] = found[2]
+        found = quantiles(block, LEVELS, data.sample_weight)
+        low, left, q1, middle, q3, right, high = np.nan_to_num(found)
+        center[columns] = found[3]
         scale[columns] = _inverse_spread(low, q1, q3, high, scale.dtype)
-    return center, scale
+        limit[columns] = _limit(left, middle, right, scale[columns])
+    return center, scale, limit
+
+
+def _limit(left: Floats, center: Floats, right: Floats, scale: Floats) -> Floats:
+    """Return the limit of the smooth clip, given the 5 % and 95 % quantiles."""
+    with np.errstate(over="ignore"):
+        farther = np.maximum(center - left, right - center) * scale
+        return np.clip(TAIL_FACTOR * farther**2, CLIP, LARGEST_CLIP)
 
 
 def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: Any) -> Floats:
@@ -117,6 +129,7 @@ def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: An
 def scale_by_others(
     center: Floats,
     scale: Floats,
+    limit: Floats,
     data: Dataset,
     heavy: Mapping[int, Floats],
     marked: Container[int],
@@ -129,12 +142,14 @@ def scale_by_others(
     for column, values in heavy.items():
         x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
-        low, q1, middle, q3, high = quantiles(others, QUARTILES, data.sample_weight)[:, 0]
+        found = quantiles(others, LEVELS, data.sample_weight)[:, 0]
+        low, left, q1, middle, q3, right, high = found
         factor = _inverse_spread(low, q1, q3, high, scale.dtype)
         with np.errstate(over="ignore"):
             apart = np.diff(clip_smoothly((values - middle) * factor))
         if factor and (column in marked or (apart > LEAST_APART).all()):
             center[column], scale[column] = middle, factor
+            limit[column] = _limit(left, middle, right, factor)
 
 
 def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:
@@ -144,7 +159,7 @@ def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, 
     the center, and its distance from the new number becomes 1/2, unless it is negligible.
     ``constants`` has NaN for a column without earlier numbers.
     """
-    center, scale = center_and_scale(numbers)
+    center, scale, _ = center_and_scale(numbers)
     alone = np.flatnonzero((scale == 0) & ~np.isnan(constants))
     low, high = np.sort([center[alone], constants[alone]], axis=0)
     scale[alone] = _inverse_distance(low, high, _rounding(low, high), scale.dtype) / 2
