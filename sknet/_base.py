@@ -135,12 +135,11 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         classes = _labels_of_all_rows(features, y, data)
         model = self._begin(before, features, data, run, classes, is_new=init is not None)
         data, held_out = _weigh_and_split(model, data, held_out, run, (X, y, groups))
-        identify = partial(fingerprint, data)
+        identify = partial(fingerprint, data, held_out)
         run.expect_rows(data.n_rows, identify)
-        for doubt in _doubts(self, model, held_out):
-            warnings.warn(doubt, stacklevel=4)
+        warn_of_doubts(self, model, held_out)
         n_validation = 0 if held_out is None else held_out.n_rows
-        model = model.begun(data.n_rows, n_validation, data.is_cross_fitted)
+        model = model.begun(data.n_rows, n_validation, data.is_cross_fitted, run.has_begun)
         observer = observe(self, features, model, run, identify, given)
         validation = None
         if held_out is not None:
@@ -242,6 +241,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
+            warn_of_doubts(self, model, stacklevel=6)
         else:
             model, n_earlier = self._model, self._model.provenance.n_seen
             model = continue_model(self, features, model, data, run.params, n_earlier=n_earlier)
@@ -406,8 +406,19 @@ def _labels_of_all_rows(features: Features, y: Any, data: Dataset) -> Any:
     return np.unique(features.read_target(y, "y"))
 
 
+def warn_of_doubts(
+    estimator: BaseNN, model: Model, held_out: Dataset | None = None, stacklevel: int = 5
+) -> None:
+    """Warn about what the user can hardly have meant, before the training.
+
+    ``held_out`` has the validation rows, and ``stacklevel`` counts the calls from here up to
+    the user's code.
+    """
+    for doubt in _doubts(estimator, model, held_out):
+        warnings.warn(doubt, stacklevel=stacklevel)
+
+
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
-    """Yield warnings about what the user can hardly have meant."""
     yield from without_effect(estimator)
     several = getattr(model.target, "of_labels", {}).items()
     targets = {f"Target {name!r}": one for name, one in several} or {"y": model.target}

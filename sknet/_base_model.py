@@ -211,8 +211,11 @@ class Model:
                 "The layers have changed since the last fit: either dropout, or the number of "
                 "raw predictions of the loss. Set warm_start=False, or fit a clone."
             )
-        # The strength of the penalty on levels may have changed with the number of rows.
-        return replace(self, settings=settings, loss=loss, network=network)
+        # A calibration, such as a dispersion, has the units of its loss.
+        calibration = self.calibration if loss == self.loss else None
+        # In the network, the strength of the penalty on levels may differ.
+        model = replace(self, settings=settings, loss=loss, network=network)
+        return replace(model, calibration=calibration)
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the model with scales for columns that were constant until now."""
@@ -222,9 +225,11 @@ class Model:
         """Return the model with other parameters, and with these fields of its provenance."""
         return replace(self, params=params, provenance=replace(self.provenance, **training))
 
-    def begun(self, n_rows: int, n_validation: int, cross_fitted: bool = False) -> Self:
+    def begun(
+        self, n_rows: int, n_validation: int, cross_fitted: bool = False, resumed: bool = False
+    ) -> Self:
         """Return the model of a fit to these numbers of training and validation rows."""
-        begun = self.provenance.begun(n_rows, n_validation, cross_fitted)
+        begun = self.provenance.begun(n_rows, n_validation, cross_fitted, resumed)
         return replace(self, provenance=begun)
 
     def trained(self, result: TrainingResult) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._base import BaseNN, conclude, fitted, observe, scored
+from sknet._base import BaseNN, conclude, fitted, observe, scored, warn_of_doubts
 from sknet._base_model import CALIBRATION_ROWS
 from sknet._fitting import encoded_chunk, fit_batches
 from sknet._input import Features, has_validation, read_rows, read_validation, with_target
@@ -24,8 +24,8 @@ from sknet._target_learning import row_weights, weigh
 from sknet.data.batches import Batch, Dataset, evenly_spaced, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.draws import count_validation_rows, most_copied_rows
-from sknet.data.survey import merge_statistics, survey_rows
-from sknet.data.weights import mean, repetitions
+from sknet.data.survey import merge_statistics, repeated, survey_rows
+from sknet.data.weights import are_counts, in_own_units, mean, repetitions
 from sknet.nn.budget import Budget
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
@@ -60,9 +60,12 @@ def fit_on_chunks(
         found = FirstPass(estimator, keys, most_held_out, progress).find(chunks)
         found, model = _start(estimator, found, run, before)
         held = _hold_out(estimator, found, model, validation)
-        features, identify = found.agreed.features, partial(found.fingerprint, window)
+        features, held_out = found.agreed.features, None if held is None else held.data
+        identify = partial(found.fingerprint, held_out, window)
         run.expect_rows(found.n_training, identify)
-        model = model.begun(found.n_training, 0 if held is None else held.data.n_rows)
+        warn_of_doubts(estimator, model, held_out)
+        n_validation = 0 if held_out is None else held_out.n_rows
+        model = model.begun(found.n_training, n_validation, resumed=run.has_begun)
         observer = observe(estimator, features, model, run, identify, Batch(chunks))
         n_drawn = CALIBRATION_ROWS if model.loss.has_dispersion else PROBE_ROWS
         batches = ChunkBatches(
@@ -115,9 +118,10 @@ class Findings(NamedTuple):
         rows = evenly_spaced(self.sample.n_rows, n_wanted)
         return read_rows(self.agreed.features, take(self.sample, rows)).batch()
 
-    def fingerprint(self, window: int) -> str:
-        """Return a hash of some drawn rows and of the chunks' sizes, for a resumed fit."""
-        return fingerprint(Dataset(*self.drawn_rows(FINGERPRINT_ROWS)), self.sizes, window)
+    def fingerprint(self, held_out: Dataset | None, window: int) -> str:
+        """Return a hash of some rows and of the chunks' sizes, for a resumed fit."""
+        drawn = Dataset(*self.drawn_rows(FINGERPRINT_ROWS))
+        return fingerprint(drawn, held_out, self.sizes, window)
 
 
 def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: int) -> None:
@@ -170,6 +174,7 @@ class FirstPass:
     _features: Features | None = None
     _look: Look | None = None
     _statistics: list[NDArray[Any]] = field(default_factory=list)
+    _unit: float = 1.0  # That of all weights so far.
     _count_rows: bool = False
     _sample: KeyedSample = field(init=False)  # Its size depends on the first chunk.
 
@@ -210,8 +215,12 @@ class FirstPass:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together show which weights are negligible.
         data = with_target(features, chunk._replace(X=X))
+        weights, unit = data.sample_weight, 1.0
+        if weights is not None:
+            weights, unit = in_own_units(np.asarray(weights, np.float64))
+        counted = data._replace(sample_weight=weights, weight_unit=unit)
         part = f"chunk {len(self._sizes)}"
-        self._include(look_at(features, data, data.in_own_units(), part), data)
+        self._include(look_at(features, counted, data.in_own_units(), part), counted)
         # The y that was read replaces the user's: a column of labels in one chunk and a flat y
         # in another could not be joined. Rows that lack all targets are left out.
         chosen = chunk if data.rows is None else take(chunk, data.rows)
@@ -228,12 +237,22 @@ class FirstPass:
             unweighted = data._replace(sample_weight=None)
             statistics = survey_rows(unweighted, look.survey.reader).statistics
             self._count_rows |= repetitions(weight) is None
-        before, self._look = self._look, look
-        if before is not None:
-            self._look = merge_looks(_both_sparse(before, look))
+        before, own_unit = self._look, data.weight_unit
+        if before is None:
+            self._look, self._unit = look, own_unit
+        else:
+            unit, largest = sorted([self._unit, own_unit])
+            self._count_rows |= not are_counts(np.array([largest]), unit, largest)
+            both = _in_unit(before, self._unit / unit), _in_unit(look, own_unit / unit)
+            self._look, self._unit = merge_looks(_both_sparse(*both)), unit
             parts = [(before.survey.reader, self._statistics), (look.survey.reader, statistics)]
             statistics = merge_statistics(self._look.survey.reader, parts)
         self._statistics = statistics
+
+
+def _in_unit(look: Look, ratio: float) -> Look:
+    """Return a look whose weights are in another unit, by the ratio of its unit to that one."""
+    return look._replace(survey=repeated(look.survey, ratio))
 
 
 def _both_sparse(*looks: Look) -> list[Look]:

@@ -75,6 +75,11 @@ class Run:
         return 0 if self.state is None else self.state.iteration
 
     @property
+    def has_begun(self) -> bool:
+        """Whether some of the training is done, as it is at first in a resumed run."""
+        return self.state is not None
+
+    @property
     def n_batches_done(self) -> int:
         """The number of batches of the current epoch that are done."""
         begun = None if self.state is None else self.state.begun
@@ -98,9 +103,9 @@ class Run:
             self.n_rows = n_rows
         elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
             raise ValueError(
-                "The checkpoint was written by a fit to different training rows "
-                f"({self.n_rows} rows; now {n_rows}). Resume with the same data, and for "
-                "fit_chunks with the same chunks and shuffle_window, or start a new fit."
+                "The checkpoint was written by a fit to different training or validation rows "
+                f"({self.n_rows} training rows; now {n_rows}). Resume with the same data, and "
+                "for fit_chunks with the same chunks and shuffle_window, or start a new fit."
             )
 
     def resumable(self, identify: Callable[[], str]) -> Self:
@@ -110,15 +115,21 @@ class Run:
         return copy.deepcopy(self)
 
 
-def fingerprint(data: Dataset, *order: Any) -> str:
-    """Return a hash of some training rows, by which a resumed fit recognizes them.
+def fingerprint(data: Dataset, held_out: Dataset | None, *order: Any) -> str:
+    """Return a hash of some training and validation rows, by which a resumed fit knows them.
 
     ``order`` is whatever else determines the order of the training rows.
     """
+    known = [_some_rows(one) for one in (data, held_out) if one is not None]
+    return joblib.hash((*known, *order))
+
+
+def _some_rows(data: Dataset) -> tuple[Any, ...]:
+    """Return the size of a dataset, and evenly spaced rows of it."""
     step = max(1, data.n_rows // FINGERPRINT_ROWS)
     in_blocks = isinstance(data.X, RowBlocks)
     sample = data.kept_rows() if in_blocks else data.batch(slice(None, None, step))
-    return joblib.hash((data.n_rows, data.X.shape, *sample, *order))
+    return data.n_rows, data.X.shape, *sample
 
 
 # Threads.

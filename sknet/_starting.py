@@ -296,7 +296,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     features : Features
         The columns of the part.
     data : Dataset
-        Its rows, as ``features`` reads them. Weights that are whole numbers count rows.
+        Its rows, as ``features`` reads them. Weights that are counts of a unit count rows.
     weighted : Dataset
         The same rows, with weights in their own unit (see ``Dataset.in_own_units``).
     part : str
@@ -355,20 +355,22 @@ class Agreement:
         Parameters
         ----------
         samples : sequence of Batch
-            Rows as numbers, from which quantiles and the effects of levels are estimated, with
-            their y and the weights that training uses.
+            Rows as numbers, from which quantiles, the effects of levels and robust moments of y
+            are estimated, with their y and the weights that training uses.
         rng : numpy Generator
             Draws the parameters.
         statistics : sequence, default=()
             The statistics of each part, with the weights that training uses, or None for a part
             without weights. If there are any, they replace those of the survey.
         """
-        survey = replace(self.survey, sample=Dataset(*join(samples)))
+        sample = Dataset(*join(samples))
+        survey = replace(self.survey, sample=sample)
         if weighted := [(survey.reader, one) for one in statistics if one is not None]:
             survey = replace(survey, statistics=merge_statistics(survey.reader, weighted))
-        encoder = learn_encoder(self.settings, survey, self.target)
-        kind = KINDS[type(self.target)]
-        return kind.start(self.settings, survey.reader, encoder, self.target, rng)
+        target = self.target.refined(sample.y, sample.sample_weight)
+        encoder = learn_encoder(self.settings, survey, target)
+        kind = KINDS[type(target)]
+        return kind.start(self.settings, survey.reader, encoder, target, rng)
 
 
 def agree(estimator: BaseEstimator, look: Look) -> Agreement:

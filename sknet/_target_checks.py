@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sknet._requirements import check_sample_weight
 from sknet.data import frames, joint
 from sknet.data.joint import columns_of, is_multioutput, known_rows
-from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking
+from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking, naming
 from sknet.data.texts import is_number
 from sknet.nn.losses import LOSSES
 
@@ -368,21 +368,39 @@ def check_groups(groups: Any, n_rows: int) -> NDArray[np.intp]:
     return numbers
 
 
-def check_partial_fit_targets(y: NDArray[Any], classes: Any) -> None:
-    """Refuse a first ``partial_fit`` without the classes of all targets that have labels.
+def check_partial_fit_targets(y: NDArray[Any], classes: Any, known: Any) -> None:
+    """Refuse a first ``partial_fit`` without classes, and later ones with different classes.
+
+    ``known`` is a dict with the classes of earlier calls by target, or None in the first call.
 
     Raises
     ------
     ValueError
-        If ``classes`` is not a dict that has them by target.
+        If ``classes`` is not a dict, if the first call lacks the classes of a target that has
+        labels, if it has classes of another target, or if the classes of a later call differ.
     """
-    given = classes if isinstance(classes, dict) else {}
-    lacking = [one.name for one in columns_of(y) if not one.numeric and one.name not in given]
-    if lacking or not isinstance(classes, dict | None):
+    given = {} if classes is None else classes
+    if known is not None:
+        names, lacking = [*known], []
+    else:
+        names = [one.name for one in columns_of(y) if not one.numeric]
+        lacking = [name for name in names if name not in given]
+    if lacking or not isinstance(given, dict):
         raise ValueError(
             "The first call of partial_fit needs the classes of each target that has labels, "
             f"as a dict such as classes={{'color': ['blue', 'red']}}; it lacks {lacking}."
         )
+    if others := [name for name in given if name not in names]:
+        raise ValueError(
+            f"classes names {others}, but the targets that have labels are {names}."
+        )
+    for name, its_classes in given.items():
+        with naming(f"Target {name!r}"):
+            if known is not None and not _are_same(known[name], its_classes):
+                raise ValueError(
+                    f"classes={its_classes!r} is not the same as on the last call to "
+                    f"partial_fit, was: {known[name]!r}"
+                )
 
 
 def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:

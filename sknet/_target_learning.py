@@ -53,15 +53,14 @@ def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
 def _measure_each(settings: Settings, data: Dataset) -> JointTarget:
     """Return what is known about each of several targets, from the rows that have it."""
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
-    parts, weights, forms = {}, [], []
+    parts, weights = {}, []
     for name, numeric, known, values in columns_of(data.y):
         rows, own = data.choose(known)._replace(y=values), settings.of_target(name, numeric)
         with naming(f"Target {name!r}"):
             parts[name] = measure_target(own, rows, numeric) if known.any() else None
         weights.append(float(weight[known].sum()))
-        forms.append(f"{name!r} ({'numbers' if numeric else 'labels'})")
     sums = np.array([*weights, float(weight.sum())])
-    form = f"the targets {', '.join(forms)}"
+    form = f"the targets {', '.join(map(repr, parts))}"
     return JointTarget(parts, sums, data.weight_unit, form, library_of(data.y))
 
 

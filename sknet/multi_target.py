@@ -153,15 +153,17 @@ class NNMultiTarget(BaseNN):
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. Only their ratios matter. None weights all rows equally.
         classes : dict of str to array-like, default=None
-            All classes of each target that has labels. The first call needs them.
+            All classes of each target that has labels. The first call needs them, and those of
+            later calls must be the same.
 
         Returns
         -------
         self : object
             The updated estimator.
         """
-        if not self.__sklearn_is_fitted__():
-            check_partial_fit_targets(self._read_y(y), classes)
+        known = self.classes_ if self.__sklearn_is_fitted__() else None
+        if known is None or classes is not None:
+            check_partial_fit_targets(self._read_y(y), classes, known)
         return self._partial_fit(X, y, sample_weight, classes)
 
     def predict(self, X: Any) -> Any:

@@ -729,7 +729,13 @@ def test_a_fit_can_be_resumed_twice_and_with_given_validation_rows(problem, tmp_
     assert not hasattr(resumed, "n_iter_")
     # Before each interrupt, the file of the last epoch was written.
     assert joblib.load(path).n_iter_ == 5 + 4
-    same(clone(network).fit(X, y, **held_out, resume_from=path), whole, X)
+    resumed = clone(network).fit(X, y, **held_out, resume_from=path)
+    same(resumed, whole, X)
+    # It is one fit, not a continued one.
+    assert resumed._model.provenance == whole._model.provenance
+    for other in ({"X_val": X[:30], "y_val": y[:30]}, {"X_val": -X[:20], "y_val": y[:20]}):
+        with pytest.raises(ValueError, match="different training or validation rows"):
+            clone(network).fit(X, y, **other, resume_from=path)
 
 
 @needs_callbacks
@@ -1104,9 +1110,9 @@ def test_chunks_that_changed_are_refused(long_table, tmp_path, forbid_training):
         (Chunks(X, y, 60), {}),
         (Chunks(X, y), {"shuffle_window": 7}),
     ]:
-        with pytest.raises(ValueError, match="different training rows"):
+        with pytest.raises(ValueError, match="different training or validation rows"):
             fit_chunks(network, chunks, **options, resume_from=path)
-    with pytest.raises(ValueError, match="different training rows"):
+    with pytest.raises(ValueError, match="different training or validation rows"):
         network.fit(X, y, resume_from=path)
 
 
@@ -1207,7 +1213,7 @@ def saved(problem, tmp_path):
     run = Run.start(0)
     model = start_model(network, features, data, run.streams)
     data, held_out = split_off_validation(model, data, run.split_seed)
-    identify = partial(fingerprint, data)
+    identify = partial(fingerprint, data, None)
     run.expect_rows(data.n_rows, identify)
     result = fit_network(model, data, held_out and HeldOut(held_out), run)
     model = model.with_params(result.params)
@@ -1228,7 +1234,7 @@ def test_resuming_equals_a_fit_without_interruption(saved, problem):
 
 def test_other_values_in_as_many_rows(saved, problem):
     network, path = saved
-    with pytest.raises(ValueError, match="different training rows"):
+    with pytest.raises(ValueError, match="different training or validation rows"):
         network.fit(problem.X + 1, problem.y, resume_from=path)
 
 

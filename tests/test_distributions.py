@@ -269,3 +269,13 @@ def test_invalid_arguments():
     for n_samples in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match="n_samples must be an integer"):
             network.sample(X, n_samples)
+
+
+def test_a_dispersion_has_the_units_of_its_loss():
+    X, y = rows("gamma", 600)
+    y = 1e4 * y
+    network = NNRegressor((8,), loss="gamma", **BRIEF).fit(X, y)
+    network.set_params(loss="tweedie", power=1.5).partial_fit(X, y)
+    mean = network.predict(X)
+    pearson = np.mean((y - mean) ** 2 / mean**1.5)
+    assert network._model.calibration.item() == pytest.approx(pearson, rel=0.01)

@@ -411,6 +411,42 @@ def test_the_encoding_is_that_of_the_whole_table(monkeypatch, size, weight):
     assert_allclose(found.target.scale_, expected.target.scale_, rtol=1e-12)
 
 
+@pytest.mark.parametrize("unit", [1, 2, 0.3])
+@pytest.mark.parametrize(
+    "make",
+    [
+        np.ones,
+        lambda n: np.where(np.arange(n) % 2, 1.0, 2.0),
+        lambda n: np.repeat([1.0, 2.0, 0.5, 3.0], n // 4),
+        lambda n: np.linspace(1, 2, n),
+    ],
+    ids=["equal", "counts", "counts by chunk", "fractions"],
+)
+def test_the_unit_of_the_weights_does_not_matter(unit, make):
+    """A level that occurs in a single row of the smallest weight is rare, as in ``fit``."""
+    rng = np.random.default_rng(0)
+    city = rng.choice(list("abcd"), 200).astype(object)
+    city[::20] = [f"rare {i}" for i in range(10)]
+    table, y = pd.DataFrame({"city": city, "x": rng.normal(size=200)}), rng.normal(size=200)
+    weight = make(200) * unit
+    network = NNRegressor((4,), **{**STEADY, "max_iter": 1}, **SIMPLE)
+    expected = network.fit(table, y, weight).encoded_feature_names_
+    found = fit_chunks(network, cut(50, table, y, weight)).encoded_feature_names_
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error", "quantile"])
+def test_outliers_of_y_may_all_be_in_one_chunk(loss):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2000, 2))
+    y = X[:, 0] + 0.1 * rng.normal(size=2000)
+    y[-20:] += 1e4
+    expected = NNRegressor((4,), loss=loss, **STEADY, **SIMPLE).fit(X, y)._model.target
+    found = fit_chunks(NNRegressor((4,), loss=loss, **STEADY, **SIMPLE), cut(200, X, y))
+    assert_allclose(found._model.target.scale_, expected.scale_)
+    assert_allclose(found._model.target.mean_, expected.mean_)
+
+
 def test_a_part_without_values_of_a_category(regression):
     X, y = regression
     city = np.where(np.arange(len(y)) % 2, "a", "b").astype(object)

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sknet import NNClassifier, NNRegressor
 from sknet._hints import ADVICE, NAMES, VALUES
 from sknet.nn.losses import Huber, Pinball
+from sknet.streaming import fit_chunks
 
 #: Wrong values, and the right ones that the messages name.
 WRONG_VALUES = [
@@ -125,6 +126,21 @@ def test_an_option_of_another_loss(regression, name, value, loss):
     with pytest.warns(UserWarning, match=rf"{name}=.* has no effect"):
         NNRegressor(**{name: value}, loss=Huber(1.0), max_iter=1).fit(X, y)
     NNRegressor(**{name: value}, loss=loss, max_iter=1).fit(X, abs(y))
+
+
+@pytest.mark.parametrize(
+    "fit",
+    [
+        lambda network, X, y: network.partial_fit(X, y),
+        lambda network, X, y: fit_chunks(network, [(X, y)]),
+    ],
+    ids=["partial_fit", "fit_chunks"],
+)
+def test_doubts_of_other_ways_to_fit(regression, fit):
+    X, y = regression
+    with pytest.warns(UserWarning, match=r"quantile=0\.9 has no effect") as record:
+        fit(NNRegressor(quantile=0.9, max_iter=1), X, y)
+    assert [one.filename for one in record] == [__file__]
 
 
 def test_defaults_of_options_of_other_losses_pass(regression):

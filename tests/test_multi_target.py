@@ -422,6 +422,27 @@ def test_partial_fit(table):
         ValueError, match=r"y must have the targets \['price', 'color', 'size'\]"
     ):
         fitted.partial_fit(X, gaps[["price", "size"]])
+    # The classes of a later call are those of the first, in any order.
+    fitted.partial_fit(X, gaps, classes={"color": CLASSES["color"][::-1]})
+    with pytest.raises(ValueError, match=r"Target 'color': classes=\['pink'\] is not the same"):
+        fitted.partial_fit(X, gaps, classes={"color": ["pink"]})
+    for one in (fitted, network()):
+        with pytest.raises(ValueError, match=r"classes names \['price'\]"):
+            one.partial_fit(X, gaps, classes={**CLASSES, "price": [1.0]})
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize(
+    ("name", "missing"), [("color", np.nan), ("price", None)], ids=["labels", "numbers"]
+)
+def test_a_chunk_may_lack_a_target(table, name, missing, first):
+    """Without a value, the dtype of the column does not tell whether it holds labels."""
+    X, whole, _ = table
+    without = whole.iloc[:40].copy()
+    without[name] = np.full(40, missing, float if missing is np.nan else object)
+    chunks = [(X[:40], without), (X[40:], whole.iloc[40:])]
+    fitted = fit_chunks(network(), chunks if first else chunks[::-1])
+    assert fitted.target_scores(X[40:], whole.iloc[40:])[name] > 0.5
 
 
 def test_a_start_keeps_the_outputs_of_the_same_targets(table):

@@ -159,6 +159,12 @@ def test_the_same_seed_gives_the_same_bits(frame):
     assert (one != third).any()
 
 
+def test_parameters_of_labels_do_not_matter(frame):
+    X, _ = frame
+    found = [pretrain(network(NNClassifier, label_smoothing=a), X).history_ for a in (0, 0.1)]
+    assert found[0]["loss"] == found[1]["loss"]
+
+
 def test_it_has_a_time_limit(frame):
     pretrained = pretrain(NNRegressor(max_iter=50, time_limit=1e-9), frame[0])
     assert len(pretrained.history_["loss"]) == 1

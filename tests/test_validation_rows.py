@@ -362,7 +362,7 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
     network.set_params(max_iter=4)
     resumed = clone(network).fit(X, y, groups=GROUPS, resume_from=path)
     assert_array_equal(resumed.predict(X), network.fit(X, y, groups=GROUPS).predict(X))
-    with pytest.raises(ValueError, match="different training rows"):
+    with pytest.raises(ValueError, match="different training or validation rows"):
         network.fit(X, y, groups=GROUPS[::-1], resume_from=path)
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet._auto import LARGEST_BATCH, SMALLEST_BATCH, learning_rate
-from sknet._base import BaseNN
+from sknet._base import BaseNN, warn_of_doubts
 from sknet._fitting import calibrated
 from sknet._input import Features, read_training
 from sknet._model import Model
@@ -126,6 +126,7 @@ def fit_on_cluster(
     samples = _sample(cluster, agreed, held, seed)
     rows, statistics = zip(*samples, strict=True)
     model = agreed.start_model(rows, run.streams["init"], statistics)
+    warn_of_doubts(estimator, model, stacklevel=6)
     groups = _groups(cluster, model.settings, held, local_steps)
     model = _share_batch(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)
