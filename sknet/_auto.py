@@ -68,9 +68,9 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows; the upper limit of alpha with up
 #: to two hidden layers, which each further layer divides by three, since a strong penalty lets
-#: all weights of deep networks fall to zero; alpha with fewer than ``SMALL`` rows, where it does
-#: not depend on their number, so that a row of weight two has the effect of two equal rows; and
-#: alpha for lbfgs.
+#: all weights of deep networks fall to zero; alpha with fewer than ``SMALL`` rows, where it is
+#: the same for all numbers of rows, so that a row of weight two has the effect of two equal
+#: rows; and alpha for lbfgs.
 PENALTY, LARGEST_ALPHA, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.

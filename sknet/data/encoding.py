@@ -123,9 +123,9 @@ class TableEncoder:
         if (self.standardize or self.marks_heavy) and not survey.sparse:
             # Phases are left out: sines are equal only if they are computed in the same way.
             heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
-        numbers = Numbers(np.arange(n_read), bool(self.ordered), self.keeps_tails)
+        numbers = Numbers(np.arange(n_read), bool(self.ordered))
         marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
-        numbers = numbers.learned(sample, self.standardize, heavy, marked)
+        numbers = numbers.learned(sample, self.standardize, heavy, marked, self.keeps_tails)
         found: list[Feature] = [numbers]
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))

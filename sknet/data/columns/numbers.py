@@ -149,8 +149,6 @@ class Numbers(Feature):
     in_order : bool, default=False
         Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u. In this form,
         rounding never reverses the order of two numbers.
-    keeps_tails : bool, default=False
-        Whether dense columns with a long tail have a larger limit than 3.
     center : ndarray of shape (n_columns,) or None
         The centers, which are medians; None if training rows were sparse.
     scale : ndarray of shape (n_columns,) or None
@@ -166,7 +164,6 @@ class Numbers(Feature):
     region = Region.NUMBERS
     sources: NDArray[np.intp]
     in_order: bool = False
-    keeps_tails: bool = False
     center: Floats | None = None
     scale: Floats | None = None
     origin: Floats | None = None
@@ -179,11 +176,13 @@ class Numbers(Feature):
         standardize: bool,
         heavy: Mapping[int, Floats],
         marked: Container[int] = (),
+        keeps_tails: bool = False,
     ) -> Self:
         """Return the feature with what it learns from sampled rows.
 
         The center and the scale of a column are those of its values that are not heavy. Heavy
-        values of ``marked`` columns have indicators.
+        values of ``marked`` columns have indicators. With ``keeps_tails``, dense columns with a
+        long tail have a larger limit than the others.
         """
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
@@ -195,8 +194,8 @@ class Numbers(Feature):
             return replace(self, center=center)
         origin = center.copy() if heavy else None
         scaling.scale_by_others(center, scale, limit, numbers, heavy, marked)
-        found = replace(self, center=center, scale=scale, origin=origin, empty=empty)
-        return replace(found, limit=limit) if self.keeps_tails else found
+        known = replace(self, center=center, scale=scale, origin=origin, empty=empty)
+        return replace(known, limit=limit) if keeps_tails else known
 
     @property
     def zero(self) -> Floats | None:
@@ -222,9 +221,9 @@ class Numbers(Feature):
     def slopes(self, X: Floats) -> Floats:
         """Return the derivative of each encoded column with respect to its source.
 
-        It is c'(u) s, and zero for a missing number. With the limit 3, c'(u) = (1 + (u /
-        3)^2)^(-3/2).
-        Without scaling, it is one, and zero for numbers that are missing or clipped.
+        It is c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), or another limit than 3, and zero for
+        a missing number. Without scaling, it is one, and zero for numbers that are missing or
+        clipped.
         """
         numbers = self.raw(X)
         if self.scale is None:
