@@ -764,7 +764,7 @@ def test_checkpoints_and_a_resumed_fit_read_nothing_more(counted, early_stopping
     assert_array_equal(source.counts, 2)
     assert network.n_iter_ == 3
     source._array = source._array[::-1]
-    with pytest.raises(ValueError, match="different training rows"):
+    with pytest.raises(ValueError, match="different training or validation rows"):
         network.fit(blocks, y, resume_from=path)
 
 
