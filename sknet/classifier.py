@@ -199,8 +199,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes), or a list of these
-            The logit of the second of two classes, otherwise a column for each class or label. With
-            several members, of their mean probabilities; if additive, their mean logits.
+            The logit of the second of two classes, otherwise a column for each class or label.
+            With several members, of their mean probabilities; if additive, the mean logits.
         """
         model = cast(ClassificationModel, self._fitted_model)
         (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
