@@ -66,18 +66,20 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
 #: with ``MANY`` or more.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
-#: The strength of the penalty: alpha times the number of rows; the upper limit of alpha with up
-#: to two hidden layers, which each further layer divides by three, since a strong penalty lets
-#: all weights of deep networks fall to zero; alpha with fewer than ``SMALL`` rows, where it is
-#: the same for all numbers of rows, so that a row of weight two has the effect of two equal
-#: rows; and alpha for lbfgs.
-PENALTY, LARGEST_ALPHA, ALPHA_OF_FEW, LBFGS_ALPHA = 0.3, 0.03, 0.025, 5e-7
+#: The strength of the penalty: alpha times the number of rows.
+PENALTY = 0.3
+#: The upper limit of alpha. In classification, each hidden layer after the second divides it by
+#: the second number, since a strong penalty lets all weights of deep networks fall to zero.
+LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
+#: alpha with fewer than ``SMALL`` rows, where it does not depend on their number, so that a row
+#: of weight two has the same effect as two equal rows; and alpha for lbfgs.
+ALPHA_OF_FEW, LBFGS_ALPHA = 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
 #: Classification with fewer rows than this for each input has a stronger penalty, and a higher
-#: dropout rate. So has the penalty of regression with many inputs, up to the second number of
-#: times the usual strength.
+#: dropout rate. In regression with many inputs, the penalty is also stronger, by a factor of at
+#: most the second number.
 ROWS_PER_INPUT, STRONGEST_OF_NUMBERS = 40, 10
 #: The largest number of numeric columns whose embeddings have their usual size, and the
 #: smallest number of rows for each of them. The embeddings of more columns shrink in
@@ -254,15 +256,14 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         return LBFGS_ALPHA
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_seen
-    if facts.n_seen < SMALL:
-        return ALPHA_OF_FEW
     scarcity = _scarcity(facts, facts.n_rows)
-    if not facts.one_score:
-        factor = scarcity**2
-    else:
+    if facts.one_score:
         factor = min(scarcity, STRONGEST_OF_NUMBERS) if facts.is_wide else 1
-    n_more = max(0, len(hidden_layer_sizes(known)) - 2)
-    return min(PENALTY * factor / facts.n_seen, LARGEST_ALPHA / 3**n_more)
+        n_further = 0
+    else:
+        factor, n_further = scarcity**2, max(0, len(hidden_layer_sizes(known)) - 2)
+    alpha = ALPHA_OF_FEW if facts.n_seen < SMALL else PENALTY * factor / facts.n_seen
+    return min(alpha, LARGEST_ALPHA / ALPHA_DIVISOR**n_further)
 
 
 def _scarcity(facts: Facts, n_rows: int) -> float:
@@ -348,8 +349,11 @@ def _is_few(facts: Facts) -> bool:
     return least <= facts.n_rows < limit and facts.n_earlier is None
 
 
-def _could_be_separate(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether members that share no weights suit the table and the other parameters."""
+def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether the network may be made for few rows: as members that share no weights.
+
+    The table must have few rows, and the other parameters must suit such members.
+    """
     # The loss is a mean over the members, so it would divide sgd's steps by their number.
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
@@ -358,15 +362,16 @@ def _could_be_separate(known: Mapping[str, Any], facts: Facts) -> bool:
     return _is_few(facts) and embedded and not facts.is_sparse and adaptive and not tied
 
 
+def _is_one_small_network(known: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether a small network is enough, since a second one would double a long fit."""
+    return facts.one_score and facts.is_wide and _suits_few(known, facts)
+
+
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     # If the user has chosen the sizes, several networks would cost more than expected.
     chosen = not is_auto(known["hidden_layer_sizes"]) or known["n_members"] == 1
-    return chosen or _is_costly(facts) or not _could_be_separate(known, facts)
-
-
-def _is_costly(facts: Facts) -> bool:
-    """Return whether two networks of many piecewise linear embeddings would take too long."""
-    return facts.one_score and facts.is_wide
+    separate = _suits_few(known, facts) and not _is_one_small_network(known, facts)
+    return chosen or not separate
 
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -375,8 +380,8 @@ def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:
-    alone = _is_costly(facts) and _could_be_separate(known, facts)
-    return SMALL_SIZES if alone or _suits_small_members(known, facts) else SIZES
+    small = _is_one_small_network(known, facts) or _suits_small_members(known, facts)
+    return SMALL_SIZES if small else SIZES
 
 
 def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:

@@ -419,6 +419,7 @@ def warn_of_doubts(
 
 
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
+    """Yield the texts of the warnings."""
     yield from without_effect(estimator)
     several = getattr(model.target, "of_labels", {}).items()
     targets = {f"Target {name!r}": one for name, one in several} or {"y": model.target}

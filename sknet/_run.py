@@ -97,7 +97,7 @@ class Run:
         Raises
         ------
         ValueError
-            If a resumed run has different training rows than before.
+            If a resumed run has different training or validation rows than before.
         """
         if not self.n_rows:
             self.n_rows = n_rows

@@ -11,7 +11,16 @@ from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
 from typing import Any, Self, cast
 
-from sknet._auto import COOLING, RULES, SHAPING, Facts, bins_for, choose, level_penalty
+from sknet._auto import (
+    COOLING,
+    MOST_NARROW,
+    RULES,
+    SHAPING,
+    Facts,
+    bins_for,
+    choose,
+    level_penalty,
+)
 from sknet._parameters import (
     check_layers,
     hidden_layer_sizes,
@@ -343,8 +352,8 @@ def resolve(
         dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
-        # With many inputs, a few rows with numbers far out would decide the weights.
-        keeps_tails=facts.numeric_y and not facts.is_wide,
+        # With many columns, a few rows with numbers far out would decide the weights.
+        keeps_tails=facts.numeric_y and facts.n_numbers <= MOST_NARROW,
         categorical_features=plain(known["categorical_features"]),
         loss=loss_of(known),
         penalty=penalty,

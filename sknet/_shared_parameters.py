@@ -152,7 +152,7 @@ class SharedParameters:
         as numbers or dates. More than {MOST_ONE_HOT_LEVELS} levels get a learned embedding.
     standardize : bool, default=True
         Whether to scale numeric columns by median and interquartile range, and to clip them
-        smoothly to [-3, 3]. The regressor also scales y.
+        smoothly to [-3, 3]; regression clips long tails later. The regressor also scales y.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision of the network. "auto" is "float64" for "lbfgs" and for float64 X
         with fewer than {SMALL} rows, else "float32".

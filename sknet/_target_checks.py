@@ -379,17 +379,25 @@ def check_partial_fit_targets(y: NDArray[Any], classes: Any, known: Any) -> None
         If ``classes`` is not a dict, if the first call lacks the classes of a target that has
         labels, if it has classes of another target, or if the classes of a later call differ.
     """
-    given = {} if classes is None else classes
-    if known is not None:
-        names, lacking = [*known], []
-    else:
-        names = [one.name for one in columns_of(y) if not one.numeric]
-        lacking = [name for name in names if name not in given]
-    if lacking or not isinstance(given, dict):
+    if not isinstance(classes, dict | None):
         raise ValueError(
-            "The first call of partial_fit needs the classes of each target that has labels, "
-            f"as a dict such as classes={{'color': ['blue', 'red']}}; it lacks {lacking}."
+            "classes must be a dict with the classes of each target that has labels, such as "
+            f"classes={{'color': ['blue', 'red']}}, got {classes!r}."
         )
+    given = classes or {}
+    if known is not None:
+        names = [*known]
+    else:
+        # A target without any value is refused later, whatever its kind.
+        without_values = [one.name for one in columns_of(y) if not one.known.any()]
+        names = [one.name for one in columns_of(y) if not one.numeric] + without_values
+        lacking = [name for name in names if name not in {*given, *without_values}]
+        if lacking:
+            raise ValueError(
+                "The first call of partial_fit needs the classes of each target that has "
+                f"labels, as a dict such as classes={{'color': ['blue', 'red']}}; it lacks "
+                f"{lacking}."
+            )
     if others := [name for name in given if name not in names]:
         raise ValueError(
             f"classes names {others}, but the targets that have labels are {names}."

@@ -153,8 +153,13 @@ class Integers(Uniform):
     high: Annotated[int, FINITE_INT]
 
     def for_sampling(self) -> Any:
-        """Return the numbers, of which scikit-learn draws each only once where it can."""
-        return range(self.low, self.high + 1)
+        """Return the numbers, or their distribution of ``scipy.stats`` if they are many.
+
+        scikit-learn draws each combination of listed numbers only once.
+        """
+        if self.high - self.low < MOST_LISTED:
+            return list(range(self.low, self.high + 1))
+        return stats.randint(self.low, self.high + 1)
 
     def suggest(self, trial: Any, name: str) -> int:
         """Return the number that an Optuna trial chooses."""
@@ -168,6 +173,8 @@ class Integers(Uniform):
 #: The values that a search may give to one parameter, and how likely they are.
 Distribution = Choice | Uniform
 
+#: Up to so many whole numbers are listed.
+MOST_LISTED = 100
 #: The sizes of hidden layers that are searched.
 SIZES = "auto", (256, 256), (128, 128, 128)
 #: The distribution of each parameter that is searched, for all estimators. Each contains the

@@ -200,6 +200,10 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
     ):
         found = resolved(4000, 5000, hidden_layer_sizes=sizes)["alpha"]
         assert found == pytest.approx(most)
+        few = resolved(99, hidden_layer_sizes=sizes)["alpha"]
+        assert few == pytest.approx(min(0.025, most))
+        # The usual penalty of regression does not let weights fall to zero.
+        assert resolved(100, cls=NNRegressor, hidden_layer_sizes=sizes)["alpha"] == 0.003
     # Three categories of 2, 16 and 1000 levels, beside 200 numbers.
     with_dates = resolved(4000, 203, n_dates=2)["alpha"]
     assert with_dates == resolved(4000, 203 + 2 * 8)["alpha"] > resolved(4000, 203)["alpha"]

@@ -61,13 +61,27 @@ def test_regression_is_as_good_as_an_mlp_on_scaled_data():
 
 
 def test_a_sum_of_amounts_is_fitted_closely():
-    """y is linear in columns with a long tail, most of which the clip would cut off."""
+    """y is linear in columns with a long tail, which the usual clip would compress."""
     rng = np.random.default_rng(0)
     X = rng.lognormal(10, 1, (3000, 4))
     y = X @ [1, 1, 0.5, 0] + rng.normal(0, 8000, 3000)
     network = NNRegressor(random_state=0).fit(X[:1000], y[:1000])
     # With the same limit for all columns, it is 0.82.
     assert network.score(X[1000:], y[1000:]) > 0.94
+    # Categories do not change that, however many levels they have.
+    cities = {f"city {i}": rng.choice(list("abcdefghijklmnop"), 3000) for i in range(8)}
+    table = pd.DataFrame({**dict(zip("wxyz", X.T, strict=True)), **cities})
+    network.fit(table[:1000], y[:1000])
+    assert network.score(table[1000:], y[1000:]) > 0.9
+
+
+def test_deep_networks_learn_from_few_rows():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1090, 6))
+    y = X[:, 0] + X[:, 1] > 0
+    network = NNClassifier((64, 64, 64), random_state=0).fit(X[:90], y[:90])
+    # With the penalty of two layers, all weights fall to zero, and it is 0.5.
+    assert network.score(X[90:], y[90:]) > 0.85
 
 
 def test_a_smooth_function_is_fitted_closely():

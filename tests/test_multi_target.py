@@ -411,6 +411,10 @@ def test_partial_fit(table):
     fitted = network()
     with pytest.raises(ValueError, match=r"classes of each target .* lacks \['size'\]"):
         fitted.partial_fit(X, gaps, classes={"color": ["blue", "red"]})
+    with pytest.raises(ValueError, match="classes must be a dict .* got 5"):
+        fitted.partial_fit(X, gaps, classes=5)
+    with pytest.raises(ValueError, match=r"No row of y has the target\(s\) \['color'\]"):
+        fitted.partial_fit(X, gaps.assign(color=np.nan), classes=CLASSES)
     for _ in range(15):
         for rows, y in Chunks(X, gaps):
             fitted.partial_fit(rows, y, classes=CLASSES)
@@ -424,6 +428,8 @@ def test_partial_fit(table):
         fitted.partial_fit(X, gaps[["price", "size"]])
     # The classes of a later call are those of the first, in any order.
     fitted.partial_fit(X, gaps, classes={"color": CLASSES["color"][::-1]})
+    with pytest.raises(ValueError, match=r"classes must be a dict .* got \['blue'\]"):
+        fitted.partial_fit(X, gaps, classes=["blue"])
     with pytest.raises(ValueError, match=r"Target 'color': classes=\['pink'\] is not the same"):
         fitted.partial_fit(X, gaps, classes={"color": ["pink"]})
     for one in (fitted, network()):

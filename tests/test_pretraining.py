@@ -159,6 +159,16 @@ def test_the_same_seed_gives_the_same_bits(frame):
     assert (one != third).any()
 
 
+def test_a_few_numbers_far_out_are_not_most_of_the_loss(frame):
+    """The targets of columns with a long tail are clipped, though the inputs are not."""
+    rng = np.random.default_rng(0)
+    X = np.exp(2 * rng.normal(size=(300, 3)))
+    source = pretrain(network(), X)
+    assert (source._model.encoder.numbers_.limit > 10).all()
+    targets = source._model.target.transform(X, np.float64)
+    assert abs(targets).max() < 3 < abs(source._model.encode(X)).max()
+
+
 def test_parameters_of_labels_do_not_matter(frame):
     X, _ = frame
     found = [pretrain(network(NNClassifier, label_smoothing=a), X).history_ for a in (0, 0.1)]

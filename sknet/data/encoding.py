@@ -3,7 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Self, TypeVar, cast
 
@@ -337,7 +337,8 @@ class ColumnsTarget(Target):
     """
 
     def __init__(self, encoder: TableEncoder, corruption: float) -> None:
-        self._numbers = encoder.of_kind(Numbers)
+        # Without the usual limit, a few numbers far out would be most of the loss.
+        self._numbers = [replace(one, limit=None) for one in encoder.of_kind(Numbers)]
         self._levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
         self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in self._levels)
         of_levels = np.array([one.column for one in self._levels], np.intp)

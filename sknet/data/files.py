@@ -184,9 +184,13 @@ class FileChunks:
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
         if self._integer_target and values.dtype.kind in "iu":
-            # float64 does not hold all large integers.
-            fits = values.max() <= np.iinfo(np.int64).max
-            return values.to_numpy(np.int64 if fits else np.uint64)
+            # float64 does not hold all large integers, and int64 not the largest ones.
+            if values.max() > np.iinfo(np.int64).max:
+                raise ValueError(
+                    f"The target {self.target!r} has integers above the largest int64. Read it "
+                    f"as text or as numbers: dtype={{{self.target!r}: str}}, or float."
+                )
+            return values.to_numpy(np.int64)
         numbers = _numbers(frame, self.target)
         integers = self._integer_target and np.array_equal(numbers, np.rint(numbers))
         return numbers.astype(np.int64) if integers else numbers

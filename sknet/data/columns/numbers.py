@@ -121,11 +121,12 @@ def _check_numbers(X: Any) -> NDArray[np.floating]:
 class Numbers(Feature):
     """The numeric columns of a table, imputed and scaled.
 
-    A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / 3)^2) is a smooth
-    clip to (-3, 3), and s is the inverse of the interquartile range. If that is zero, s is 2 /
+    A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / L)^2) is a smooth
+    clip to (-L, L), and s is the inverse of the interquartile range. If that is zero, s is 2 /
     (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
-    by Default", 2024, section 3). In regression with up to 100 inputs, columns with a long
-    tail, such as amounts of money, have a larger limit than 3, since y is often linear in them.
+    by Default", 2024, section 3). The limit L is 3. In regression with up to 100 numeric
+    columns, L is larger for columns with a long tail, such as amounts of money, since y is
+    often linear in them.
 
     A sparse column keeps its zeros: it becomes c(x s), where s maps the median magnitude of the
     non-zeros to 1/2. The formula for dense columns maps the median distance from the center of
@@ -147,8 +148,8 @@ class Numbers(Feature):
     ----------
     sources : ndarray of int of shape (n_columns,)
     in_order : bool, default=False
-        Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / 9) with the sign of u. In this form,
-        rounding never reverses the order of two numbers.
+        Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / L^2) with the sign of u. In this
+        form, rounding never reverses the order of two numbers.
     center : ndarray of shape (n_columns,) or None
         The centers, which are medians; None if training rows were sparse.
     scale : ndarray of shape (n_columns,) or None
@@ -194,8 +195,9 @@ class Numbers(Feature):
             return replace(self, center=center)
         origin = center.copy() if heavy else None
         scaling.scale_by_others(center, scale, limit, numbers, heavy, marked)
-        known = replace(self, center=center, scale=scale, origin=origin, empty=empty)
-        return replace(known, limit=limit) if keeps_tails else known
+        limits = limit if keeps_tails else None
+        known = replace(self, center=center, scale=scale, origin=origin, limit=limits)
+        return replace(known, empty=empty)
 
     @property
     def zero(self) -> Floats | None:
@@ -221,9 +223,8 @@ class Numbers(Feature):
     def slopes(self, X: Floats) -> Floats:
         """Return the derivative of each encoded column with respect to its source.
 
-        It is c'(u) s with c'(u) = (1 + (u / 3)^2)^(-3/2), or another limit than 3, and zero for
-        a missing number. Without scaling, it is one, and zero for numbers that are missing or
-        clipped.
+        It is c'(u) s with c'(u) = (1 + (u / L)^2)^(-3/2), and zero for a missing number.
+        Without scaling, it is one, and zero for numbers that are missing or clipped.
         """
         numbers = self.raw(X)
         if self.scale is None:
@@ -262,7 +263,8 @@ class Numbers(Feature):
 
     def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
         """Return c(u), in place."""
-        return (scaling.clip_in_order if self.in_order else scaling.clip_smoothly)(u, limit)
+        clip = scaling.clip_in_order if self.in_order else scaling.clip_smoothly
+        return clip(u, limit)
 
     def _standardized(self, numbers: Floats, columns: slice) -> Floats:
         """Return (x - center) s of the given columns."""

@@ -11,12 +11,12 @@ from sknet.data.batches import BLOCK_ELEMENTS, Dataset
 from sknet.data.kinds import FARTHEST
 from sknet.data.weights import Floats, quantiles, repetitions
 
-#: The smooth clip keeps values below this many units of the robust scale.
+#: The usual limit of the smooth clip, in units of the robust scale.
 CLIP = 3.0
 #: A column with a long tail has a higher limit: this number times the square of the distance of
 #: its 5 % or 95 % quantile from the center, whichever is farther, in units of the scale. It is
 #: never above the second number. The limit of normally distributed numbers remains ``CLIP``.
-TAIL_FACTOR, LARGEST_CLIP = 2.0, 100.0
+TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 
 #: The levels of the quantiles that give the center, the scale and the limit of a column.
 LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
