@@ -234,3 +234,19 @@ def test_missing_extra_is_named(monkeypatch, package, call):
     message = rf'needs {package}: .* pip install "\.\[onnx\]"'
     with pytest.raises(ImportError, match=message):
         call()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["2020-01-01", "2021-01-01"], "M8[D]"),
+        np.array([1, 2], "m8[D]"),
+        np.array([1, 2**63], np.uint64),
+    ],
+    ids=["dates", "durations", "large integers"],
+)
+def test_labels_that_no_type_of_onnx_holds(make, labels):
+    X, y = np.arange(20.0)[:, np.newaxis], labels[np.arange(20) % 2]
+    network = make(NNClassifier, max_iter=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"no type for labels like .* y\.astype\(str\)"):
+        to_onnx(network)
