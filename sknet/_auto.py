@@ -209,6 +209,14 @@ def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
     return LEARNING_RATE * math.sqrt(growth)
 
 
+def keeps_tails(facts: Facts) -> bool:
+    """Return whether numeric columns with a long tail are clipped farther from their center.
+
+    With many columns, a few rows with numbers far out would decide the weights.
+    """
+    return facts.numeric_y and facts.n_numbers <= MOST_NARROW
+
+
 def level_penalty(known: Mapping[str, Any], facts: Facts) -> float:
     """Return the strength of the penalty on levels' vectors, per row that the prior is worth.
 

@@ -212,10 +212,9 @@ class Model:
                 "raw predictions of the loss. Set warm_start=False, or fit a clone."
             )
         # A calibration, such as a dispersion, has the units of its loss.
-        calibration = self.calibration if loss == self.loss else None
+        kept = self.calibration if loss == self.loss else None
         # In the network, the strength of the penalty on levels may differ.
-        model = replace(self, settings=settings, loss=loss, network=network)
-        return replace(model, calibration=calibration)
+        return replace(self, settings=settings, loss=loss, network=network, calibration=kept)
 
     def with_late_scales(self, data: Dataset) -> Self:
         """Return the model with scales for columns that were constant until now."""

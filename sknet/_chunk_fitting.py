@@ -24,8 +24,8 @@ from sknet._target_learning import row_weights, weigh
 from sknet.data.batches import Batch, Dataset, evenly_spaced, take
 from sknet.data.chunks import ChunkBatches, KeyedSample, checked, counted, shuffled
 from sknet.data.draws import count_validation_rows, most_copied_rows
-from sknet.data.survey import merge_statistics, repeated, survey_rows
-from sknet.data.weights import are_counts, in_own_units, mean, repetitions
+from sknet.data.survey import merge_statistics, survey_rows
+from sknet.data.weights import are_counts, mean, repetitions
 from sknet.nn.budget import Budget
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
@@ -215,10 +215,7 @@ class FirstPass:
             features, X = self._features.read_part(chunk.X)
         # Weights keep their unit: only all chunks together show which weights are negligible.
         data = with_target(features, chunk._replace(X=X))
-        weights, unit = data.sample_weight, 1.0
-        if weights is not None:
-            weights, unit = in_own_units(np.asarray(weights, np.float64))
-        counted = data._replace(sample_weight=weights, weight_unit=unit)
+        counted = data.with_own_unit()
         part = f"chunk {len(self._sizes)}"
         self._include(look_at(features, counted, data.in_own_units(), part), counted)
         # The y that was read replaces the user's: a column of labels in one chunk and a flat y
@@ -252,7 +249,7 @@ class FirstPass:
 
 def _in_unit(look: Look, ratio: float) -> Look:
     """Return a look whose weights are in another unit, by the ratio of its unit to that one."""
-    return look._replace(survey=repeated(look.survey, ratio))
+    return look._replace(survey=look.survey.repeated(ratio))
 
 
 def _both_sparse(*looks: Look) -> list[Look]:

@@ -13,12 +13,12 @@ from typing import Any, Self, cast
 
 from sknet._auto import (
     COOLING,
-    MOST_NARROW,
     RULES,
     SHAPING,
     Facts,
     bins_for,
     choose,
+    keeps_tails,
     level_penalty,
 )
 from sknet._parameters import (
@@ -352,8 +352,7 @@ def resolve(
         dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
-        # With many columns, a few rows with numbers far out would decide the weights.
-        keeps_tails=facts.numeric_y and facts.n_numbers <= MOST_NARROW,
+        keeps_tails=keeps_tails(facts),
         categorical_features=plain(known["categorical_features"]),
         loss=loss_of(known),
         penalty=penalty,

@@ -303,7 +303,13 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
     """
     if known is None:
         _check_first_classes(y, classes)
-    elif classes is not None and not _are_same(known, classes):
+    else:
+        _check_same(known, classes)
+
+
+def _check_same(known: Any, classes: Any) -> None:
+    """Refuse classes of a later ``partial_fit``, unless None, that differ from those known."""
+    if classes is not None and not _are_same(known, classes):
         raise ValueError(
             f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
             f"{known!r}"
@@ -389,10 +395,10 @@ def check_partial_fit_targets(y: NDArray[Any], classes: Any, known: Any) -> None
         names = [*known]
     else:
         # A target without any value is refused later, whatever its kind.
-        without_values = [one.name for one in columns_of(y) if not one.known.any()]
-        names = [one.name for one in columns_of(y) if not one.numeric] + without_values
-        lacking = [name for name in names if name not in {*given, *without_values}]
-        if lacking:
+        columns = list(columns_of(y))
+        names = [one.name for one in columns if not (one.numeric and one.known.any())]
+        required = [one.name for one in columns if not one.numeric and one.known.any()]
+        if lacking := [name for name in required if name not in given]:
             raise ValueError(
                 "The first call of partial_fit needs the classes of each target that has "
                 f"labels, as a dict such as classes={{'color': ['blue', 'red']}}; it lacks "
@@ -402,13 +408,9 @@ def check_partial_fit_targets(y: NDArray[Any], classes: Any, known: Any) -> None
         raise ValueError(
             f"classes names {others}, but the targets that have labels are {names}."
         )
-    for name, its_classes in given.items():
+    for name, before in (known or {}).items():
         with naming(f"Target {name!r}"):
-            if known is not None and not _are_same(known[name], its_classes):
-                raise ValueError(
-                    f"classes={its_classes!r} is not the same as on the last call to "
-                    f"partial_fit, was: {known[name]!r}"
-                )
+            _check_same(before, given.get(name))
 
 
 def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:

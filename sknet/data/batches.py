@@ -199,11 +199,20 @@ class Dataset(NamedTuple):
         """
         if self.sample_weight is None:
             return self
-        chosen = self.of_positive_weight(weight_name)
-        weights, unit = in_own_units(np.asarray(chosen.sample_weight, np.float64))
-        chosen = chosen._replace(sample_weight=weights, weight_unit=unit)
-        # A weight that is negligible compared with the largest one may have become zero.
-        return chosen if weights is None else chosen.of_positive_weight(weight_name)
+        chosen = self.of_positive_weight(weight_name).with_own_unit()
+        return (
+            chosen if chosen.sample_weight is None else chosen.of_positive_weight(weight_name)
+        )
+
+    def with_own_unit(self) -> "Dataset":
+        """Return the same rows, of positive weight, with their weights in their own unit.
+
+        A weight that is negligible compared with the largest one may become zero.
+        """
+        if self.sample_weight is None:
+            return self
+        weights, unit = in_own_units(np.asarray(self.sample_weight, np.float64))
+        return self._replace(sample_weight=weights, weight_unit=unit)
 
     def united(self, other: "Dataset") -> "Dataset":
         """Return the rows of two data sets of one table, in the order of the table."""

@@ -8,7 +8,7 @@ are then exact. Quantiles and the effects of levels are estimated from a sample 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,11 @@ class Survey:
     names: list[str] | None = None
     sample: Dataset | None = None
     part: str = "the table"
+
+    def repeated(self, times: float) -> Self:
+        """Return the survey of the same rows if each of them counts ``times`` as often."""
+        found = zip(self.reader.columns_, self.statistics, strict=True)
+        return replace(self, statistics=[one.repeated(its, times) for one, its in found])
 
 
 def survey_rows(
@@ -176,12 +181,6 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
         reader=reader,
         sample=None,
     )
-
-
-def repeated(survey: Survey, times: float) -> Survey:
-    """Return the survey of the same rows if each of them counts ``times`` as often."""
-    found = zip(survey.reader.columns_, survey.statistics, strict=True)
-    return replace(survey, statistics=[one.repeated(its, times) for one, its in found])
 
 
 def merge_statistics(

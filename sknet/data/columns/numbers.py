@@ -195,9 +195,14 @@ class Numbers(Feature):
             return replace(self, center=center)
         origin = center.copy() if heavy else None
         scaling.scale_by_others(center, scale, limit, numbers, heavy, marked)
-        limits = limit if keeps_tails else None
-        known = replace(self, center=center, scale=scale, origin=origin, limit=limits)
-        return replace(known, empty=empty)
+        return replace(
+            self,
+            center=center,
+            scale=scale,
+            origin=origin,
+            limit=limit if keeps_tails else None,
+            empty=empty,
+        )
 
     @property
     def zero(self) -> Floats | None:

@@ -134,7 +134,7 @@ def scale_by_others(
     heavy: Mapping[int, Floats],
     marked: Container[int],
 ) -> None:
-    """Center and scale columns with heavy values by their other values, in place.
+    """Center, scale and limit columns with heavy values by their other values, in place.
 
     A column stays as it is if the clip would make heavy values equal, unless they are marked:
     have indicators.
