@@ -209,6 +209,11 @@ def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
     return LEARNING_RATE * math.sqrt(growth)
 
 
+def scores_tails(facts: Facts) -> bool:
+    """Return whether numeric columns with a very long tail also become normal scores."""
+    return facts.n_numbers <= MOST_NARROW
+
+
 def keeps_tails(facts: Facts) -> bool:
     """Return whether numeric columns with a long tail are clipped farther from their center.
 

@@ -20,6 +20,7 @@ from sknet._auto import (
     choose,
     keeps_tails,
     level_penalty,
+    scores_tails,
 )
 from sknet._parameters import (
     check_layers,
@@ -168,6 +169,8 @@ class Settings:
         The number of quantile bins of each numeric column, or 0 if the embedding needs none.
     keeps_tails : bool
         Whether numeric columns with a long tail are clipped farther from their center.
+    scores_tails : bool
+        Whether numeric columns with a very long tail also become normal scores.
     solver, penalty : Solver, ElasticNet
         The penalty stands for ``alpha`` and ``l1_ratio``. A solver with decoupled weight decay
         has taken over the quadratic part of the penalty.
@@ -195,6 +198,7 @@ class Settings:
     numeric_embedding: NumericEmbedding | None
     n_bins: int
     keeps_tails: bool
+    scores_tails: bool
     categorical_features: Any
     loss: Any
     penalty: ElasticNet
@@ -353,6 +357,7 @@ def resolve(
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         keeps_tails=keeps_tails(facts),
+        scores_tails=scores_tails(facts),
         categorical_features=plain(known["categorical_features"]),
         loss=loss_of(known),
         penalty=penalty,

@@ -15,7 +15,8 @@ from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.column import Feature, Floats, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import CLIP, Components, principal_components
+from sknet.data.columns.scaling import CLIP, LARGEST_CLIP, Components, principal_components
+from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
@@ -64,6 +65,9 @@ class TableEncoder:
         Whether a level that occurs once, or has not occurred yet, gets its own place.
     keeps_tails : bool, default=False
         Whether numeric columns with a long tail are clipped farther from their center.
+    scores_tails : bool, default=False
+        Whether numeric columns with a very long tail also become normal scores, except those
+        whose order must be kept.
 
     Attributes
     ----------
@@ -85,6 +89,7 @@ class TableEncoder:
     ordered: tuple[int, ...] = ()
     keep_rare: bool = False
     keeps_tails: bool = False
+    scores_tails: bool = False
 
     # These methods learn the features.
 
@@ -123,10 +128,17 @@ class TableEncoder:
         if (self.standardize or self.marks_heavy) and not survey.sparse:
             # Phases are left out: sines are equal only if they are computed in the same way.
             heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
-        numbers = Numbers(np.arange(n_read), bool(self.ordered))
+        numbers = Numbers(np.arange(n_read), bool(self.ordered), self.keeps_tails)
         marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
-        numbers = numbers.learned(sample, self.standardize, heavy, marked, self.keeps_tails)
+        numbers = numbers.learned(sample, self.standardize, heavy, marked)
         found: list[Feature] = [numbers]
+        if self.scores_tails and numbers.limit is not None:
+            columns = np.flatnonzero(numbers.limit >= LARGEST_CLIP).tolist()
+            columns = [i for i in columns if i not in self.ordered]
+            scores = NormalScores.of_columns(
+                columns, sample, marked, cast(Floats, numbers.zero)
+            )
+            found += [scores] if scores else []
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
         if marked:
@@ -338,7 +350,7 @@ class ColumnsTarget(Target):
 
     def __init__(self, encoder: TableEncoder, corruption: float) -> None:
         # Without the usual limit, a few numbers far out would be most of the loss.
-        self._numbers = [replace(one, limit=None) for one in encoder.of_kind(Numbers)]
+        self._numbers = [replace(one, keeps_tails=False) for one in encoder.of_kind(Numbers)]
         self._levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
         self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in self._levels)
         of_levels = np.array([one.column for one in self._levels], np.intp)

@@ -18,6 +18,7 @@ from sknet.data.columns.categories import CategoryColumn, Levels
 from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, coarser
+from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.data.columns.times import CYCLES, DAY, Cycle, DateColumn, Phases
 from sknet.data.kinds import FARTHEST
@@ -170,6 +171,16 @@ def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
     return _scaled(feature, phases(date, [CYCLES[name] for name in feature.cycles]), dtype)
 
 
+def _normal_scores(feature: NormalScores, table: Table, dtype: np.dtype[Any]) -> Tensor:
+    scores = []
+    for column, (numbers, of_numbers) in zip(feature.sources, feature.curves, strict=True):
+        x = table.numbers.take([column], axis=1).cast(np.float64)
+        # The share of each interval that is below the number, from 0 to 1.
+        shares = ((x - numbers[:-1]) / np.diff(numbers)).maximum(0.0).minimum(1.0)
+        scores.append(shares @ np.diff(of_numbers)[:, np.newaxis] + of_numbers[0])
+    return _scaled(feature, table.numbers.graph.concat(scores), dtype)
+
+
 def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
     """Return numbers imputed and scaled, in the precision of the network."""
     center, scale = feature.center, feature.scale
@@ -194,7 +205,7 @@ def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 def _clipped(feature: Numbers, u: Tensor) -> Tensor:
     """Return scaled numbers after the smooth clip."""
     u = u.maximum(-FARTHEST).minimum(FARTHEST)
-    limit = CLIP if feature.limit is None else feature.limit
+    limit = feature.limit if feature.keeps_tails and feature.limit is not None else CLIP
     if feature.in_order:
         # The form in which rounding keeps the order of numbers.
         inverse = (u * u).op("Reciprocal")
@@ -239,6 +250,7 @@ def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
 #: the network or as booleans.
 FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
     Numbers: _numbers,
+    NormalScores: _normal_scores,
     Phases: _phases,
     MissingFlags: _missing_flags,
     HeavyFlags: _heavy_flags,

@@ -38,6 +38,7 @@ def table():
             "opened": pd.Timestamp("2020-01-01") + hours,
             "street": rng.choice([f"s{i}" for i in range(30)], n_rows),
             "shop": shop.astype(float),
+            "fee": np.exp(4 * rng.normal(size=n_rows)),
             "rain": np.where(rng.random(n_rows) < 0.5, 0, rng.uniform(1, 9, n_rows)),
             "size": np.where(rng.random(n_rows) < 0.2, np.nan, rng.normal(size=n_rows)),
         }
@@ -45,7 +46,7 @@ def table():
     reader = TableReader.learn(frames.wrapped(frame), "from_dtype")
     X = reader.read(frames.wrapped(frame))
     Y = (rng.normal(size=40)[shop] + 0.1 * rng.normal(size=n_rows))[:, np.newaxis]
-    encoder = TableEncoder(True, marks_heavy=True)
+    encoder = TableEncoder(True, marks_heavy=True, scores_tails=True)
     encoder.fit_survey(survey_rows(Dataset(X), reader, rng=rng))
     encoder.learn_from_target(Dataset(X), Y, labels=False, finds_codes=True)
     return reader, X, encoder
@@ -59,7 +60,7 @@ def test_every_class_is_there_and_has_operators(table):
 
 def test_the_columns_of_each_feature(table):
     reader, X, encoder = table
-    names = ["shop", "rain", "size", "opened", "city", "street"]
+    names = ["shop", "fee", "rain", "size", "opened", "city", "street"]
     by_column = [*[()] * 4, *reader.levels_]
     for one in encoder.features_:
         assert one.encode(X, np.float64).shape == (len(X), one.width)

@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from onnx_sessions import session_of
 
 from sknet import NNClassifier, NNRegressor
+from sknet.data.columns.scores import NormalScores
 from sknet.export import onnx_inputs, to_onnx
 
 # Missing text, and text that is empty.
@@ -246,6 +247,22 @@ def test_rows_of_other_kinds(make, wrong, message):
     network = make(NNRegressor).fit(X, X[:, 0])
     with pytest.raises((TypeError, ValueError), match=message):
         to_onnx(network, wrong)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_that_span_orders_of_magnitude(make, run, dtype):
+    rng = np.random.default_rng(0)
+    X = 10 ** -rng.exponential(4, size=(500, 3))
+    X[rng.random(500) < 0.2, 1] = 0
+    X[rng.random(500) < 0.2, 2] = np.nan
+    X = X.astype(dtype)
+    network = make(NNRegressor).fit(X, np.log10(X[:, 0]))
+    assert len(network._model.encoder.of_kind(NormalScores)[0].sources) == 3
+    far = np.array([[0, 0, 1e-30], [-1e20, 1e30, 1e-300], [np.nan] * 3], dtype)
+    for rows in (X, far, 3 * X):
+        expected = network.predict(rows)
+        found = run(to_onnx(network, rows), rows)["variable"].ravel()
+        assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 # Rows of a service.

@@ -150,6 +150,8 @@ class Numbers(Feature):
     in_order : bool, default=False
         Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / L^2) with the sign of u. In this
         form, rounding never reverses the order of two numbers.
+    keeps_tails : bool, default=False
+        Whether L is larger for columns with a long tail.
     center : ndarray of shape (n_columns,) or None
         The centers, which are medians; None if training rows were sparse.
     scale : ndarray of shape (n_columns,) or None
@@ -157,7 +159,7 @@ class Numbers(Feature):
     origin : ndarray of shape (n_columns,) or None
         The numbers that become zero; None if they are the centers.
     limit : ndarray of shape (n_columns,) or None
-        The limits of the smooth clip; None if all are ``CLIP``.
+        The limits of the smooth clip with ``keeps_tails``; None if training rows were sparse.
     empty : ndarray of bool of shape (n_columns,)
         Whether a column had no number in dense training rows; only with scaling.
     """
@@ -165,6 +167,7 @@ class Numbers(Feature):
     region = Region.NUMBERS
     sources: NDArray[np.intp]
     in_order: bool = False
+    keeps_tails: bool = False
     center: Floats | None = None
     scale: Floats | None = None
     origin: Floats | None = None
@@ -177,13 +180,11 @@ class Numbers(Feature):
         standardize: bool,
         heavy: Mapping[int, Floats],
         marked: Container[int] = (),
-        keeps_tails: bool = False,
     ) -> Self:
         """Return the feature with what it learns from sampled rows.
 
         The center and the scale of a column are those of its values that are not heavy. Heavy
-        values of ``marked`` columns have indicators. With ``keeps_tails``, dense columns with a
-        long tail have a larger limit than the others.
+        values of ``marked`` columns have indicators.
         """
         if sparse.issparse(sample.X):
             return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
@@ -196,12 +197,7 @@ class Numbers(Feature):
         origin = center.copy() if heavy else None
         scaling.scale_by_others(center, scale, limit, numbers, heavy, marked)
         return replace(
-            self,
-            center=center,
-            scale=scale,
-            origin=origin,
-            limit=limit if keeps_tails else None,
-            empty=empty,
+            self, center=center, scale=scale, origin=origin, limit=limit, empty=empty
         )
 
     @property
@@ -264,7 +260,9 @@ class Numbers(Feature):
 
     def _limits(self, columns: slice, dtype: np.dtype[Any]) -> Floats | float:
         """Return the limits of the given columns."""
-        return scaling.CLIP if self.limit is None else self.limit[columns].astype(dtype)
+        if self.limit is None or not self.keeps_tails:
+            return scaling.CLIP
+        return self.limit[columns].astype(dtype)
 
     def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
         """Return c(u), in place."""

@@ -1,0 +1,128 @@
+"""Normal scores of ranks, beside columns whose numbers span orders of magnitude."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+from scipy import special
+
+from sknet.data.batches import Dataset
+from sknet.data.columns.column import Floats
+from sknet.data.columns.numbers import Numbers
+from sknet.data.weights import quantiles
+
+#: The number of intervals between the quantiles with which scores are interpolated.
+INTERVALS = 100
+#: Quantiles of smaller magnitude count as zero, and larger ones are clipped: slopes are finite.
+SMALLEST, LARGEST = 1e-290, 1e290
+#: The interquartile range of a standard normal variable.
+NORMAL_RANGE = 2 * special.ndtri(0.75)
+
+
+class Curve(NamedTuple):
+    """A continuous function that is linear between knots, and constant outside.
+
+    Attributes
+    ----------
+    numbers, scores : ndarray of shape (n_knots,)
+        Increasing.
+    """
+
+    numbers: Floats
+    scores: Floats
+
+    @classmethod
+    def learned(cls, x: Floats, weights: Floats | None) -> Self:
+        """Return the function from the numbers of a column to their scores."""
+        levels = np.linspace(0, 1, INTERVALS + 1)
+        found = quantiles(x[:, np.newaxis], levels, weights)[:, 0]
+        found = np.where(np.abs(found) < SMALLEST, 0, found).clip(-LARGEST, LARGEST)
+        # The extremes count as the middle of what lies beyond the next quantile.
+        levels[[0, -1]] = 0.5 / INTERVALS, 1 - 0.5 / INTERVALS
+        numbers, places, counts = np.unique(found, return_inverse=True, return_counts=True)
+        # Equal quantiles have the mean of their scores.
+        scores = np.bincount(places, special.ndtri(levels)) / counts / NORMAL_RANGE
+        return cls(numbers, scores)
+
+    def __call__(self, x: Floats) -> Floats:
+        """Return the scores of numbers; NaN for a missing number."""
+        return np.interp(x, self.numbers, self.scores)
+
+    def slopes(self, x: Floats) -> Floats:
+        """Return the derivatives of the scores; zero outside and for a missing number."""
+        slopes = np.diff(self.scores) / np.diff(self.numbers)
+        intervals = np.searchsorted(self.numbers, x, side="right")
+        return np.array([0.0, *slopes, 0.0])[intervals]
+
+
+@dataclass(frozen=True, eq=False)
+class NormalScores(Numbers):
+    """Scores of the ranks of numbers, which have about a normal distribution.
+
+    A quantile of the column becomes the quantile of a standard normal variable for the same
+    level (van der Waerden, "Order tests for the two-sample problem and their power", 1952),
+    divided by the interquartile range of that variable. Other numbers are interpolated.
+
+    Attributes
+    ----------
+    curves : sequence of Curve
+        For each column, its scores.
+    """
+
+    curves: Sequence[Curve] = ()
+
+    @classmethod
+    def of_columns(
+        cls,
+        columns: Collection[int],
+        sample: Dataset,
+        left_out: Mapping[int, Floats],
+        zero: Floats,
+    ) -> Self | None:
+        """Return the scores of columns with enough numbers for ranks; None if there are none.
+
+        Parameters
+        ----------
+        columns : collection of int
+        sample : Dataset
+        left_out : mapping of int to ndarray
+            Numbers of columns that do not count, since they have indicators.
+        zero : ndarray of shape (n_columns,)
+            For each column of the sample, the number whose score becomes zero.
+        """
+        found = {}
+        for column in columns:
+            x = sample.column(column)
+            x = np.where(np.isin(x, left_out.get(column, ())), np.nan, x)
+            curve = Curve.learned(x, sample.sample_weight)
+            if curve.numbers.size > INTERVALS / 2:
+                found[column] = curve
+        if not found:
+            return None
+        sources, dtype = np.array([*found], np.intp), sample.X.dtype
+        center = [curve(zero[column]) for column, curve in found.items()]
+        scale = np.ones(sources.size, dtype)
+        curves = (*found.values(),)
+        return cls(sources, center=np.array(center, dtype), scale=scale, curves=curves)
+
+    def raw(self, X: Floats) -> Floats:
+        """Return the scores."""
+        return self._scores(X[:, j] for j in self.sources)
+
+    def raw_rows(self, data: Dataset) -> Dataset:
+        """Return the scores of the chosen rows only."""
+        return data._replace(X=self._scores(map(data.column, self.sources)), rows=None)
+
+    def _scores(self, columns: Any) -> Floats:
+        return np.column_stack([f(x) for f, x in zip(self.curves, columns, strict=True)])
+
+    def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
+        """Return a name for the scores of each column."""
+        return [f"{names[i]}_score" for i in self.sources]
+
+    def slopes(self, X: Floats) -> Floats:
+        """Return the derivatives of the encoded scores with respect to the numbers."""
+        of_scores = super().slopes(X)
+        curves = zip(self.curves, self.sources, strict=True)
+        return of_scores * np.column_stack([f.slopes(X[:, j]) for f, j in curves])
