@@ -11,6 +11,7 @@ from sknet._run import Run
 from sknet._settings import Provenance, Settings
 from sknet.classifier import NNClassifier
 from sknet.data.columns.scaling import Components
+from sknet.data.columns.scores import Curve
 from sknet.data.encoding import TableEncoder
 from sknet.data.joint import JointTarget
 from sknet.data.splits import FirstSplit, LastRows, RandomRows
@@ -165,7 +166,7 @@ _CLASSES = [
     ClassificationModel, RegressionModel, JointModel, Settings, Provenance,
     RandomRows, LastRows, FirstSplit,
     # The encoders of X and y.
-    TableReader, *KINDS, NumberFormat, DateFormat, TableEncoder, *FEATURES, Components,
+    TableReader, *KINDS, NumberFormat, DateFormat, TableEncoder, *FEATURES, Curve, Components,
     ClassTarget, RegressionTarget, JointTarget,
     # The network, its layers, and what may be given as an object.
     Network, *_rules(Rule),

@@ -33,13 +33,14 @@ def make():
 
 @pytest.fixture(scope="session")
 def frame():
-    """Numbers with offsets and holes, a constant, text, many levels, numbers as categories."""
+    """Numbers with offsets, holes and a long tail, a constant, text, many levels, categories."""
     rng = np.random.default_rng(0)
     n = 300
     return pd.DataFrame(
         {
             "year": 1e6 + rng.normal(size=n),
             "price": np.where(rng.random(n) < 0.2, np.nan, rng.lognormal(size=n)),
+            "odds": np.exp(4 * rng.normal(size=n)),
             "count": rng.integers(0, 30, n),
             "flag": rng.random(n) < 0.5,
             "constant": np.ones(n),
