@@ -126,7 +126,7 @@ class Numbers(Feature):
     (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
     by Default", 2024, section 3). The limit L is 3. In regression with up to 100 numeric
     columns, L is larger for columns with a long tail, such as amounts of money, since y is
-    often linear in them.
+    often linear in them. ``NormalScores`` are further inputs for a very long tail.
 
     A sparse column keeps its zeros: it becomes c(x s), where s maps the median magnitude of the
     non-zeros to 1/2. The formula for dense columns maps the median distance from the center of
