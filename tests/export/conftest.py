@@ -33,7 +33,7 @@ def make():
 
 @pytest.fixture(scope="session")
 def frame():
-    """Numbers with offsets, holes and a long tail, a constant, text, many levels, categories."""
+    """Numbers with offsets, holes, a long tail or one value; text; many levels; categories."""
     rng = np.random.default_rng(0)
     n = 300
     return pd.DataFrame(
