@@ -14,7 +14,7 @@ import numpy as np
 from sknet._parameters import SIZES, hidden_layer_sizes, is_auto
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.times import MOST_PHASES
-from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
+from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, MappedPiecewiseLinear, NumericEmbedding
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.optimizers import SGD
 from sknet.nn.schedules import SCHEDULES
@@ -209,9 +209,20 @@ def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
     return LEARNING_RATE * math.sqrt(growth)
 
 
-def scores_tails(facts: Facts) -> bool:
-    """Return whether numeric columns with a very long tail also become normal scores."""
-    return facts.n_numbers <= MOST_NARROW
+def scores_tails(embedding: NumericEmbedding | None, facts: Facts) -> bool:
+    """Return whether numeric columns with a very long tail also become normal scores.
+
+    Scores are further inputs, so there must be enough rows even if all columns have them.
+    Without an embedding, each numeric column remains one input, as it does for an embedding
+    whose edges of bins are given by column.
+    """
+    if embedding is None or facts.n_numbers > MOST_NARROW:
+        return False
+    if isinstance(embedding, MappedPiecewiseLinear) and embedding.edges:
+        return False
+    # Nobody knows how many rows follow a chunk.
+    enough = facts.n_rows >= 2 * ROWS_PER_INPUT * facts.n_inputs
+    return enough or facts.n_earlier is not None
 
 
 def keeps_tails(facts: Facts) -> bool:

@@ -72,9 +72,11 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
     if encoder.components_ is not None:
         n = encoder.n_numeric_ * n_copies
         counts = [1] * n if numeric is None else numeric.output_counts(n)
-        # The first output for a column is the number itself. The first copies are used.
-        columns = (np.cumsum(counts) - counts)[::n_copies]
-        layers.append(PrincipalComponents(*encoder.components_, tuple(columns.tolist())))
+        # The first output for a column is the number itself. The first copies are used. Scores
+        # of numbers come last, and have no part in the components.
+        columns = (np.cumsum(counts) - counts)[::n_copies].tolist()
+        components = encoder.components_
+        layers.append(PrincipalComponents(*components, (*columns[: len(components.center)],)))
     return layers
 
 

@@ -357,7 +357,7 @@ def resolve(
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         keeps_tails=keeps_tails(facts),
-        scores_tails=scores_tails(facts),
+        scores_tails=scores_tails(embedding, facts),
         categorical_features=plain(known["categorical_features"]),
         loss=loss_of(known),
         penalty=penalty,

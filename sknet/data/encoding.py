@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, Self, TypeVar, cast
@@ -15,7 +15,7 @@ from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.column import Feature, Floats, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import CLIP, LARGEST_CLIP, Components, principal_components
+from sknet.data.columns.scaling import CLIP, Components, principal_components
 from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
 from sknet.data.effects import prior_rows, some_rows
@@ -36,9 +36,9 @@ class TableEncoder:
     """Scales numeric columns robustly, imputes missing values and encodes categories.
 
     An encoded row consists of features (see :mod:`sknet.data.columns.column`), sorted by their
-    region: numbers and phases of dates; indicators of missing numbers and of heavy values, and
-    one-hot columns of categories with few levels; level numbers of categories with many levels
-    and of codes, for which the network learns an embedding.
+    region: numbers, phases of dates and normal scores; indicators of missing numbers and of
+    heavy values, and one-hot columns of categories with few levels; level numbers of categories
+    with many levels and of codes, for which the network learns an embedding.
 
     A numeric column in which training had missing values gets an indicator column as well. With
     ``marks_heavy``, so does each heavy value (see :mod:`sknet.data.columns.single_values`). A
@@ -78,8 +78,9 @@ class TableEncoder:
     bin_edges_ : tuple of tuple of float
         With ``n_bins``, the increasing edges of the bins of each encoded numeric column.
     components_ : Components or None
-        With ``n_components``, the principal components of the encoded numeric columns; None if
-        these are sparse or constant, or if their correlations may be due to chance.
+        With ``n_components``, the principal components of the encoded numeric columns before
+        the normal scores; None if these are sparse or constant, or if their correlations may be
+        due to chance.
     """
 
     standardize: bool
@@ -108,7 +109,10 @@ class TableEncoder:
         """
         sample = cast(Dataset, survey.sample)
         self.n_columns_: int = survey.missing.size
-        found = [*self._of_numbers(survey, sample), *self._of_kinds(survey, sample)]
+        heavy = self._heavy_values(survey, sample)
+        found = [*self._of_numbers(survey, sample, heavy), *self._of_kinds(survey, sample)]
+        if self.scores_tails:
+            found += NormalScores.beside(cast(Numbers, found[0]), sample, heavy, self.ordered)
         # Within a region, they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
         never = {i for i, one in survey.reader.places_.items() if not one.may_be_code}
@@ -122,23 +126,23 @@ class TableEncoder:
                 self.components_ = self._find_components(sample)
         return self
 
-    def _of_numbers(self, survey: Survey, sample: Dataset) -> list[Feature]:
+    def _heavy_values(self, survey: Survey, sample: Dataset) -> dict[int, Floats]:
+        """Return the heavy values of the numeric columns, if they are needed."""
+        if survey.sparse or not (self.standardize or self.marks_heavy):
+            return {}
+        # Phases are left out: sines are equal only if they are computed in the same way.
+        return heavy_values(sample._replace(X=sample.X[:, : survey.reader.numeric_.size]))
+
+    def _of_numbers(
+        self, survey: Survey, sample: Dataset, heavy: Mapping[int, Floats]
+    ) -> list[Feature]:
         """Return the features of all numeric columns, the numbers themselves first."""
-        n_read, heavy = survey.reader.numeric_.size, {}
-        if (self.standardize or self.marks_heavy) and not survey.sparse:
-            # Phases are left out: sines are equal only if they are computed in the same way.
-            heavy = heavy_values(sample._replace(X=sample.X[:, :n_read]))
-        numbers = Numbers(np.arange(n_read), bool(self.ordered), self.keeps_tails)
+        n_read = survey.reader.numeric_.size
+        columns, in_order = np.arange(n_read), bool(self.ordered)
+        numbers = Numbers(columns, in_order=in_order, keeps_tails=self.keeps_tails)
         marked = {i: x for i, x in heavy.items() if self.marks_heavy and i not in self.ordered}
         numbers = numbers.learned(sample, self.standardize, heavy, marked)
         found: list[Feature] = [numbers]
-        if self.scores_tails and numbers.limit is not None:
-            columns = np.flatnonzero(numbers.limit >= LARGEST_CLIP).tolist()
-            columns = [i for i in columns if i not in self.ordered]
-            scores = NormalScores.of_columns(
-                columns, sample, marked, cast(Floats, numbers.zero)
-            )
-            found += [scores] if scores else []
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
         if marked:
@@ -235,7 +239,7 @@ class TableEncoder:
 
     @property
     def n_numeric_(self) -> int:
-        """The number of encoded numeric columns, including the phases."""
+        """The number of encoded numeric columns, including phases and normal scores."""
         return sum(one.width for one in self.of_kind(Numbers))
 
     @property
@@ -299,8 +303,9 @@ class TableEncoder:
         return np.hstack([one.slopes(X) for one in self.of_kind(Numbers)])
 
     def _encoded_numbers(self, X: Floats) -> Floats:
-        """Return the encoded numeric columns of rows of an array, in float64."""
-        return np.hstack([one.encode(X, np.float64) for one in self.of_kind(Numbers)])
+        """Return the encoded numeric columns of rows, without normal scores, in float64."""
+        parts = [one for one in self.of_kind(Numbers) if not isinstance(one, NormalScores)]
+        return np.hstack([one.encode(X, np.float64) for one in parts])
 
     def transform(self, X: Any, dtype: DTypeLike) -> Any:
         """Return the encoded rows of an array or CSR matrix as an array or CSR of ``dtype``."""

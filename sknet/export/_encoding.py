@@ -17,7 +17,7 @@ from sknet._model import Model
 from sknet.data.columns.categories import CategoryColumn, Levels
 from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import CLIP, coarser
+from sknet.data.columns.scaling import coarser
 from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.data.columns.times import CYCLES, DAY, Cycle, DateColumn, Phases
@@ -205,7 +205,7 @@ def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 def _clipped(feature: Numbers, u: Tensor) -> Tensor:
     """Return scaled numbers after the smooth clip."""
     u = u.maximum(-FARTHEST).minimum(FARTHEST)
-    limit = feature.limit if feature.keeps_tails and feature.limit is not None else CLIP
+    limit = feature.clip
     if feature.in_order:
         # The form in which rounding keeps the order of numbers.
         inverse = (u * u).op("Reciprocal")

@@ -222,7 +222,7 @@ class EmbeddedTable:
         gradients = self.sum_by_feature(along_line)
         back = cast(Array, self._embedding.backward(self._params, None, encoded, workspace))
         slopes = self._encoder.slopes(X.toarray() if sparse.issparse(X) else X)
-        # A date is also the source of its phases, so sources may be repeated.
+        # A column is also the source of its phases or scores, so sources may be repeated.
         products = back[:, : self._encoder.n_numeric_] * slopes
         np.add.at(gradients.T, self._numeric, products.T)
         return gradients

@@ -13,6 +13,7 @@ from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
 from sknet.inspection import input_gradients
+from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic
 
 N_ROWS = 2000
 
@@ -72,12 +73,13 @@ def test_which_columns_have_them():
     assert not scored(fitted(X, standardize=False))
 
 
-def test_missing_numbers_and_heavy_values_become_zero():
+@pytest.mark.parametrize("marks_heavy", [False, True])
+def test_missing_numbers_and_heavy_values_become_zero(marks_heavy):
     rng = np.random.default_rng(0)
     X = np.exp(4 * rng.normal(size=(N_ROWS, 2)))
     X[rng.random(N_ROWS) < 0.6, 0] = 0
     X[rng.random(N_ROWS) < 0.2, 1] = np.nan
-    encoder = fitted(X, marks_heavy=True)
+    encoder = fitted(X, marks_heavy=marks_heavy)
     found = scores_of(encoder, X)
     assert (found[X[:, 0] == 0, 0] == 0).all()
     # The zeros have no share in the ranks of the others.
@@ -133,11 +135,62 @@ def test_what_ranks_decide_is_learned(dtype):
     assert r2_score(y[test], regressor.predict(X[test])) > 0.95
 
 
-def test_many_numeric_columns_have_none():
-    X = p_values(200, 101)
-    for estimator, y in ((NNClassifier(), X[:, 0] < 1e-3), (NNRegressor(), X[:, 0])):
-        estimator.set_params(max_iter=1).fit(X, y)
-        assert not scored(estimator._model.encoder)
+def scored_in_a_fit(estimator, X):
+    y = X[:, 0] < 1e-3 if isinstance(estimator, NNClassifier) else X[:, 0]
+    estimator.set_params(max_iter=1, early_stopping=False).fit(X, y)
+    return scored(estimator._model.encoder)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+def test_when_there_are_some(cls):
+    assert scored_in_a_fit(cls(), p_values(240)) == [0, 1, 2]
+    # All columns may have scores, and there must be 40 rows for each input.
+    assert not scored_in_a_fit(cls(), p_values(239))
+    assert not scored_in_a_fit(cls(), p_values(9000, 101))
+    # One row of the first weights for each column, and edges for each column.
+    plain = cls(numeric_embedding=None, n_components=0, n_members=1)
+    assert not scored_in_a_fit(plain, p_values(400))
+    assert plain.coefs_[0].shape[0] == 3
+    edges = MappedPiecewiseLinear(edges=((-2, 0, 2),) * 3)
+    given = cls(numeric_embedding=edges, share_weights=True, n_members=1)
+    assert not scored_in_a_fit(given, p_values(400))
+    assert scored_in_a_fit(cls(numeric_embedding=Periodic()), p_values(400)) == [0, 1, 2]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_chunk_may_be_followed_by_many():
+    X = p_values(100)
+    network = NNRegressor().partial_fit(X, X[:, 0])
+    assert scored(network._model.encoder) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("fill", [1e20, 9.96921e36, -1e300])
+def test_a_few_large_numbers_do_not_matter(fill):
+    """They once determined the scale of the column, so that all others were nearly equal."""
+    X = np.exp(4 * np.random.default_rng(0).normal(size=(N_ROWS, 3)))
+    before = fitted(X)
+    filled = X.copy()
+    filled[:5] = fill
+    after = fitted(filled)
+    assert scored(after) == scored(before) == [0, 1, 2]
+    one, other = (np.hstack([e.transform(X[5:], np.float64)]) for e in (before, after))
+    assert_allclose(one, other, atol=0.15)
+
+
+def test_a_column_of_any_span_has_them():
+    exponents = np.random.default_rng(0).uniform(-300, 300, size=(N_ROWS, 2))
+    assert scored(fitted(10.0**exponents)) == [0, 1]
+
+
+def test_components_are_those_of_the_columns_alone():
+    """A column is correlated with its own scores."""
+    X = np.exp(3 * np.random.default_rng(0).normal(size=(1000, 4)))
+    assert fitted(X, n_components=4).components_ is None
+    X = np.hstack([X, X[:, :1] * X[:, 1:2]])
+    encoder = fitted(X, n_components=4)
+    assert len(encoder.components_.center) == 5
+    assert encoder.n_numeric_ == 10
 
 
 def test_gradients_include_them():

@@ -184,7 +184,7 @@ def test_inputs_without_a_column(session, frame):
 
 
 def test_inputs_of_another_number(session, frame):
-    with pytest.raises(ValueError, match="has 9 inputs, but X has 3 columns"):
+    with pytest.raises(ValueError, match="has 8 inputs, but X has 3 columns"):
         onnx_inputs(session, frame.to_numpy()[:, :3])
 
 

@@ -256,7 +256,7 @@ def test_numbers_that_span_orders_of_magnitude(make, run, dtype):
     X[rng.random(500) < 0.2, 1] = 0
     X[rng.random(500) < 0.2, 2] = np.nan
     X = X.astype(dtype)
-    network = make(NNRegressor).fit(X, np.log10(X[:, 0]))
+    network = make(NNRegressor, numeric_embedding="periodic").fit(X, np.log10(X[:, 0]))
     assert len(network._model.encoder.of_kind(NormalScores)[0].sources) == 3
     far = np.array([[0, 0, 1e-30], [-1e20, 1e30, 1e-300], [np.nan] * 3], dtype)
     for rows in (X, far, 3 * X):

@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet._parameters import FLAT_LIST
+from sknet.data.columns.scores import NormalScores
 from sknet.export import SKOPS_TRUSTED
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
@@ -86,6 +87,13 @@ def test_several_targets(make, round_trip, frame, later_rows, numbers):
     network = make(NNMultiTarget, targets={"size": "huber"}, n_members=2).fit(frame, y)
     loaded = round_trip(network)
     assert loaded.predict(later_rows).equals(network.predict(later_rows))
+
+
+def test_numbers_that_span_orders_of_magnitude(make, round_trip):
+    X = np.exp(4 * np.random.default_rng(0).normal(size=(300, 2)))
+    network = make(NNClassifier, numeric_embedding="periodic").fit(X, X[:, 0] > X[:, 1])
+    assert network._model.encoder.of_kind(NormalScores)
+    assert_same(round_trip(network), network, X)
 
 
 def test_dates(make, round_trip, frame, numbers):

@@ -159,7 +159,8 @@ class Numbers(Feature):
     origin : ndarray of shape (n_columns,) or None
         The numbers that become zero; None if they are the centers.
     limit : ndarray of shape (n_columns,) or None
-        The limits of the smooth clip with ``keeps_tails``; None if training rows were sparse.
+        The limits of the smooth clip with ``keeps_tails``; None for sparse training rows and
+        without scaling.
     empty : ndarray of bool of shape (n_columns,)
         Whether a column had no number in dense training rows; only with scaling.
     """
@@ -258,11 +259,15 @@ class Numbers(Feature):
             u = self._standardized(numbers, columns).astype(dtype, copy=False)
             return self._clip(u, self._limits(columns, u.dtype))
 
+    @property
+    def clip(self) -> Floats | float:
+        """The limits L of the columns, or the limit of all of them."""
+        return scaling.CLIP if self.limit is None or not self.keeps_tails else self.limit
+
     def _limits(self, columns: slice, dtype: np.dtype[Any]) -> Floats | float:
-        """Return the limits of the given columns."""
-        if self.limit is None or not self.keeps_tails:
-            return scaling.CLIP
-        return self.limit[columns].astype(dtype)
+        """Return the limits of the given columns, or the limit of all of them."""
+        limit = self.clip
+        return limit if isinstance(limit, float) else limit[columns].astype(dtype)
 
     def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
         """Return c(u), in place."""

@@ -120,9 +120,8 @@ def _limit(left: Floats, center: Floats, right: Floats, scale: Floats) -> Floats
 
 def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: Any) -> Floats:
     """Return 1 / (q3 - q1); 2 / (high - low) for equal quartiles; 0 for a constant."""
-    rounding = _rounding(low, high)
-    by_quartiles = _inverse_distance(q1, q3, rounding, dtype)
-    by_range = 2 * _inverse_distance(low, high, rounding, dtype)
+    by_quartiles = _inverse_distance(q1, q3, _rounding(q1, q3), dtype)
+    by_range = 2 * _inverse_distance(low, high, _rounding(low, high), dtype)
     return np.where(by_quartiles > 0, by_quartiles, by_range)
 
 

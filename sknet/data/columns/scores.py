@@ -1,8 +1,8 @@
 """Normal scores of ranks, beside columns whose numbers span orders of magnitude."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from scipy import special
@@ -10,6 +10,7 @@ from scipy import special
 from sknet.data.batches import Dataset
 from sknet.data.columns.column import Floats
 from sknet.data.columns.numbers import Numbers
+from sknet.data.columns.scaling import LARGEST_CLIP
 from sknet.data.weights import quantiles
 
 #: The number of intervals between the quantiles with which scores are interpolated.
@@ -62,7 +63,8 @@ class NormalScores(Numbers):
 
     A quantile of the column becomes the quantile of a standard normal variable for the same
     level (van der Waerden, "Order tests for the two-sample problem and their power", 1952),
-    divided by the interquartile range of that variable. Other numbers are interpolated.
+    divided by the interquartile range of that variable. Other numbers are interpolated. Scores
+    are then centered and clipped like other numbers.
 
     Attributes
     ----------
@@ -73,38 +75,46 @@ class NormalScores(Numbers):
     curves: Sequence[Curve] = ()
 
     @classmethod
-    def of_columns(
+    def beside(
         cls,
-        columns: Collection[int],
+        numbers: Numbers,
         sample: Dataset,
-        left_out: Mapping[int, Floats],
-        zero: Floats,
-    ) -> Self | None:
-        """Return the scores of columns with enough numbers for ranks; None if there are none.
+        heavy: Mapping[int, Floats],
+        ordered: Container[int] = (),
+    ) -> list[Self]:
+        """Return the scores of columns with a very long tail and enough numbers, if any.
 
         Parameters
         ----------
-        columns : collection of int
+        numbers : Numbers
+            The scaled columns. The number that becomes zero there has the score zero.
         sample : Dataset
-        left_out : mapping of int to ndarray
-            Numbers of columns that do not count, since they have indicators.
-        zero : ndarray of shape (n_columns,)
-            For each column of the sample, the number whose score becomes zero.
+        heavy : mapping of int to ndarray
+            The heavy values of columns, which have no share in the ranks of the other numbers.
+        ordered : container of int
+            Columns that have no scores, since rounding might reverse the order of two numbers.
         """
+        if numbers.limit is None:
+            return []
         found = {}
-        for column in columns:
+        for column in np.flatnonzero(numbers.limit >= LARGEST_CLIP).tolist():
             x = sample.column(column)
-            x = np.where(np.isin(x, left_out.get(column, ())), np.nan, x)
+            x = np.where(np.isin(x, heavy.get(column, ())), np.nan, x)
             curve = Curve.learned(x, sample.sample_weight)
-            if curve.numbers.size > INTERVALS / 2:
+            if curve.numbers.size > INTERVALS / 2 and column not in ordered:
                 found[column] = curve
-        if not found:
-            return None
-        sources, dtype = np.array([*found], np.intp), sample.X.dtype
-        center = [curve(zero[column]) for column, curve in found.items()]
-        scale = np.ones(sources.size, dtype)
-        curves = (*found.values(),)
-        return cls(sources, center=np.array(center, dtype), scale=scale, curves=curves)
+        return [cls._of_curves(found, cast(Floats, numbers.zero))] if found else []
+
+    @classmethod
+    def _of_curves(cls, curves: Mapping[int, Curve], zero: Floats) -> Self:
+        """Return the scores of columns, given the number of each that becomes zero."""
+        center = [curve(zero[column]) for column, curve in curves.items()]
+        return cls(
+            np.array([*curves], np.intp),
+            center=np.array(center, zero.dtype),
+            scale=np.ones(len(curves), zero.dtype),
+            curves=(*curves.values(),),
+        )
 
     def raw(self, X: Floats) -> Floats:
         """Return the scores."""
@@ -114,7 +124,7 @@ class NormalScores(Numbers):
         """Return the scores of the chosen rows only."""
         return data._replace(X=self._scores(map(data.column, self.sources)), rows=None)
 
-    def _scores(self, columns: Any) -> Floats:
+    def _scores(self, columns: Iterable[Floats]) -> Floats:
         return np.column_stack([f(x) for f, x in zip(self.curves, columns, strict=True)])
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
