@@ -1,5 +1,6 @@
 """The axes that displays draw on, given or new, and the scales of columns on these axes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -135,12 +136,32 @@ class Scale:
         """Return the place of each value on the axis."""
         return values.astype(np.float64)
 
+    def beyond(self, edges: Floats) -> tuple[float, tuple[float, float]]:
+        """Return a place to the right of a histogram, and the limits of an axis for both."""
+        span = edges[-1] - edges[0]
+        return edges[-1] + 0.1 * span, (edges[0] - 0.04 * span, edges[-1] + 0.2 * span)
+
     def write_ticks(self, axis: "Axis") -> None:
         """Set the ticks of an axis; numbers keep those of matplotlib."""
 
     def title(self, name: str) -> str:
         """Return the name of the column with the unit."""
         return column_label(name, f" ({self.unit})" if self.unit else "")
+
+
+@dataclass(frozen=True)
+class LogScale(Scale):
+    """Positive numbers on a logarithmic axis."""
+
+    def beyond(self, edges: Floats) -> tuple[float, tuple[float, float]]:
+        """Return a place and limits that would look the same on a linear axis."""
+        place, limits = super().beyond(np.log(edges))
+        return math.exp(place), (math.exp(limits[0]), math.exp(limits[1]))
+
+    def write_ticks(self, axis: "Axis") -> None:
+        """Make the axis logarithmic."""
+        ax = axis.axes
+        (ax.set_xscale if axis is ax.xaxis else ax.set_yscale)("log")
 
 
 @dataclass(frozen=True)
@@ -210,7 +231,7 @@ def scale_of(values: ColumnValues) -> Scale:
         return DateScale(values.time_zone or "")
     if values.grid.dtype.kind == "m":
         return DurationScale.of(values.grid)
-    return Scale()
+    return LogScale() if values.logarithmic else Scale()
 
 
 def written(text: str) -> str:

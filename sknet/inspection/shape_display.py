@@ -34,7 +34,8 @@ DISTRIBUTION_HEIGHT = 0.16
 class ShapeFunctionsDisplay:
     """The contribution of each column of an additive network, with a panel for each column.
 
-    A curve shows the contribution of a number, a date or a duration. Bars show the
+    A curve shows the contribution of a number, a date or a duration. Its axis is logarithmic if
+    the network has normal scores of the column, and the numbers are positive. Bars show the
     contributions of the levels of a category. The gray bars below show the distribution of the
     rows. If values are missing, a red diamond or bar shows their contribution. All these panels
     have the same limits, so that you can compare heights. Heat maps show the most important
@@ -221,15 +222,14 @@ class ShapeFunctionsDisplay:
         draw_curve(ax, places, curve.contributions @ self.factors, color="C0", zorder=3)
         _draw_distribution(ax, edges[:-1], values.shares, np.diff(edges))
         if values.missing_share:
-            span = edges[-1] - edges[0]
-            place = edges[-1] + 0.1 * span
+            place, limits = scale.beyond(edges)
             missing = float(curve.missing @ self.factors)
             ax.plot([place], [missing], "D", color="C3", markersize=5, zorder=3)
             style: dict[str, Any] = {"ha": "center", "color": "C3", "fontsize": "small"}
             ax.annotate(
                 "missing", (place, missing), (0, 6), textcoords="offset points", **style
             )
-            ax.set_xlim(edges[0] - 0.04 * span, place + 0.1 * span)
+            ax.set_xlim(limits)
         scale.write_ticks(ax.xaxis)
         ax.set_xlabel(scale.unit, fontsize="small")
 

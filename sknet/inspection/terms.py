@@ -15,6 +15,7 @@ from scipy import sparse
 
 from sknet._model import Model
 from sknet._prediction import BLOCK_ELEMENTS
+from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.times import seconds, times
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
@@ -233,6 +234,9 @@ class ColumnValues(NamedTuple):
         The share of the rows with a missing value, or with a level that training did not see.
     time_zone : str or None
         The time zone of dates that have one.
+    logarithmic : bool
+        Whether the numbers are positive and the network also has their normal scores. The grid
+        and the bins of the histogram then have equal ratios instead of equal distances.
     """
 
     column: int
@@ -243,6 +247,7 @@ class ColumnValues(NamedTuple):
     bin_edges: NDArray[Any] | None
     missing_share: float
     time_zone: str | None = None
+    logarithmic: bool = False
 
 
 @dataclass(frozen=True)
@@ -282,9 +287,8 @@ class Table:
             # Rounding may push the sum of all weights above one.
             missing_share = min(1.0, float(self.weights[missing].sum()))
             name = str(self.names[column])
-            self.known[column] = ColumnValues(
-                column, name, is_category, grid, shares, edges, missing_share, zone
-            )
+            found = column, name, is_category, grid, shares, edges, missing_share, zone
+            self.known[column] = ColumnValues(*found, self._is_logarithmic(place, grid))
         return self.known[column]
 
     def _numbers(self, place: int, x: Floats, weights: Floats) -> Distribution:
@@ -297,17 +301,27 @@ class Table:
         if low < high:
             x, weights = x[inside], weights[inside]
         grid = np.unique(x)
+        logarithmic = self._is_logarithmic(place, grid)
+        spread = np.geomspace if logarithmic else np.linspace
         bins: Any = HISTOGRAM_BINS
-        if 1 < grid.size <= HISTOGRAM_BINS:
+        if logarithmic:
+            bins = spread(grid[0], grid[-1], HISTOGRAM_BINS + 1)
+        elif 1 < grid.size <= HISTOGRAM_BINS:
             # A bin for each number: equal bins would leave gaps between them.
             middles = (grid[1:] + grid[:-1]) / 2
             bins = [2 * grid[0] - middles[0], *middles, 2 * grid[-1] - middles[-1]]
         if grid.size > self.n_points:
             half = self.n_points // 2
-            even = np.linspace(grid[0], grid[-1], self.n_points - half)
+            even = spread(grid[0], grid[-1], self.n_points - half)
             inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
         return grid, *np.histogram(x, bins, weights=weights)
+
+    def _is_logarithmic(self, place: int, grid: NDArray[Any]) -> bool:
+        """Return whether a column has normal scores, and values that are positive numbers."""
+        scored = [i for one in self.model.encoder.of_kind(NormalScores) for i in one.sources]
+        is_time = int(self.model.reader.order_[place]) in self.model.reader.times_
+        return place in scored and not is_time and bool(0 < grid[0] < grid[-1])
 
     def _category(self, place: int, x: Floats, weights: Floats) -> Distribution:
         """Return the levels and shares of a category without missing values."""

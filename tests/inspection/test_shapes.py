@@ -12,6 +12,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from sknet import NNRegressor
+from sknet.data.columns.scores import NormalScores
 from sknet.inspection import ShapeFunctionsDisplay, shape_functions
 from sknet.inspection.axes import DateScale, DurationScale
 from sknet.streaming import RowBlocks
@@ -428,3 +429,59 @@ def test_durations_have_a_unit_of_their_size(longest, unit):
     scale = DurationScale.of(values)
     assert scale.title("took") == f"took ({unit})"
     assert_allclose(scale.places(values), values / pd.Timedelta(1, unit[:-1]).to_timedelta64())
+
+
+# Numbers that span orders of magnitude.
+
+
+@pytest.fixture(scope="module")
+def spanning():
+    """Return a network and its rows, in which a column has zeros, and one missing numbers."""
+    rng, n = np.random.default_rng(0), 600
+    X = pd.DataFrame(
+        {
+            "price": np.where(rng.random(n) < 0.2, np.nan, rng.lognormal(0, 4, n)),
+            "bytes": np.where(rng.random(n) < 0.1, 0, rng.lognormal(0, 4, n)),
+            "length": rng.normal(10, 1, n),
+            "wait": pd.to_timedelta(rng.lognormal(5, 4, n), unit="s"),
+        }
+    )
+    y = np.nan_to_num(np.log(X["price"])) + X["length"]
+    network = NNRegressor(interaction_cst="pairwise", max_iter=3, random_state=0)
+    return network.fit(X, y), X
+
+
+def test_positive_numbers_with_scores_have_a_logarithmic_axis(spanning):
+    network, X = spanning
+    assert len(network._model.encoder.of_kind(NormalScores)[0].sources) == 3
+    display = ShapeFunctionsDisplay.from_estimator(network, X)
+    scales = {ax.get_title(): ax.get_xscale() for ax in display.axes_[:4]}
+    assert scales == {"price": "log", "bytes": "linear", "length": "linear", "wait": "linear"}
+    (curve,) = [one for one in display.curves_ if one.values.name == "price"]
+    grid, edges = curve.values.grid, curve.values.bin_edges
+    low, high = np.nanquantile(X["price"], [0.005, 0.995])
+    assert low <= grid[0] == edges[0] < edges[-1] == grid[-1] <= high
+    ratios = edges[1:] / edges[:-1]
+    assert_allclose(ratios, ratios[0])
+    assert (np.diff(grid) > 0).all()
+    # The curve is that of the model at the grid.
+    rows = X.iloc[[0] * len(grid)].assign(price=grid)
+    effects = shape_functions(network, X).contributions(rows)
+    names = [one.values.name for one in shape_functions(network, X).curves]
+    assert_allclose(effects[:, names.index("price")], curve.contributions, atol=1e-4)
+    # The mark of missing numbers is beside the histogram.
+    (ax,) = [ax for ax in display.axes_[:4] if ax.get_title() == "price"]
+    (mark,) = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "D"]
+    assert np.log(mark / edges[-1]) == pytest.approx(0.1 * np.log(edges[-1] / edges[0]))
+    assert ax.get_xlim()[0] < edges[0] and mark < ax.get_xlim()[1]
+
+
+def test_heat_maps_of_such_columns_have_logarithmic_axes(spanning):
+    network, X = spanning
+    display = ShapeFunctionsDisplay.from_estimator(network, X, max_surfaces=6)
+    found = {}
+    for ax in display.axes_[4:]:
+        found[ax.get_xlabel()] = ax.get_xscale()
+        found[ax.get_ylabel()] = ax.get_yscale()
+    assert found.pop("price") == "log"
+    assert set(found.values()) == {"linear"}
