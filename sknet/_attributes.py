@@ -16,7 +16,6 @@ from sknet._model import ClassificationModel, Model
 from sknet._settings import Provenance
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.numbers import MissingFlags
-from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch, objectives
@@ -284,7 +283,7 @@ def _columns(model: Model, names: Sequence[str], read_names: Sequence[str]) -> L
         **by_kind,
         "missing values": [read_names[i] for i in flagged],
         "rare levels": [read_names[i] for i in sorted(sharing)],
-        "normal scores": [read_names[i] for one in of_kind(NormalScores) for i in one.sources],
+        "normal scores": [read_names[i] for i in model.encoder.scored_],
         "frequent values": heavy,
         "integer codes": codes,
         "principal components": model.encoder.n_found_components_,

@@ -243,6 +243,11 @@ class TableEncoder:
         return sum(one.width for one in self.of_kind(Numbers))
 
     @property
+    def scored_(self) -> list[int]:
+        """The positions of the columns that have normal scores."""
+        return [int(i) for one in self.of_kind(NormalScores) for i in one.sources]
+
+    @property
     def n_plain_(self) -> int:
         """The number of encoded columns before the level numbers."""
         return sum(one.width for one in self.features_ if one.region < Region.LEVELS)

@@ -205,7 +205,7 @@ def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 def _clipped(feature: Numbers, u: Tensor) -> Tensor:
     """Return scaled numbers after the smooth clip."""
     u = u.maximum(-FARTHEST).minimum(FARTHEST)
-    limit = feature.clip
+    limit = feature.clip_limit
     if feature.in_order:
         # The form in which rounding keeps the order of numbers.
         inverse = (u * u).op("Reciprocal")

@@ -15,7 +15,6 @@ from scipy import sparse
 
 from sknet._model import Model
 from sknet._prediction import BLOCK_ELEMENTS
-from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.times import seconds, times
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
@@ -287,8 +286,10 @@ class Table:
             # Rounding may push the sum of all weights above one.
             missing_share = min(1.0, float(self.weights[missing].sum()))
             name = str(self.names[column])
-            found = column, name, is_category, grid, shares, edges, missing_share, zone
-            self.known[column] = ColumnValues(*found, self._is_logarithmic(place, grid))
+            log = self._is_logarithmic(place, grid)
+            self.known[column] = ColumnValues(
+                column, name, is_category, grid, shares, edges, missing_share, zone, log
+            )
         return self.known[column]
 
     def _numbers(self, place: int, x: Floats, weights: Floats) -> Distribution:
@@ -319,9 +320,9 @@ class Table:
 
     def _is_logarithmic(self, place: int, grid: NDArray[Any]) -> bool:
         """Return whether a column has normal scores, and values that are positive numbers."""
-        scored = [i for one in self.model.encoder.of_kind(NormalScores) for i in one.sources]
         is_time = int(self.model.reader.order_[place]) in self.model.reader.times_
-        return place in scored and not is_time and bool(0 < grid[0] < grid[-1])
+        is_scored = place in self.model.encoder.scored_
+        return is_scored and not is_time and bool(0 < grid[0] < grid[-1])
 
     def _category(self, place: int, x: Floats, weights: Floats) -> Distribution:
         """Return the levels and shares of a category without missing values."""

@@ -260,13 +260,13 @@ class Numbers(Feature):
             return self._clip(u, self._limits(columns, u.dtype))
 
     @property
-    def clip(self) -> Floats | float:
+    def clip_limit(self) -> Floats | float:
         """The limits L of the columns, or the limit of all of them."""
         return scaling.CLIP if self.limit is None or not self.keeps_tails else self.limit
 
     def _limits(self, columns: slice, dtype: np.dtype[Any]) -> Floats | float:
         """Return the limits of the given columns, or the limit of all of them."""
-        limit = self.clip
+        limit = self.clip_limit
         return limit if isinstance(limit, float) else limit[columns].astype(dtype)
 
     def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
