@@ -59,11 +59,11 @@ class FittedAttributes:
         layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), with a
         leading axis for members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
-        A name for each row of ``coefs_[0]``.
+        A name for each input of the first hidden layer, in the order of ``coefs_[0]``.
     n_layers_, n_outputs_, n_features_in_ : int
         The numbers of layers, of outputs and of columns of X.
     out_activation_ : str
-        The activation of the outputs: identity, exp, logistic, softmax or cumulative.
+        The activation of the outputs: identity, exp, logistic, softmax, cumulative or joint.
     feature_names_in_ : ndarray of str
         The names of the columns of X, if all of them are strings.
     """
@@ -77,7 +77,11 @@ class FittedAttributes:
 
     @property
     def auto_params_(self) -> dict[str, Any]:
-        return dict(self._fitted_model.settings.auto)
+        model = self._fitted_model
+        chosen = dict(model.settings.auto)
+        if "early_stopping" in chosen and model.provenance.n_validation:
+            chosen["early_stopping"] = True  # X_val switches it on.
+        return chosen
 
     @property
     def n_iter_(self) -> int:

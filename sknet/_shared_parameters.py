@@ -64,7 +64,7 @@ class SharedParameters:
         The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
     max_iter : int or "auto", default="auto"
         The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
-        more for small tables, and fewer above {rows_of_fewer_epochs} rows.
+        other numbers for small tables, and fewer above {rows_of_fewer_epochs} rows.
     normalization : "layer" or None, default=None
         **Network.** With "layer", each hidden layer normalizes every row before its activation.
     numeric_embedding : str, NumericEmbedding or None, default="auto"
@@ -73,8 +73,8 @@ class SharedParameters:
     n_components : int or "auto", default="auto"
         The maximum number of principal components of the numeric columns to add as inputs.
     share_weights : bool or "auto", default="auto"
-        Whether members share large matrices. "auto" is False for {SMALL} to {last_separate}
-        rows ({last_of_numbers} in regression); each member then has its own validation rows.
+        Whether members share large matrices. "auto" is False for at most {last_separate} rows
+        in classification, and for {SMALL} to {last_of_numbers} in regression, in most cases.
     solver : str or Optimizer, default="adam"
         **Training.** The optimizer: "adam", "adamw" (with decoupled weight decay), "sgd",
         "rmsprop", or "lbfgs", which uses all rows in each step and computes in float64.
@@ -119,7 +119,7 @@ class SharedParameters:
         A splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
         Whether the last epochs train on all rows, including validation rows, if the schedule
-        ends at zero. It has no effect with more than {many_rows} rows.
+        ends at zero. It has no effect with more than {many_rows} training rows.
     scoring : str, callable or None, default="loss"
         The score of the validation rows, where higher is better: "loss" (the negative loss), a
         scorer's name (scikit-learn or ``sknet.metrics``), a callable, or None for ``score``.

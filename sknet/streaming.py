@@ -38,9 +38,10 @@ def read_chunks(
 ) -> FileChunks:
     """Read CSV or Parquet files in chunks of rows, as many times as needed.
 
-    Text columns become categories with the same levels in all chunks. Dates and durations stay
-    as they are. All other columns become float64, with NaN for missing values. The call itself
-    makes one pass over the text columns whose levels are not given, to find their levels.
+    Text columns become categories with the same levels in all chunks, except text that is read
+    as numbers or dates. Dates and durations stay as they are. All other columns become float64,
+    with NaN for missing values. The call itself makes one pass over the text columns whose
+    levels are not given, to find their levels.
 
     Parameters
     ----------

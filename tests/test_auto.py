@@ -314,6 +314,18 @@ def test_a_fit_tells_what_it_chose_and_follows_it(binary):
     assert_array_equal(explicit.predict_proba(binary[0]), network.predict_proba(binary[0]))
 
 
+def test_validation_rows_switch_early_stopping_on(binary):
+    X, y = binary
+    held = {"X_val": X[60:], "y_val": y[60:]}
+    network = NNClassifier((4,), max_iter=2, random_state=0)
+    assert network.fit(X[:60], y[:60]).auto_params_["early_stopping"] is False
+    chosen = network.fit(X[:60], y[:60], **held).auto_params_
+    assert chosen["early_stopping"] is True
+    explicit = NNClassifier((4,), max_iter=2, random_state=0, **chosen)
+    explicit.fit(X[:60], y[:60], **held)
+    assert_array_equal(explicit.predict_proba(X), network.predict_proba(X))
+
+
 def test_what_shapes_a_network_outlives_a_warm_start(binary):
     X, y = binary
     network = NNClassifier((4,), max_iter=2, warm_start=True, random_state=0).fit(

@@ -99,7 +99,10 @@ class NumberFormat:
         if any(self.decimal in one or "e" in one.lower() for one in values):
             # As text, since 0.00 and -0.00 are no versions.
             return len(set(map(str, values.values()))) == len(values)
-        return self.decimal == "." and any("," in one for one in values)
+        if self.decimal == ".":
+            return any("," in one for one in values)
+        # Beside 950, 1.500 may be 1500. Points in all values do not separate thousands.
+        return 0 < sum("." in one for one in values) < len(values)
 
     def __str__(self) -> str:
         return f"numbers such as {self.before}1234{self.decimal}5{self.after}"

@@ -235,14 +235,22 @@ def test_dates_out_of_range_are_no_dates():
     ("texts", "kind"),
     [
         ([f"{x:,.0f}" for x in range(1001, 99_999, 777)], NumberFormat),
+        ([f"{x:,.0f}".replace(",", ".") for x in range(501, 99_999, 777)], NumberFormat),
         ([f"{d % 12 + 1:02d}/{d % 11 + 1:02d}/2024" for d in range(100)], DateFormat),
     ],
 )
 def test_unclear_text_has_several_formats(texts, kind):
     assert [type(one) for one in formats_of(texts)] == [kind, kind]
     # A value that only one of them reads makes it clear.
-    clear = "1,234,567" if kind is NumberFormat else "31/12/2023"
+    clear = "31/12/2023"
+    if kind is NumberFormat:
+        clear = "1,234,567" if "," in texts[-1] else "1.234.567"
     assert len(formats_of([*texts, clear])) == 1
+
+
+def test_a_point_that_all_values_have_is_a_decimal_point():
+    (found,) = formats_of(["765.650", "573.344", "12.500"])
+    assert found.read("12.500") == 12.5
 
 
 # Tables.
