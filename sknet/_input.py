@@ -310,10 +310,9 @@ def with_target(features: Features, given: Batch, suffix: str = "") -> Dataset:
     X, y, sample_weight = given
     y, order = features.read_target(y, f"y{suffix}"), declared_order(y)
     check_consistent_length(X, y)
-    data = Dataset(X, y, order=order)
     if sample_weight is not None:
         sample_weight = check_weight(sample_weight, X, f"sample_weight{suffix}")
-        data = data._replace(sample_weight=sample_weight).of_positive_weight()
+    data = Dataset(X, y, sample_weight, order=order).of_positive_weight()
     return data.with_targets(f"y{suffix}")
 
 

@@ -35,8 +35,8 @@ class HeldOut(NamedTuple):
     """Rows that are held out for validation.
 
     ``data`` has the checked rows with their weights. ``of_training`` tells whether they were
-    split off from a training table in memory and can be united with its other rows again. Rows
-    held out of chunks cannot. The other two fields serve a scorer: ``source`` is the user's X
+    split off from the training table and can be united with its other rows again. Rows held out
+    of chunks cannot. The other two fields serve a scorer: ``source`` is the user's X
     that contains the rows, and ``make_estimator(model)`` returns an estimator that predicts
     with a model.
     """
@@ -330,17 +330,9 @@ class RowLines(RowProgress):
 
 
 class RowBar(RowProgress):
-    """Shows rich's progress bar, which disappears after the fit.
+    """Shows rich's progress bar, which disappears after the fit."""
 
-    Parameters
-    ----------
-    console : rich.console.Console, optional
-        Where the bar is shown. The default is its own console on the standard output, because
-        callbacks may also have bars, and versions of rich before 14.1 refuse two displays on
-        one console.
-    """
-
-    def __init__(self, console: Any = None) -> None:
+    def __init__(self) -> None:
         from rich import progress
         from rich.console import Console
         from rich.table import Column
@@ -350,8 +342,9 @@ class RowBar(RowProgress):
         name = progress.TextColumn("{task.description}")
         rows = progress.TextColumn("{task.fields[rows]}")
         left = progress.TimeRemainingColumn()
-        console = console or Console()
-        self._bar = progress.Progress(name, bar, rows, left, console=console, transient=True)
+        # Callbacks may also have bars, and rich before 14.1 refuses two on one console.
+        columns = name, bar, rows, left
+        self._bar = progress.Progress(*columns, console=Console(), transient=True)
         self._task = self._bar.add_task("", total=None, rows="")
         self._name = ""
 

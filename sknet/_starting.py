@@ -180,8 +180,8 @@ def start_model(
     data = weigh(settings, target, data)
     survey = survey_rows(data, features.reader, features.names, rng=streams["tables"])
     encoder = learn_encoder(settings, survey, target, keep_rare=n_earlier is not None)
-    kind = KINDS[type(target)]
-    return kind.start(settings, features.reader, encoder, target, streams["init"])
+    rng = streams["init"]
+    return KINDS[type(target)].start(settings, features.reader, encoder, target, rng)
 
 
 def continue_model(
@@ -261,11 +261,10 @@ def transfer_model(
     known = counts or measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
     encoder = source.encoder.with_late_scales(data)
-    kind = KINDS[type(target)]
     # With the seed of the source, a new output layer would otherwise start from the same draw,
     # and its trained weights would fit the layers below.
     (rng,) = streams["init"].spawn(1)
-    model = kind.start(settings, source.reader, encoder, target, rng)
+    model = KINDS[type(target)].start(settings, source.reader, encoder, target, rng)
     return model.with_layers_of(source, weigh(settings, target, data))
 
 
@@ -369,8 +368,7 @@ class Agreement:
             survey = replace(survey, statistics=merge_statistics(survey.reader, weighted))
         target = self.target.refined(sample.y, sample.sample_weight)
         encoder = learn_encoder(self.settings, survey, target)
-        kind = KINDS[type(target)]
-        return kind.start(self.settings, survey.reader, encoder, target, rng)
+        return KINDS[type(target)].start(self.settings, survey.reader, encoder, target, rng)
 
 
 def agree(estimator: BaseEstimator, look: Look) -> Agreement:

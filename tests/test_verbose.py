@@ -140,7 +140,8 @@ def test_a_terminal_shows_a_bar(monkeypatch):
     rich = pytest.importorskip("rich.console")
     monkeypatch.setenv("TERM", "xterm")
     console = rich.Console(file=io.StringIO(), force_terminal=True, width=100)
-    with _monitoring.RowBar(console) as show:
+    monkeypatch.setattr(rich, "Console", lambda: console)
+    with _monitoring.RowBar() as show:
         show("First pass", 50)
         show._bar.refresh()
         for n_done in (0, 1250):

@@ -159,17 +159,17 @@ class Dataset(NamedTuple):
         return self._replace(y=y, sample_weight=sample_weight, rows=rows, groups=groups)
 
     def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
-        """Return the data set of the rows of positive weight; there must be weights.
+        """Return the data set of the rows of positive weight: all rows without weights.
 
         Raises
         ------
         ValueError
             If no weight is positive. ``weight_name`` is the name of the weights in the message.
         """
-        keep = np.asarray(self.sample_weight) > 0
-        if not keep.any():
-            raise ValueError(f"{weight_name} must contain at least one non-zero number.")
-        return self if keep.all() else self.choose(keep)
+        if self.sample_weight is None:
+            return self
+        message = f"{weight_name} must contain at least one non-zero number."
+        return self._kept(self.sample_weight > 0, message)
 
     def with_targets(self, name: str) -> "Dataset":
         """Return the rows that have at least one target: all rows if y has a single target.
@@ -183,9 +183,12 @@ class Dataset(NamedTuple):
         """
         if self.y.dtype.names is None:
             return self
-        keep = rows_with_targets(self.y)
+        return self._kept(rows_with_targets(self.y), f"No row of {name} has a target.")
+
+    def _kept(self, keep: NDArray[np.bool_], message: str) -> "Dataset":
+        """Return the data set of the rows to keep; raise ValueError if there are none."""
         if not keep.any():
-            raise ValueError(f"No row of {name} has a target.")
+            raise ValueError(message)
         return self if keep.all() else self.choose(keep)
 
     def in_own_units(self, weight_name: str = "Sample weights") -> "Dataset":
@@ -197,12 +200,8 @@ class Dataset(NamedTuple):
             If there are weights, and none is positive. ``weight_name`` is the name of the
             weights in the message.
         """
-        if self.sample_weight is None:
-            return self
-        chosen = self.of_positive_weight(weight_name).with_own_unit()
-        return (
-            chosen if chosen.sample_weight is None else chosen.of_positive_weight(weight_name)
-        )
+        # A weight that is negligible beside the largest one becomes zero in its own unit.
+        return self.of_positive_weight(weight_name).with_own_unit().of_positive_weight()
 
     def with_own_unit(self) -> "Dataset":
         """Return the same rows, of positive weight, with their weights in their own unit.

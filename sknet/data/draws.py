@@ -66,7 +66,7 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
 
 
 def split_rows(
-    n_rows: int, fraction: float, labels: NDArray[Any] | None, seed: int
+    n_rows: int, fraction: float, labels: Labels, seed: int
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the indices of the rows to train on, and of the rows to validate with.
 
@@ -106,9 +106,7 @@ def split_rows(
     return next(splitter(1, test_size=n_validation, random_state=seed).split(rows, labels))
 
 
-def deal_rows(
-    n_rows: int, n_parts: int, labels: NDArray[Any] | None, seed: int
-) -> NDArray[np.intp]:
+def deal_rows(n_rows: int, n_parts: int, labels: Labels, seed: int) -> NDArray[np.intp]:
     """Divide rows into equal parts, and return the number of the part of each row.
 
     The shuffled rows are dealt out like cards, one class after another, so that the numbers of
@@ -159,7 +157,7 @@ def deal_groups(
 
 
 def cross_fitted(
-    data: Dataset, n_members: int, n_parts: int, labels: NDArray[Any] | None, seed: int
+    data: Dataset, n_members: int, n_parts: int, labels: Labels, seed: int
 ) -> tuple[Dataset, Dataset]:
     """Return all rows with training weights, and held-out rows with validation weights.
 

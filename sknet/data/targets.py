@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
-from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.multiclass import unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
 from sknet.data.weights import (
@@ -96,20 +96,16 @@ class ClassTarget(Target):
         ValueError
             If a label is not among the given classes.
         """
-        labels = counts.labels_as_y()
-        target = cls().fit(labels, classes)
-        target.check_labels(labels, "y")
+        target = cls()
+        if counts.multilabel:
+            # The labels are the columns of y, whatever ``classes`` says.
+            target.kind, target.classes_ = "multilabel", np.arange(len(counts.counts))
+        else:
+            target.classes_ = unique_labels(counts.labels if classes is None else classes)
+            target.kind = "binary" if target.classes_.size == 2 else "multiclass"
+            target.check_labels(counts.labels, "y")
         target.declared_, target.shares_ = counts.order, counts.shares_of(target.classes_)
         return target
-
-    def fit(self, y: Any, classes: ArrayLike | None = None) -> Self:
-        """Learn the classes from y, or take the given ones."""
-        multilabel = type_of_target(y).startswith("multilabel")
-        # The labels of a multi-label y are its columns, whatever ``classes`` says.
-        self.classes_ = unique_labels(y if classes is None or multilabel else classes)
-        of_classes = "binary" if self.classes_.size == 2 else "multiclass"
-        self.kind = "multilabel" if multilabel else of_classes
-        return self
 
     @property
     def n_outputs(self) -> int:

@@ -217,10 +217,6 @@ class LabelCounts:
         """The share of the rows without the most frequent label; 1 if y is multi-label."""
         return 1.0 if self.multilabel else 1 - float(self.n_rows.max() / self.n_rows.sum())
 
-    def labels_as_y(self) -> NDArray[Any]:
-        """Return a small y from which ``ClassTarget`` learns the same labels."""
-        return np.zeros((1, len(self.counts)), int) if self.multilabel else self.labels
-
     def balanced_weights(self) -> dict[Any, float] | list[dict[Any, float]]:
         """Return ``class_weight="balanced"`` as numbers; if y is multi-label, a dict per label.
 

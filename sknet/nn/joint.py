@@ -160,12 +160,16 @@ class JointLoss(Loss):
     def has_dispersion(self) -> bool:  # type: ignore[override]
         return any(loss.has_dispersion for loss, _ in self.losses)
 
+    def each(self) -> Iterator[tuple[Loss, slice, slice]]:
+        """Yield the loss of each target with its raw columns and its columns of y."""
+        losses, sizes = zip(*self.losses, strict=True)
+        return zip(losses, self.link.columns, stretches(sizes), strict=True)
+
     def parts(self, y: Array) -> Iterator[Part]:
         """Yield the targets of a batch, given its encoded columns of y."""
-        places = stretches(n for _, n in self.losses)
-        for (loss, _), c, place in zip(self.losses, self.link.columns, places, strict=True):
+        for loss, columns, place in self.each():
             known: Any = ~np.isnan(y[:, place]).all(axis=1)
-            yield Part(known, y[known, place], c, loss)
+            yield Part(known, y[known, place], columns, loss)
 
     def constant(self, y: Array) -> Array:
         raw = np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
@@ -176,10 +180,7 @@ class JointLoss(Loss):
 
     def baseline(self, mean: Array) -> Array:
         raw = super().baseline(mean)
-        places = stretches(n for _, n in self.losses)
-        for (loss, _), columns, place in zip(
-            self.losses, self.link.columns, places, strict=True
-        ):
+        for loss, columns, place in self.each():
             raw[columns] = loss.baseline(mean[place])
         return raw
 
@@ -203,7 +204,7 @@ class JointLoss(Loss):
         return value
 
     def weigh_steps(self, raw: Array, gradient: Array) -> None:
-        for (loss, _), columns in zip(self.losses, self.link.columns, strict=True):
+        for loss, columns, _ in self.each():
             loss.weigh_steps(raw[:, columns], gradient[:, columns])
 
 

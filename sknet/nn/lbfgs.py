@@ -234,10 +234,9 @@ class SplitProblem:
         value, g, n = 0.0, np.zeros_like(params), self.objective.network.n_penalized
         for batch in self.batches:
             share = batch.X.shape[0] / self.batches.n_rows
-            value += share * self.objective.loss_and_gradient(
-                params, batch, self._workspace, self._batch_gradient
+            value += self.objective.loss_and_gradient(
+                params, batch, self._workspace, self._batch_gradient, share=share
             )
-            self._batch_gradient *= share
             g += self._batch_gradient
         value += self.objective.penalty_value(params)
         self.objective.penalty.add_gradient(params[:n], g[:n])

@@ -11,6 +11,12 @@ from sknet.data.weights import LabelCounts
 from sknet.nn.links import Logit, Softmax
 
 MULTILABEL = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0], [1, 1, 1]])
+
+
+def learned_classes(y, classes=None):
+    return ClassTarget.of(LabelCounts.of(y), classes)
+
+
 # Labels, the kind that they are, and the columns that they become.
 CASES = {
     "binary": (np.array([3, 7, 7, 3]), "binary", [[0], [1], [1], [0]]),
@@ -29,7 +35,7 @@ every_case = pytest.mark.parametrize("y, kind, columns", CASES.values(), ids=CAS
 @every_case
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_labels_become_columns(y, kind, columns, dtype):
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     assert target.kind == kind
     Y = target.transform(y, dtype)
     assert Y.dtype == dtype and Y.flags.c_contiguous
@@ -43,7 +49,7 @@ def test_labels_become_columns(y, kind, columns, dtype):
 
 @every_case
 def test_round_trip_through_logits(y, kind, columns):
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     raw = 4.0 * target.transform(y, float) - 2
     labels = target.labels(target.places(raw))
     assert_array_equal(labels, y)
@@ -52,7 +58,7 @@ def test_round_trip_through_logits(y, kind, columns):
 
 
 def test_sparse_labels():
-    target = ClassTarget().fit(sparse.csr_matrix(MULTILABEL))
+    target = learned_classes(sparse.csr_matrix(MULTILABEL))
     assert target.kind == "multilabel"
     Y = target.transform(sparse.csr_matrix(MULTILABEL), np.float32)
     assert Y.dtype == np.float32
@@ -61,20 +67,20 @@ def test_sparse_labels():
 
 
 def test_classes_that_y_has_only_some_of():
-    target = ClassTarget().fit(np.array([2, 2]), classes=[4, 2, 3])
+    target = learned_classes(np.array([2, 2]), classes=[4, 2, 3])
     assert target.kind == "multiclass"
     assert_array_equal(target.classes_, [2, 3, 4])
     assert_array_equal(target.transform(np.array([2, 4]), float), [[1, 0, 0], [0, 0, 1]])
-    target = ClassTarget().fit(np.array(["b", "b"]), classes=["a", "b"])
+    target = learned_classes(np.array(["b", "b"]), classes=["a", "b"])
     assert target.kind == "binary"
     assert_array_equal(target.transform(np.array(["b", "b"]), float), [[1], [1]])
-    target = ClassTarget().fit(np.array([1, 1]), classes=[1])
+    target = learned_classes(np.array([1, 1]), classes=[1])
     assert_array_equal(target.transform(np.array([1]), float), [[1]])
 
 
 def test_classes_of_a_multilabel_target():
     # scikit-learn's MLPClassifier.partial_fit takes them, too.
-    target = ClassTarget().fit(MULTILABEL, classes=[0, 1, 2])
+    target = learned_classes(MULTILABEL, classes=[0, 1, 2])
     assert target.kind == "multilabel"
     assert_array_equal(target.transform(MULTILABEL, float), MULTILABEL)
 
@@ -82,7 +88,7 @@ def test_classes_of_a_multilabel_target():
 @pytest.mark.parametrize("name", ["binary", "multiclass", "multiclass-strings", "single"])
 def test_unknown_labels(name):
     y = CASES[name][0]
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     target.check_labels(y[:1], "y_val")
     stranger = np.array(["?"]) if y.dtype.kind == "U" else np.array([-99])
     with pytest.raises(ValueError, match="y_val has labels that training lacks") as error:
@@ -93,7 +99,7 @@ def test_unknown_labels(name):
 
 
 def test_columns_of_labels_where_training_had_classes():
-    target = ClassTarget().fit(np.array([0, 1, 1]))
+    target = learned_classes(np.array([0, 1, 1]))
     with pytest.raises(ValueError, match=r"y_val must have one class per row, .* \(.*, 3\)"):
         target.check_labels(MULTILABEL, "y_val")
 
@@ -101,7 +107,7 @@ def test_columns_of_labels_where_training_had_classes():
 @every_case
 def test_every_class_must_occur_where_the_classes_stay(y, kind, columns):
     """Only the columns of a multi-label y may be empty."""
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     target.check_all_labels(y)
     target.check_all_labels(y[::-1])
     some = y[:1]
@@ -116,7 +122,7 @@ def test_every_class_must_occur_where_the_classes_stay(y, kind, columns):
 
 @pytest.mark.parametrize("bad", [MULTILABEL[:, :2], MULTILABEL[:, 0]])
 def test_other_number_of_labels(bad):
-    target = ClassTarget().fit(MULTILABEL)
+    target = learned_classes(MULTILABEL)
     target.check_labels(MULTILABEL[:2], "y_val")
     with pytest.raises(ValueError, match="y_val must have 3 columns"):
         target.check_labels(bad, "y_val")
@@ -124,7 +130,7 @@ def test_other_number_of_labels(bad):
 
 def test_probabilities():
     raw = np.random.default_rng(0).normal(size=(6, 1))
-    binary = ClassTarget().fit(np.array([0, 1]))
+    binary = learned_classes(np.array([0, 1]))
     p = 1 / (1 + np.exp(-raw[:, 0]))
     proba = binary.probabilities(raw, Logit())
     assert_allclose(proba, np.column_stack([1 - p, p]), rtol=1e-14)
@@ -133,12 +139,12 @@ def test_probabilities():
     assert_allclose([tiny[0, 0], tiny[1, 1]], np.exp(-100), rtol=1e-12)
     raw = np.random.default_rng(0).normal(size=(6, 3))
     for y, link in ((np.array([0, 1, 2]), Softmax()), (MULTILABEL, Logit())):
-        assert_array_equal(ClassTarget().fit(y).probabilities(raw, link), link.inverse(raw))
+        assert_array_equal(learned_classes(y).probabilities(raw, link), link.inverse(raw))
 
 
 @every_case
 def test_labels_are_the_most_probable(y, kind, columns):
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     raw = np.random.default_rng(0).normal(size=(20, target.n_outputs))
     link = Logit() if kind != "multiclass" else Softmax()
     proba = target.probabilities(raw, link)
@@ -153,14 +159,14 @@ def test_labels_are_the_most_probable(y, kind, columns):
 @every_case
 def test_the_first_of_equally_probable_classes_is_chosen(y, kind, columns):
     """A decision of zero is the first class, or no label, as in scikit-learn."""
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     places = target.places(np.zeros((2, target.n_outputs)))
     assert_array_equal(places, np.zeros((2, 3)) if kind == "multilabel" else [0, 0])
 
 
 @every_case
 def test_probabilities_of_several_members(y, kind, columns):
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     raw = np.random.default_rng(0).normal(size=(6, 4, target.n_outputs))
     whole = target.probabilities(raw, Logit())
     for m in range(4):
@@ -170,7 +176,7 @@ def test_probabilities_of_several_members(y, kind, columns):
 @every_case
 @pytest.mark.parametrize("amount", [0.0, 0.1, 1.0])
 def test_smoothing_mixes_with_equal_shares(y, kind, columns, amount):
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     Y = target.transform(y, float)
     smooth = target.smooth(Y, amount)
     n_values = len(target.classes_) if kind == "multiclass" else 2
@@ -185,26 +191,26 @@ def test_smoothing_mixes_with_equal_shares(y, kind, columns, amount):
 
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_matrix])
 def test_weights_of_rows_with_several_labels(kind):
-    target = ClassTarget().fit(MULTILABEL)
+    target = learned_classes(MULTILABEL)
     found = target.class_weights([{0: 2, 1: 3}, {1: 0.5}, {}], kind(MULTILABEL))
     assert_allclose(found, [2 * 0.5, 3, 2, 3 * 0.5], rtol=1e-14)
 
 
 def test_each_label_needs_its_weights():
     """A list has one dict for each label, and one dict alone does not say for which."""
-    target = ClassTarget().fit(MULTILABEL)
+    target = learned_classes(MULTILABEL)
     with pytest.raises(ValueError, match="class_weight has 2 dicts for 3 labels"):
         target.class_weights([{}, {}], MULTILABEL)
     with pytest.raises(ValueError, match="must be 'balanced' or a list"):
         target.class_weights({0: 1.0}, MULTILABEL)
     y = np.array([0, 1, 1])
     with pytest.raises(ValueError, match=r"is a list, .* weights of the classes \[0, 1\]"):
-        ClassTarget().fit(y).class_weights([{0: 2.0}, {}], y)
+        learned_classes(y).class_weights([{0: 2.0}, {}], y)
 
 
 def test_weights_of_the_classes():
     y = np.array([5, 9, 1, 5, 5])
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     # The weights are relative to a power of two.
     assert_array_equal(target.class_weights({9: 3.0, 1: 0.5}, y) * 4, [1, 3, 0.5, 1, 1])
 
@@ -236,11 +242,11 @@ def test_a_part_with_negligible_weights_is_negligible():
 
 def test_weights_of_classes_of_every_size_are_finite():
     y = np.array([0, 1, 1])
-    target = ClassTarget().fit(y)
+    target = learned_classes(y)
     found = target.class_weights({0: 1e308, 1: 5e307}, y)
     assert_array_equal(found / found[0], [1, 0.5, 0.5])
     labels = [{0: 1e308, 1: 1e-308}] * 3
-    assert np.isfinite(ClassTarget().fit(MULTILABEL).class_weights(labels, MULTILABEL)).all()
+    assert np.isfinite(learned_classes(MULTILABEL).class_weights(labels, MULTILABEL)).all()
 
 
 @pytest.mark.parametrize("name", ["binary-strings", "multiclass", "multilabel"])
@@ -257,7 +263,7 @@ def test_label_counts_of_parts_are_those_of_the_whole(name):
     assert_array_equal(merged.counts * merged.unit, whole.counts)
     assert merged.balanced_weights() == whole.balanced_weights()
     assert parts[0].counts.sum() == 8 * len(whole.counts)
-    learned, expected = ClassTarget().fit(whole.labels_as_y()), ClassTarget().fit(y)
+    learned, expected = ClassTarget.of(merged), ClassTarget.of(whole)
     assert learned.kind == expected.kind
     assert_array_equal(learned.classes_, expected.classes_)
 
@@ -545,7 +551,7 @@ def test_numbers_of_parts_that_contradict_each_other():
 
 def test_large_integers_with_and_without_a_sign_are_told_apart():
     classes = np.array([2**53, 2**53 + 1, 2**53 + 2], dtype=np.uint64)
-    target = ClassTarget().fit(classes[:1], classes=classes)
+    target = learned_classes(classes[:1], classes=classes)
     assert_array_equal(target.transform(classes.astype(np.int64), float), np.eye(3))
     weights = target.class_weights(
         {2**53: 1, 2**53 + 1: 2, 2**53 + 2: 4}, classes.astype(np.int64)

@@ -120,8 +120,8 @@ def _limit(left: Floats, center: Floats, right: Floats, scale: Floats) -> Floats
 
 def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: Any) -> Floats:
     """Return 1 / (q3 - q1); 2 / (high - low) for equal quartiles; 0 for a constant."""
-    by_quartiles = _inverse_distance(q1, q3, _rounding(q1, q3), dtype)
-    by_range = 2 * _inverse_distance(low, high, _rounding(low, high), dtype)
+    by_quartiles = _inverse_distance(q1, q3, dtype)
+    by_range = 2 * _inverse_distance(low, high, dtype)
     return np.where(by_quartiles > 0, by_quartiles, by_range)
 
 
@@ -161,7 +161,7 @@ def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, 
     center, scale, _ = center_and_scale(numbers)
     alone = np.flatnonzero((scale == 0) & ~np.isnan(constants))
     low, high = np.sort([center[alone], constants[alone]], axis=0)
-    scale[alone] = _inverse_distance(low, high, _rounding(low, high), scale.dtype) / 2
+    scale[alone] = _inverse_distance(low, high, scale.dtype) / 2
     center[alone] = constants[alone]
     return center, scale
 
@@ -180,15 +180,11 @@ def differ(constants: Floats, X: Floats, rounding: float) -> NDArray[np.bool_]:
     return beyond | (np.isnan(constants) & ~np.isnan(low))
 
 
-def _rounding(low: Floats, high: Floats) -> Floats:
-    """Return half of the distance at which two numbers still count as equal."""
-    return 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
-
-
-def _inverse_distance(low: Floats, high: Floats, negligible: Floats, dtype: Any) -> Floats:
-    """Return 1 / (high - low), finite in ``dtype``; 0 if half the distance is tiny or NaN."""
+def _inverse_distance(low: Floats, high: Floats, dtype: Any) -> Floats:
+    """Return 1 / (high - low), finite in ``dtype``; 0 if the distance is rounding or NaN."""
     # Both are halved before the subtraction, which might overflow otherwise.
     half = high / 2 - low / 2
+    negligible = 2 * np.finfo(np.float64).eps * np.maximum(abs(low), abs(high))
     return np.where(half > negligible, 0.5 / np.maximum(half, np.finfo(dtype).tiny), 0)
 
 
