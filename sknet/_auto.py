@@ -21,7 +21,7 @@ from sknet.nn.schedules import SCHEDULES
 
 #: With fewer training rows than this, the rules choose no dropout, no validation split and no
 #: mini-batches, so that a row of weight two has the same effect as two equal rows.
-SMALL = 100
+SMALL = 50
 #: On small tables: the number of updates that a network needs, and the largest number of
 #: epochs in which it makes them.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300

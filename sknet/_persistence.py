@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 import joblib
 import numpy as np
@@ -64,7 +65,8 @@ def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]
 
 def save_checkpoint(estimator: BaseEstimator, path: Path) -> None:
     """Write an estimator to a new file with a checksum, which then replaces the old file."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Threads, and processes of several machines, may write the same checkpoint.
+    temporary = path.with_name(f"{path.name}.{uuid4().hex}.part")
     try:
         with open(temporary, "w+b") as file:
             file.write(bytes(SEAL_SIZE))

@@ -1,5 +1,6 @@
 """CSV and Parquet files, read in chunks by pandas and pyarrow."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import reduce
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from sknet._requirements import check_count, require
 from sknet.data import frames
 from sknet.data.columns.categories import warn_of_rare_levels
-from sknet.data.texts import formats_of
+from sknet.data.texts import distinct_list, formats_of
 
 #: The maximum number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
@@ -44,6 +45,8 @@ class FileChunks:
         self._files = [_open(path, read_options or {}) for path in _as_paths(paths)]
         self._extra = [target] if sample_weight is None else [target, sample_weight]
         others = [name for name in self._files[0].columns if name not in self._extra]
+        if isinstance(columns, str):
+            raise TypeError(f"columns must be a list of names, got {columns!r}.")
         self.columns: list[str] = others if columns is None else list(columns)
         self._check_columns()
         self._learn_dtypes(dict(dtype or {}))
@@ -84,13 +87,17 @@ class FileChunks:
         with naming_file(self._files[0].path):
             # pandas yields the columns in the order of the file.
             head = next(self._files[0].frames(known, [], HEAD_ROWS))[known]
-        self._integer_target = head[self.target].dtype.kind in "iub"
+        of_target = head[self.target].dtype
+        self._integer_target, self._boolean_target = (of_target.kind in k for k in ("iu", "b"))
+        # The dtype of a target whose classes have an order.
+        declared = given.get(self.target, of_target)
+        self._order = declared if getattr(declared, "ordered", False) else None
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
         table = frames.wrapped(head)
         times = {known[i] for i in table.time_columns}
         # The estimator reads text that is numbers or dates.
         free = {known[i] for i in table.text_columns} - given.keys() - {self.target}
-        as_text = {n for n in free if len(formats_of(head[n].dropna().unique().tolist())) == 1}
+        as_text = {n for n in free if len(formats_of(distinct_list(head[n]))) == 1}
         self._as_is = times.difference(of_text) | as_text
         levels = {
             name: np.asarray(dtype.categories)
@@ -173,14 +180,21 @@ class FileChunks:
                 columns[name] = _numbers(frame, name)
         return pandas.DataFrame(columns)
 
-    def _target_values(self, frame: Any) -> NDArray[Any]:
-        """Return the target as an array of text, of floats or of integers.
+    def _target_values(self, frame: Any) -> Any:
+        """Return the target as an array of text, floats, integers or truth values.
 
         Numbers are integers if both the first rows of the file and these rows hold integers.
+        Classes with an order are a pandas Categorical.
         """
         values = frame[self.target]
+        if self._order is not None:
+            values = values.astype(self._order)
         if values.isna().any():
             raise ValueError(f"The target {self.target!r} has missing values: drop these rows.")
+        if self._order is not None:
+            return values.array
+        if self._boolean_target and values.dtype.kind == "b":
+            return values.to_numpy(bool)
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
         if self._integer_target and values.dtype.kind in "iu":
@@ -208,6 +222,8 @@ class CSVFile:
 
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
+        if options.get("parse_dates") is True:
+            raise ValueError("parse_dates must name the columns of dates, got True.")
         reserved = sorted(RESERVED_OPTIONS.intersection(options))
         if reserved:
             raise ValueError(
@@ -254,7 +270,9 @@ class ParquetFile:
         if options:
             raise ValueError(f"read_options are for pandas.read_csv; {path} is a Parquet file.")
         file = self._open()
-        self.columns: list[str] = file.schema_arrow.names
+        # pandas stores the index of a frame in columns of its own.
+        stored = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
+        self.columns: list[str] = [n for n in file.schema_arrow.names if n not in stored]
         if file.metadata.num_rows == 0:
             raise ValueError(f"{path} has no rows; its columns are {self.columns}.")
 
@@ -299,7 +317,7 @@ def _as_paths(paths: Any) -> list[Path]:
     FileNotFoundError
         If a path is not a file.
     """
-    several = list(paths) if isinstance(paths, tuple | list) else [paths]
+    several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     if not several:
         raise ValueError("No path is given.")
     for path in several:
@@ -365,7 +383,8 @@ def _numbers(frame: Any, name: str) -> NDArray[np.float64]:
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"Column {name!r}, which holds no text in the first rows, cannot be read as "
-            f"numbers: {error}. If it is a category, pass dtype={{{name!r}: 'category'}}."
+            f"numbers: {str(error).rstrip('.')}. If it is a category, pass "
+            f"dtype={{{name!r}: 'category'}}."
         ) from error
 
 

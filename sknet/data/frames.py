@@ -321,10 +321,14 @@ class PandasFrame(Frame):
 def _from_objects(series: Any) -> Any:
     """Return a series of objects, which are all dates or all durations, with their dtype."""
     pandas = sys.modules["pandas"]
-    found = {type(value) for value in series if not is_missing(value)}
-    for kind, convert in (("date", pandas.to_datetime), ("duration", pandas.to_timedelta)):
-        if all(issubclass(one, TIME_TYPES[kind]) for one in found):
-            return convert(series)
+    known = [value for value in series if not is_missing(value)]
+    found = {type(value) for value in known}
+    if all(issubclass(one, TIME_TYPES["date"]) for one in found):
+        # pandas converts values with different time zones, or offsets, only to UTC.
+        zoned = all(getattr(value, "tzinfo", None) is not None for value in known)
+        return pandas.to_datetime(series, utc=zoned)
+    if all(issubclass(one, TIME_TYPES["duration"]) for one in found):
+        return pandas.to_timedelta(series)
     raise ValueError(f"it mixes values of the types {sorted(one.__name__ for one in found)}.")
 
 
@@ -443,6 +447,21 @@ def with_nan(column: Any) -> NDArray[Any]:
     if values.dtype != object:
         return values
     return np.array([np.nan if is_missing(value) else value for value in values.tolist()])
+
+
+def without_na(X: Table, positions: NDArray[np.intp]) -> Table:
+    """Return a table with NaN for pandas.NA in some columns of objects.
+
+    NumPy cannot convert pandas.NA, which a single row of nullable columns may hold.
+    """
+    if not isinstance(X, PandasFrame):
+        return X
+    na, arrays = sys.modules["pandas"].NA, {}
+    for i in sorted({*positions.tolist()} & {*X.object_columns.tolist()}):
+        values = X.column(i).tolist()
+        if any(value is na for value in values):
+            arrays[i] = np.array([np.nan if v is na else v for v in values], dtype=object)
+    return X.with_columns(arrays) if arrays else X
 
 
 def distinct_values(column: Any) -> tuple[NDArray[Any], NDArray[np.intp]]:

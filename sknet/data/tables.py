@@ -11,7 +11,7 @@ from sknet.data.columns.categories import CategoryColumn
 from sknet.data.columns.column import Column
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
-from sknet.data.frames import Table, name_of, wrapped
+from sknet.data.frames import Table, name_of, without_na, wrapped
 from sknet.data.texts import Format, find_formats, read_texts, warn_of_several
 
 #: The kinds of columns that are not plain numbers, in the order in which they are read. The
@@ -104,8 +104,9 @@ class TableReader:
         return replace(self, columns_=tuple(column.of_part(X) for column in self.columns_))
 
     def prepared(self, X: Table) -> Table:
-        """Return a table in which text that is numbers or dates is converted to them."""
-        return read_texts(X, self.formats) if self.formats else X
+        """Return a table whose numbers and dates NumPy can convert, even those in text."""
+        X = read_texts(X, self.formats) if self.formats else X
+        return without_na(X, self.numbers_)
 
     def merged(self, others: Sequence["TableReader"]) -> "TableReader":
         """Return a reader with the levels that this one and others have found.

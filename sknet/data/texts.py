@@ -208,14 +208,14 @@ def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
     found = {}
     for i in np.setdiff1d(X.text_columns, named).tolist():
         column = X.column(i)
-        first = _distinct(column[:: max(1, len(column) // FIRST_ROWS)])
+        first = distinct_list(column[:: max(1, len(column) // FIRST_ROWS)])
         # For most columns of text, a few rows show that they have none.
         if formats_of(first) or any(map(is_number, first)):
-            found[i] = formats_of(_distinct(column))
+            found[i] = formats_of(distinct_list(column))
     return found
 
 
-def _distinct(column: Any) -> list[Any]:
+def distinct_list(column: Any) -> list[Any]:
     """Return the distinct values; none if they cannot be compared, which is an error later."""
     try:
         return distinct_values(column)[0].tolist()

@@ -234,9 +234,10 @@ class Loss(Rule):
         n_rows = raw.shape[0]
         if sample_weight is not None:
             gradient_out *= sample_weight[:, np.newaxis]
+            value = value * sample_weight
         gradient_out *= 1 / n_rows
-        total = np.add.reduce(value) if sample_weight is None else sample_weight @ value
-        return float(total) / n_rows
+        # In float32, the loss of one outlier would hide how those of the other rows change.
+        return float(np.add.reduce(value, dtype=np.float64)) / n_rows
 
 
 class SquaredError(Loss):

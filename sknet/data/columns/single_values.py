@@ -152,6 +152,8 @@ LEAST_NEIGHBOR_DEVIATIONS = 10
 #: These differences have at least this share of the variance of the effects. A smooth function
 #: of many values differs little between neighbors.
 LEAST_ROUGHNESS = 0.2
+#: Equal rows are copies if fewer rows than this share are equal in X to one with another y.
+LEAST_CONFLICTS = 0.1
 #: A number counts as equal to a value if they differ by at most this many float32 roundings of
 #: the largest value. A table may have been float32 in training and be float64 now, or a scaler
 #: before the network may compute in float32, as in ONNX.
@@ -226,7 +228,8 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     """Return the codes among some numeric columns of a table.
 
     Rows that are equal in all columns and in y count once, however often they occur and
-    whatever they weigh: copies of one row would make any column look like a code.
+    whatever they weigh: copies of one row would make any column look like a code. But if rows
+    that are equal in all columns often differ in y, equal rows are observations, not copies.
 
     Parameters
     ----------
@@ -244,17 +247,26 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     candidates = [i for i in numbers if _may_be_code(looked_at.column(i))]
     if not candidates:
         return []
-    distinct = _distinct_rows(looked_at.batch().X, Y)
-    looked_at, Y = looked_at.choose(distinct), Y[distinct]
+    observed = _observations(looked_at.batch().X, Y)
+    looked_at, Y = looked_at.choose(observed), Y[observed]
     codes = [Code(i, data, keep_rare) for i in candidates if is_code(looked_at.column(i), Y)]
     return [one for one in codes if one.embedded]
 
 
-def _distinct_rows(X: Floats, Y: Floats) -> NDArray[np.intp]:
-    """Return the positions of rows that are all different in X and Y."""
-    both = np.ascontiguousarray(np.hstack([X, Y]))
-    as_bytes = both.view(np.dtype((np.void, both.dtype.itemsize * both.shape[1])))
-    return np.sort(np.unique(as_bytes[:, 0], return_index=True)[1])
+def _observations(X: Floats, Y: Floats) -> NDArray[np.intp]:
+    """Return the positions of the rows that are no copies of other rows."""
+    distinct = np.sort(np.unique(_row_numbers(np.hstack([X, Y])), return_index=True)[1])
+    numbers = _row_numbers(X)
+    n_targets = np.bincount(numbers[distinct])
+    are_copies = np.mean(n_targets[numbers] > 1) < LEAST_CONFLICTS
+    return distinct if are_copies else np.arange(len(X))
+
+
+def _row_numbers(rows: Floats) -> NDArray[np.intp]:
+    """Return a number for each row, which is the same for equal rows."""
+    rows = np.ascontiguousarray(rows)
+    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))
+    return np.unique(as_bytes[:, 0], return_inverse=True)[1]
 
 
 def _may_be_code(x: Floats) -> bool:
