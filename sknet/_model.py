@@ -20,7 +20,7 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change
-from sknet.nn.losses import Loss, Ordinal, shown
+from sknet.nn.losses import Loss, Ordinal, PositiveMean, shown
 from sknet.nn.objective import Members
 
 
@@ -129,6 +129,11 @@ class RegressionModel(Model):
     )
     target: RegressionTarget
 
+    @staticmethod
+    def choose_loss(settings: Settings, target: RegressionTarget) -> Loss:
+        """Return the loss, in units that suit how much y varies."""
+        return settings.loss.of_spread(target.spread_)
+
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse a different number of outputs, and numbers outside the loss's domain."""
         self.target.check_outputs(y, name)
@@ -149,6 +154,7 @@ class RegressionModel(Model):
         the unchanged target and None.
         """
         after = self.target.merged(measure_target(self.settings, data, numeric=True))
+        after.spread_ = self.target.spread_  # The units of raw predictions stay.
         rescaling = replace(self, target=after).rescaling_from(self.target)
         return (self.target, None) if rescaling is None else (after, rescaling)
 
@@ -156,7 +162,10 @@ class RegressionModel(Model):
         """Return the change for the scale of y, or None if the loss allows none."""
         after = self.target
         shift = (before.mean_ - after.mean_) / after.scale_
-        return self.loss.link.rescaling(before.scale_, after.scale_, shift)
+        change = self.loss.link.rescaling(before.scale_, after.scale_, shift)
+        if change is None or not isinstance(self.loss, PositiveMean):
+            return change
+        return change[0] * np.divide(before.spread_, after.spread_), change[1]
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, as :meth:`Model.predict` does.

@@ -1,7 +1,7 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from numbers import Number
 from typing import Any
@@ -346,9 +346,13 @@ def _are_same(known: Any, classes: Any) -> bool:
 def _distinct_classes(classes: Any) -> NDArray[Any]:
     """Return the distinct classes, sorted; raise ValueError if they are no list of classes."""
     with checking("classes"):
-        found = as_array(classes, "classes", LABELS)
+        found = (
+            () if isinstance(classes, Set | Mapping) else as_array(classes, "classes", LABELS)
+        )
         if np.ndim(found) != 1 or not np.size(found):
             raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
+        if any(map(frames.is_missing, np.asarray(found, object).tolist())):
+            raise ValueError(f"a class is missing in {classes!r}. Leave it out.")
         return unique_labels(classes)
 
 

@@ -83,11 +83,15 @@ def learn_target(
     ------
     ValueError
         If y has a label that is not among the classes, if float32 cannot hold y, if the loss
-        divides y by its mean and all values of an output are zero, or if one of several targets
-        is missing in all rows.
+        divides y by its mean and all values of an output are zero, if ``class_weight`` does not
+        suit the classes, or if one of several targets is missing in all rows.
     """
     if isinstance(known, LabelCounts):
-        return settings.balanced(known), ClassTarget.of(known, classes)
+        settings, target = settings.balanced(known), ClassTarget.of(known, classes)
+        if isinstance(class_weight := settings.class_weight, dict):
+            check_class_weight(class_weight, target.classes_.tolist())
+            target.shares_ = known.weighted(class_weight).shares_of(target.classes_)
+        return settings, target
     if isinstance(known, RegressionTarget):
         check_precision(known, settings, dtype)
         if not (known.scale_ > 0).all():
@@ -95,7 +99,9 @@ def learn_target(
         return settings, known
     check_several_targets(settings, len(known.parts))
     if lacking := [name for name, part in known.parts.items() if part is None]:
-        raise ValueError(f"No row of y has the target(s) {lacking}. Leave them out.")
+        raise ValueError(
+            f"No row of positive weight has the target(s) {lacking}. Leave them out."
+        )
     parts = {}
     for name, part in known.parts.items():
         own = settings.of_target(name, isinstance(part, RegressionTarget))

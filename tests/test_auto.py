@@ -43,8 +43,8 @@ def test_only_what_is_auto_is_resolved():
     ("n_rows", "batch_size", "max_iter"),
     [
         (10, 10, 60),
-        (99, 99, 60),
-        (100, 32, 100),
+        (49, 49, 60),
+        (50, 32, 100),
         (1000, 40, 32),
         (5000, 200, 80),
         (10_000, 200, 60),
@@ -89,7 +89,7 @@ def test_without_a_plan_training_ends_as_in_scikit_learn(options):
 
 
 def test_small_tables_draw_nothing_for_single_rows():
-    few, enough = resolved(99, 2), resolved(100, 2)
+    few, enough = resolved(49, 1), resolved(50, 1)
     assert (few["early_stopping"], few["dropout"]) == (False, 0)
     assert (enough["early_stopping"], enough["dropout"]) == (True, 0.1)
 
@@ -97,7 +97,7 @@ def test_small_tables_draw_nothing_for_single_rows():
 def test_embeddings():
     assert resolved(500)["numeric_embedding"] == "periodic"
     assert resolved(500, cls=NNRegressor)["numeric_embedding"] == "piecewise_linear"
-    assert resolved(99)["numeric_embedding"] is None
+    assert resolved(49)["numeric_embedding"] is None
     for options in ({"as_sparse": True}, {"solver": "lbfgs"}):
         assert resolved(500, **options)["numeric_embedding"] is None
 
@@ -133,7 +133,7 @@ def test_members():
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_members_of_few_rows_share_no_weights(cls):
     limit = 1000 if cls is NNRegressor else 2000
-    chosen = [resolved(n, cls=cls) for n in (99, 100, limit - 1, limit)]
+    chosen = [resolved(n, cls=cls) for n in (49, 50, limit - 1, limit)]
     shared = [one["share_weights"] for one in chosen]
     assert shared == [cls is NNRegressor, False, False, True]
     members = [1, 2, 2, 1] if cls is NNRegressor else [8, 8, 5, 2]
@@ -200,7 +200,7 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
     ):
         found = resolved(4000, 5000, hidden_layer_sizes=sizes)["alpha"]
         assert found == pytest.approx(most)
-        few = resolved(99, hidden_layer_sizes=sizes)["alpha"]
+        few = resolved(49, hidden_layer_sizes=sizes)["alpha"]
         assert few == pytest.approx(min(0.025, most))
         # The usual penalty of regression does not let weights fall to zero.
         assert resolved(100, cls=NNRegressor, hidden_layer_sizes=sizes)["alpha"] == 0.003
@@ -262,8 +262,8 @@ def test_a_chunk_does_not_tell_how_scarce_rows_are():
     later = resolved(200, 20, n_earlier=9800)
     assert later["alpha"] == pytest.approx(0.3 / 10_000)
     assert later["batch_size"] == resolved(200)["batch_size"]
-    assert resolved(50, n_earlier=40)["alpha"] == 0.025
-    assert resolved(50, n_earlier=50)["alpha"] == pytest.approx(0.3 / 100)
+    assert resolved(30, n_earlier=10)["alpha"] == 0.025
+    assert resolved(30, n_earlier=70)["alpha"] == pytest.approx(0.3 / 100)
     grouped = {"n_earlier": 800, "interaction_cst": "no_interactions"}
     assert resolved(200, **grouped)["alpha"] == pytest.approx(0.003 / 1000)
 
@@ -296,9 +296,9 @@ def test_bins_have_rows_enough():
 
 
 def test_dtype():
-    assert resolved(99)["dtype"] == "float64"
-    assert resolved(99, kind=np.float32)["dtype"] == "float32"
-    assert resolved(100)["dtype"] == "float32"
+    assert resolved(49)["dtype"] == "float64"
+    assert resolved(49, kind=np.float32)["dtype"] == "float32"
+    assert resolved(50)["dtype"] == "float32"
     assert resolved(1000, solver="lbfgs")["dtype"] == "float64"
 
 
@@ -316,23 +316,23 @@ def test_a_fit_tells_what_it_chose_and_follows_it(binary):
 
 def test_validation_rows_switch_early_stopping_on(binary):
     X, y = binary
-    held = {"X_val": X[60:], "y_val": y[60:]}
+    held = {"X_val": X[40:], "y_val": y[40:]}
     network = NNClassifier((4,), max_iter=2, random_state=0)
-    assert network.fit(X[:60], y[:60]).auto_params_["early_stopping"] is False
-    chosen = network.fit(X[:60], y[:60], **held).auto_params_
+    assert network.fit(X[:40], y[:40]).auto_params_["early_stopping"] is False
+    chosen = network.fit(X[:40], y[:40], **held).auto_params_
     assert chosen["early_stopping"] is True
     explicit = NNClassifier((4,), max_iter=2, random_state=0, **chosen)
-    explicit.fit(X[:60], y[:60], **held)
+    explicit.fit(X[:40], y[:40], **held)
     assert_array_equal(explicit.predict_proba(X), network.predict_proba(X))
 
 
 def test_what_shapes_a_network_outlives_a_warm_start(binary):
     X, y = binary
     network = NNClassifier((4,), max_iter=2, warm_start=True, random_state=0).fit(
-        X[:60], y[:60]
+        X[:40], y[:40]
     )
     before = network.auto_params_
-    assert (before["dropout"], before["batch_size"]) == (0, 60)
+    assert (before["dropout"], before["batch_size"]) == (0, 40)
     after = network.fit(X, y).auto_params_
     kept = set(SHAPING) - {"hidden_layer_sizes"}
     assert {k: after[k] for k in kept} == {k: before[k] for k in kept}

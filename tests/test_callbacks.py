@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -626,6 +627,22 @@ def test_a_file_is_replaced_whole_or_not_at_all(problem, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         clone(network).set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
     assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@needs_callbacks
+def test_threads_share_a_checkpoint(problem, tmp_path):
+    """Each file is written under a name of its own before it replaces the last one."""
+    path = tmp_path / "network.joblib"
+    network = problem.cls((4,), max_iter=10, **CONSTANT)
+
+    def fit(_):
+        return clone(network).set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
+
+    with ThreadPoolExecutor(4) as threads:
+        fitted = list(threads.map(fit, range(8)))
+    assert all(one.n_iter_ == 10 for one in fitted)
+    assert joblib.load(path).predict(problem.X).shape == problem.y.shape
     assert list(tmp_path.iterdir()) == [path]
 
 

@@ -223,15 +223,15 @@ def test_dtypes_of_probabilities(multiclass, n_rows, fit_dtype, predict_dtype):
 @pytest.mark.parametrize(
     ("solver", "dtype", "n_rows", "X_dtype", "expected"),
     [
-        ("adam", "auto", 99, np.float64, np.float64),
+        ("adam", "auto", 49, np.float64, np.float64),
         ("adam", "auto", 100, np.float64, np.float32),
-        ("adam", "auto", 99, np.float32, np.float32),
-        ("adam", "auto", 99, np.int32, np.float64),
+        ("adam", "auto", 49, np.float32, np.float32),
+        ("adam", "auto", 49, np.int32, np.float64),
         ("lbfgs", "auto", 100, np.float64, np.float64),
-        ("lbfgs", "auto", 99, np.float32, np.float64),
-        ("adam", "float32", 99, np.float64, np.float32),
+        ("lbfgs", "auto", 49, np.float32, np.float64),
+        ("adam", "float32", 49, np.float64, np.float32),
         ("adam", "float64", 100, np.float32, np.float64),
-        ("lbfgs", "float32", 99, np.float64, np.float32),
+        ("lbfgs", "float32", 49, np.float64, np.float32),
     ],
 )
 def test_dtypes_of_parameters(binary, solver, dtype, n_rows, X_dtype, expected):

@@ -105,7 +105,7 @@ def test_schedule_rises_and_falls(run):
 
 @pytest.mark.parametrize("n_members", [1, 3])
 def test_embedding_works_in_ensembles_and_with_attributions(n_members, run):
-    X, y = run("embedding")["X"][:60], run("embedding")["y"][:60]
+    X, y = run("embedding")["X"][:40], run("embedding")["y"][:40]
     options = {"learning_rate": "cosine", "max_iter": 5, "random_state": 0}
     embedding = run("embedding")["SignedLog"]()
     network = NNRegressor((4,), "tanh", numeric_embedding=embedding, n_members=n_members)

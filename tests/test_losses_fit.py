@@ -147,6 +147,46 @@ def test_several_outputs_with_a_log_link(family):
         assert_allclose(network.predict(X)[:, column], alone.predict(X), rtol=1e-3)
 
 
+@pytest.mark.parametrize("way", ["fit", "partial_fit"])
+@pytest.mark.parametrize("offset", [30, 1000, 1e5])
+@pytest.mark.parametrize("family", ["poisson", "gamma", "tweedie"])
+def test_y_may_vary_by_a_small_share_of_its_mean(family, offset, way):
+    """Squared error does not mind the offset, so a log link must not either."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (600, 2))
+    truth = offset + X.sum(axis=1)
+    y = truth + 0.1 * rng.normal(size=600)
+    network = NNRegressor((16,), loss=family, random_state=0, max_iter=60)
+    network.set_params(
+        learning_rate_init=0.01, alpha=1e-3, batch_size=50, n_iter_no_change=np.inf
+    )
+    for _ in range(1 if way == "fit" else 60):
+        getattr(network, way)(X[:300], y[:300])
+    assert r2_score(truth[300:], network.predict(X[300:])) > 0.98
+    assert 0 <= network.loss_ < 0.1
+
+
+def test_the_units_of_raw_predictions_stay_in_a_stream():
+    """The spread of later chunks changes nothing, and a start from a network adapts to it."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (400, 2))
+    y = 100 + X.sum(axis=1)
+    network = NNRegressor((8,), loss="gamma", random_state=0, max_iter=100)
+    network.set_params(learning_rate_init=0.01, batch_size=50, n_iter_no_change=np.inf).fit(
+        X, y
+    )
+    spread = network._model.loss.spread
+    before = network.predict(X)
+    one_step = clone(network).set_params(learning_rate_init=1e-12)
+    started = one_step.fit(X, 5 * y - 4 * y.mean(), init=network)
+    # The mean is the same, and the deviation is five times as large.
+    assert_allclose(started._model.loss.spread, np.multiply(spread, 5), rtol=1e-9)
+    assert_allclose(started.predict(X), before, rtol=1e-6)
+    network.set_params(learning_rate_init=1e-12).partial_fit(X, 1000 + 500 * X[:, 0])
+    assert network._model.loss.spread == spread
+    assert_allclose(network.predict(X), before, rtol=1e-6)
+
+
 # Robust losses.
 
 
@@ -593,3 +633,20 @@ def test_outliers_of_y_hardly_matter(loss, way, size):
         getattr(network, way)(X[:800], y[:800])
     # With the mean and the standard deviation of all y as its scale, it is 27 to 115 000.
     assert np.sqrt(np.mean((network.predict(X[800:]) - truth[800:]) ** 2)) < 1
+
+
+@pytest.mark.parametrize(
+    "loss", [{"loss": "huber"}, {"loss": "quantile", "quantile": [0.25, 0.5, 0.75]}], ids=str
+)
+def test_early_stopping_sees_the_other_rows_beside_an_outlier(loss):
+    """In float32, a sum with a loss of 1e9 does not show that the others fall."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (800, 2))
+    truth = np.sin(2 * X[:, 0]) + X[:, 1]
+    y = truth + 0.1 * rng.normal(size=800)
+    y[::115] = 999_999_999.0
+    network = NNRegressor((32,), random_state=0, max_iter=60, early_stopping=True, **loss)
+    network.set_params(learning_rate_init=0.01, batch_size=50, dtype="float32")
+    network.set_params(n_iter_no_change=np.inf).fit(X, y)
+    middle = network.predict(X).reshape(800, -1)
+    assert r2_score(truth, middle[:, middle.shape[1] // 2]) > 0.95

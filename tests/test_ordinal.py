@@ -145,9 +145,9 @@ def test_the_median_has_a_smaller_error_than_the_most_probable_class():
 
 
 def test_a_weight_of_two_equals_a_repeated_row():
-    X, y = table(60)
-    weight = np.arange(60) % 3
-    repeated = np.repeat(np.arange(60), weight)
+    X, y = table(45)
+    weight = np.arange(45) % 3
+    repeated = np.repeat(np.arange(45), weight)
     network = sknet.NNClassifier(loss="ordinal", max_iter=20, random_state=0)
     weighted = network.fit(X, y, weight).predict_proba(X)
     assert_allclose(network.fit(X[repeated], y[repeated]).predict_proba(X), weighted, atol=1e-8)
@@ -227,7 +227,29 @@ def test_other_losses_have_no_thresholds():
         assert_array_equal(single.fit(X, np.ones(30)).predict(X), 1)
 
 
+def test_class_weights_are_weights_of_rows():
+    X, y = table(200)
+    class_weight = {k: w for k, w in zip(np.unique(y).tolist(), [3, 1, 0.5, 2, 1], strict=True)}
+    weight = np.array([class_weight[k] for k in y.tolist()])
+    options = {"loss": "ordinal", "max_iter": 5, "early_stopping": False, "random_state": 0}
+    one = network_of(class_weight=class_weight, **options).fit(X, y)
+    other = network_of(**options).fit(X, y, weight)
+    assert_allclose(one.predict_proba(X), other.predict_proba(X), rtol=1e-5)
+
+
 # Rows that come in other ways, and training that continues.
+
+
+def test_chunks_without_an_order_follow_the_one_that_has_it():
+    X, y = table(300)
+    ordered = pd.Series(pd.Categorical.from_codes(y, NAMES, ordered=True))
+    network = network_of(loss="ordinal", max_iter=2, random_state=0)
+    chunks = [(X[:150], ordered[:150]), (X[150:], NAMES[y[150:]])]
+    for order in (chunks, chunks[::-1]):
+        assert fit_chunks(network, order)._model.loss.classes == tuple(NAMES)
+    backward = ordered[150:].cat.reorder_categories(NAMES[::-1], ordered=True)
+    with pytest.raises(ValueError, match="y declares the order .* in some rows, and"):
+        fit_chunks(network, [chunks[0], (X[150:], backward)])
 
 
 def test_chunks_and_partial_fit():

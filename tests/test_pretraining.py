@@ -198,7 +198,7 @@ def test_it_gains_where_columns_tell_of_what_y_depends_on():
     X = np.tanh(causes @ rng.normal(size=(2, 20))) + 0.5 * rng.normal(size=(4000, 20))
     y = causes[:, 0] * causes[:, 1] > 0
     estimator = NNClassifier(max_iter=30, random_state=0)
-    gentle = NNClassifier(max_iter=30, random_state=0, hidden_rate_factor=0.1)
+    gentle = NNClassifier(max_iter=30, random_state=0, hidden_rate_factor=0.3)
     pretrained = pretrain(estimator, X[:2000])
     plain = estimator.fit(X[:60], y[:60])
     started = gentle.fit(X[:60], y[:60], init=pretrained)

@@ -159,6 +159,22 @@ def test_nullable_numbers(dtype):
     assert_array_equal(one.predict(plain), other.predict(nullable))
 
 
+@pytest.mark.parametrize("with_text", [False, True])
+def test_pandas_own_missing_value_among_objects(with_text):
+    """A single row of nullable columns is a row of objects."""
+    X = pd.DataFrame(
+        {
+            "n": pd.array([1, None, 3] * 20, "Int64"),
+            "b": pd.array([True, None, False] * 20, "boolean"),
+        }
+    )
+    X = X.assign(tree=["oak", "elm"] * 30) if with_text else X
+    network = NNRegressor((8,), **SHORT).fit(X, np.arange(60.0))
+    expected = network.predict(X)
+    assert_array_equal(network.predict(X.astype(object)), expected)
+    assert_array_equal(network.predict(X.iloc[1].to_frame().T), expected[1:2])
+
+
 @pytest.mark.parametrize("dtype", ["string", "object"])
 def test_pandas_own_missing_value_in_text(dtype):
     columns, y = make_columns()

@@ -21,6 +21,9 @@ from sknet.data.weights import (
 #: The scale of a constant y is this share of its magnitude, so that outputs near zero are
 #: predictions near the constant, whatever the units of y.
 CONSTANT_SHARE = 2.0**-10
+#: The smallest share of its mean by which a y that is only scaled counts as varying. float32
+#: could hardly tell the numbers of a y that varies less.
+LEAST_SHARE = 1e-5
 #: An outlier of y is farther than this many interquartile ranges from the quartiles, and among
 #: this share of the highest or lowest values: a group of a fifth of y is not made of outliers.
 FENCE, MOST_OUTLIERS = 3.0, 0.02
@@ -264,11 +267,15 @@ class RegressionTarget(Target):
         The number of columns of y.
     mean_, scale_ : ndarray of shape (n_outputs,)
         The numbers that are subtracted from y, and those by which the difference is divided.
+    spread_ : tuple of float
+        For each column, the deviation of y as a share of its mean, at most one, if scaling
+        divides y by its mean. Otherwise ones.
     """
 
     n_outputs: int
     mean_: Floats
     scale_: Floats
+    spread_: tuple[float, ...]
 
     def __init__(self, standardize: bool, shift: bool = True, robust: bool = False) -> None:
         self.standardize = standardize
@@ -341,6 +348,7 @@ class RegressionTarget(Target):
         low, high = SINGLE_LIMITS
         self._fits_single = bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
+        self.spread_ = (1.0,) * self.n_outputs
         if self.standardize and self.shift:
             self.mean_ = mean
             # The scale of a constant is small, so that the constant is predicted. It is in the
@@ -348,6 +356,9 @@ class RegressionTarget(Target):
             share = np.maximum(CONSTANT_SHARE * np.abs(mean), np.finfo(np.float64).tiny)
             constant = np.where(mean == 0, 1.0, share)
             self.scale_ = np.where(deviation > 0, deviation, constant)
+        elif self.standardize and (mean > 0).all():
+            self.scale_ = mean
+            self.spread_ = tuple(np.clip(deviation / mean, LEAST_SHARE, 1).tolist())
         elif self.standardize:
             self.scale_ = mean
         return self

@@ -22,6 +22,8 @@ ROUNDING = 4 * np.finfo(np.float64).eps
 #: Products of many weights are clipped so that their binary exponents are between minus this
 #: and this.
 LARGEST_EXPONENT = 900
+#: The smallest normal number: a divisor that stands for zero.
+TINY = float(np.finfo(np.float64).tiny)
 
 
 def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
@@ -191,8 +193,18 @@ class LabelCounts:
         return f"{len(self.counts)} column(s) of {times.get(self.labels.dtype.kind, kind)}"
 
     def merged(self, other: Self) -> Self:
-        """Return the counts of these rows and of further ones."""
-        order = self.order if self.order == other.order else ()
+        """Return the counts of these rows and of further ones.
+
+        Raises
+        ------
+        ValueError
+            If both declare an order of the labels, and the orders differ.
+        """
+        order = self.order or other.order
+        if other.order not in ((), order):
+            raise ValueError(
+                f"y declares the order {order} in some rows, and {other.order} in others."
+            )
         labels = np.union1d(self.labels, other.labels)
         unit = max(self.unit, other.unit)
         counts, n_rows = np.zeros((2, len(self.counts), labels.size))
@@ -204,13 +216,18 @@ class LabelCounts:
             self, labels=labels, counts=counts, unit=unit, n_rows=n_rows, order=order
         )
 
+    def weighted(self, class_weight: dict[Any, float]) -> Self:
+        """Return the counts of classes with these weights, each in units of the largest."""
+        by_label = np.array([class_weight.get(one, 1) for one in self.labels.tolist()], float)
+        return replace(self, counts=self.counts * (by_label / max(by_label.max(), TINY)))
+
     def shares_of(self, classes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the share of each class, of the second of two classes, or of each label."""
         if self.multilabel:
             return self.counts[:, 1] / self.counts.sum(axis=1)
         counts = dict(zip(self.labels.tolist(), self.counts[0].tolist(), strict=True))
         shares = np.array([counts.get(one, 0) for one in classes.tolist()])
-        return (shares[1:] if shares.size == 2 else shares) / shares.sum()
+        return (shares[1:] if shares.size == 2 else shares) / max(shares.sum(), TINY)
 
     @property
     def minority_share(self) -> float:

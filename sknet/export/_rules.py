@@ -130,7 +130,7 @@ def median(link: Cumulative, proba: Tensor) -> Tensor:
 
 INVERSE_LINKS: dict[type[links.Link], Formula] = {
     links.Identity: lambda link, raw: raw,
-    links.Log: lambda link, raw: raw.op("Exp"),
+    links.Log: lambda link, raw: (raw * np.array(link.spread)).op("Exp"),
     links.Logit: lambda link, raw: raw.op("Sigmoid"),
     links.Softmax: lambda link, raw: raw.op("Softmax", axis=-1),
     links.Increasing: _increasing,

@@ -7,7 +7,7 @@ write a function of a generator and a shape, and add a line to :data:`INITIALIZE
 """
 
 import math
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, TypeAlias
@@ -58,7 +58,7 @@ INITIALIZERS: dict[str, Callable[[Generator, tuple[int, ...]], NDArray[np.float6
 
 
 @dataclass(frozen=True)
-class Activation(Rule):
+class Activation(Rule, ABC):
     """An elementwise function a = f(z) and its derivative.
 
     ``forward`` and ``backward`` receive blocks of rows that are small enough for temporary
@@ -78,6 +78,7 @@ class Activation(Rule):
         """Return initial weights of a layer that ends in this activation."""
         return INITIALIZERS[self.initializer](rng, shape)
 
+    @abstractmethod
     def forward(self, z: Array, a: Array) -> None:
         """Write f(z) into ``a``.
 
@@ -88,8 +89,8 @@ class Activation(Rule):
         a : ndarray of shape (n_rows, n_units)
             ``z`` itself, unless ``needs_z`` is True.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def backward(self, z: Array, a: Array, delta: Array) -> None:
         """Multiply ``delta`` by f'(z) in place.
 
@@ -100,7 +101,6 @@ class Activation(Rule):
         delta : ndarray of shape (n_rows, n_units)
             The gradient of the outputs, which becomes the gradient of z.
         """
-        raise NotImplementedError
 
     def operators(self, z: Any) -> Any:
         """Return f(z) in ONNX operators. Each activation of the registry defines this method.

@@ -6,7 +6,7 @@ in the losses that use it.
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -162,26 +162,41 @@ class Identity(Link):
         return old_scale / new_scale, shift
 
 
+@dataclass(frozen=True)
 class Log(Link):
-    """raw = log(prediction), for positive predictions."""
+    """raw = log(prediction) / s, for positive predictions.
+
+    Parameters
+    ----------
+    spread : tuple of float, default=(1.0,)
+        The number s, one or one for each output: see :class:`~sknet.nn.losses.PositiveMean`.
+        Raw predictions differ in their units only, so links with different spreads are equal.
+    """
+
+    spread: tuple[float, ...] = field(default=(1.0,), compare=False)
 
     out_activation = "exp"
     rising = True
 
     def inverse(self, raw: Array) -> Array:
-        return np.exp(raw)
+        return np.exp(raw * self._units(raw))
 
     def inverse_backward(self, raw: Array, delta: Array) -> Array:
-        return delta * np.exp(raw)
+        units = self._units(raw)
+        return delta * np.exp(raw * units) * units
 
     def link(self, prediction: Array) -> Array:
-        return np.log(prediction)
+        return np.log(prediction) / self._units(prediction)
 
     def link_backward(self, prediction: Array, delta: Array) -> Array:
-        return delta / prediction
+        return delta / (prediction * self._units(prediction))
 
     def rescaling(self, old_scale: Array, new_scale: Array, shift: Array) -> Change:
-        return np.ones_like(old_scale), np.log(old_scale / new_scale)
+        return np.ones_like(old_scale), np.log(old_scale / new_scale) / np.array(self.spread)
+
+    def _units(self, like: Array) -> Array:
+        """Return the spreads in the dtype of an array."""
+        return np.asarray(self.spread, like.dtype)
 
 
 class Logit(Link):

@@ -6,10 +6,11 @@ weights and takes the mean.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from numbers import Real
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from sknet.nn.rules import CLOSED_UNIT_INTERVAL, POSITIVE, QUANTILES, Interval, 
 
 
 @dataclass(frozen=True)
-class Loss(Rule):
+class Loss(Rule, ABC):
     """A loss function l(y, raw), with one value for each row.
 
     The last layer of the network is linear. The inverse of the loss's link turns raw
@@ -132,6 +133,13 @@ class Loss(Rule):
         """Whether the loss is defined for all values of y."""
         return True
 
+    def of_spread(self, spread: tuple[float, ...]) -> "Loss":
+        """Return the loss for numbers whose outputs vary by these shares of their means.
+
+        By default, it is this loss itself.
+        """
+        return self
+
     def initial_outputs(self, mean: Array, std: Array) -> Change | None:
         """Return how to change the raw predictions of a network that is not trained yet.
 
@@ -188,6 +196,7 @@ class Loss(Rule):
         """
         return np.zeros(self.link.n_raw(mean.size), mean.dtype)
 
+    @abstractmethod
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
 
@@ -202,7 +211,6 @@ class Loss(Rule):
         ndarray of shape (n_rows,)
             The values, in the dtype of ``raw``.
         """
-        raise NotImplementedError
 
     def weigh_steps(self, raw: Array, gradient: Array) -> None:
         """Weight the gradients of rows in place, for the steps of a stochastic solver.
@@ -365,19 +373,40 @@ class Pinball(Loss):
         return value
 
 
+@dataclass(frozen=True)
 class PositiveMean(Loss):
-    """A loss of positive means, with a log link. y may be scaled, but not shifted."""
+    """l = (h(2 - p, d) - exp((p - 2) d) h(p - 1, d)) m^(2 - p) / s^2: half the deviance.
 
-    link: ClassVar[Link] = links.Log()
+    Here m = exp(s raw) is the mean, d = log(m / y), p is the power of the mean to which the
+    variance of y is proportional, h(a, d) = (1 - exp(-a d)) / a, and h(0, d) = d. With s = 1,
+    this is half the Tweedie deviance: Jorgensen, "Exponential Dispersion Models" (1987). The
+    terms are arranged so that float32 holds the small loss of a mean that is nearly right.
+
+    Parameters
+    ----------
+    spread : tuple of float in (0, 1], default=(1.0,)
+        The number s, one or one for each output. If y varies by only a small share s of its
+        mean, raw predictions and the loss are in units of s and s^2. A penalty and a learning
+        rate then have the effect that they have on a standardized y. A fit determines it from
+        y.
+    """
+
+    spread: tuple[float, ...] = field(default=(1.0,), kw_only=True, repr=False)
+
     estimates = "the mean of y"
     shifts_y = False
 
     @property
+    def link(self) -> Link:
+        return links.Log(self.spread)
+
+    def of_spread(self, spread: tuple[float, ...]) -> Self:
+        return replace(self, spread=spread)
+
+    @property
+    @abstractmethod
     def variance_power(self) -> float:
         """The power of the mean to which the variance of y is proportional."""
-        raise NotImplementedError
-
-    not_negative = False
 
     @property
     def has_dispersion(self) -> bool:  # type: ignore[override]
@@ -397,30 +426,36 @@ class PositiveMean(Loss):
     def in_domain(self, y: Array) -> bool:
         return bool((y >= 0 if self.variance_power < 2 else y > 0).all())
 
+    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
+        spread, to_two = np.asarray(self.spread, raw.dtype), 2 - float(self.variance_power)
+        log_mean = raw * spread
+        with np.errstate(divide="ignore"):
+            d = log_mean - np.maximum(np.log(y), -LARGEST_LOG)
+        weight = np.exp(to_two * log_mean) / spread
+        np.multiply(weight, _growth(1, d), out=gradient_out)
+        value = _growth(to_two, d) - np.exp(-to_two * d) * _growth(1 - to_two, d)
+        return (np.maximum(value, 0) * (weight / spread)).sum(axis=1)
+
+
+#: The logarithm of zero, as a finite number whose exponential is zero.
+LARGEST_LOG = 1e30
+
+
+def _growth(rate: float, d: Array) -> Array:
+    """Return h(a, d) = (1 - exp(-a d)) / a for a rate a, and its limit d for a = 0."""
+    return np.expm1(-rate * d) / -rate if rate else d
+
 
 class HalfPoisson(PositiveMean):
-    """l = exp(raw) - y raw for y >= 0, log link: half the Poisson deviance up to a constant."""
+    """l = m - y - y log(m / y) for y >= 0 and p = 1."""
 
     variance_power = 1.0
 
-    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        np.exp(raw, out=gradient_out)
-        value = (gradient_out - y * raw).sum(axis=1)
-        gradient_out -= y
-        return value
-
 
 class HalfGamma(PositiveMean):
-    """l = raw + y exp(-raw) for y > 0, log link: half the gamma deviance up to a constant."""
+    """l = log(m / y) + y / m - 1 for y > 0 and p = 2."""
 
     variance_power = 2.0
-
-    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        np.exp(np.negative(raw, out=gradient_out), out=gradient_out)
-        gradient_out *= y
-        value = (raw + gradient_out).sum(axis=1)
-        np.subtract(1, gradient_out, out=gradient_out)
-        return value
 
 
 TWEEDIE_POWERS = Interval(Real, 1, 2, closed="both")
@@ -428,18 +463,19 @@ TWEEDIE_POWERS = Interval(Real, 1, 2, closed="both")
 
 @dataclass(frozen=True)
 class HalfTweedie(PositiveMean):
-    """l = h(2 - p) - y h(1 - p) with h(a) = (exp(a raw) - 1) / a + a and h(0) = raw, log link.
+    """Half the deviance of a Tweedie distribution.
 
-    It is half the Tweedie deviance of power p, up to a constant: Jorgensen, "Exponential
-    Dispersion Models" (1987). For 1 < p < 2, it suits zeros and positive amounts, such as the
-    sum of a random number of random amounts. For p = 1 it equals :class:`HalfPoisson`, and for
-    p = 2 it equals :class:`HalfGamma`.
+    For 1 < p < 2, it suits zeros and positive amounts, such as the sum of a random number of
+    random amounts. For p = 1 it equals :class:`HalfPoisson`, and for p = 2 it equals
+    :class:`HalfGamma`.
 
     Parameters
     ----------
     power : float in [1, 2], default=1.5
         The power p of the mean to which the variance of y is proportional. y >= 0 for p < 2,
         and y > 0 for p = 2.
+    spread : tuple of float in (0, 1], default=(1.0,)
+        As in :class:`PositiveMean`.
     """
 
     power: Annotated[float, TWEEDIE_POWERS] = 1.5
@@ -447,21 +483,6 @@ class HalfTweedie(PositiveMean):
     @property
     def variance_power(self) -> float:
         return float(self.power)
-
-    def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        power = float(self.power)  # A NumPy scalar would turn float32 into float64.
-        of_mean, gradient = _growth(2 - power, raw)
-        of_y, gradient_of_y = _growth(1 - power, raw)
-        np.subtract(gradient, y * gradient_of_y, out=gradient_out)
-        return (of_mean - y * of_y).sum(axis=1)
-
-
-def _growth(rate: float, raw: Array) -> tuple[Array, Array]:
-    """Return h(a) = (exp(a raw) - 1) / a + a for a rate a, and its derivative exp(a raw)."""
-    if rate == 0:
-        return raw, np.ones_like(raw)
-    grown = np.expm1(rate * raw)
-    return grown / rate + rate, grown + 1
 
 
 @dataclass(frozen=True)

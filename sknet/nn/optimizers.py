@@ -7,6 +7,7 @@ takes the value of that parameter.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import repeat, starmap
@@ -56,7 +57,7 @@ class Solver(Rule):
         return self, penalty
 
 
-class Optimizer(Solver):
+class Optimizer(Solver, ABC):
     """A rule that turns a gradient into a step. It has no state: ``state`` is an argument.
 
     ``state`` is an array of shape (n_slots, n_params) with the dtype of the parameters. ``t``
@@ -129,6 +130,7 @@ class Optimizer(Solver):
     def decay_weights(self, params: Array, learning_rate: float) -> None:
         """Shrink parameters before a step, in place. By default, they are left unchanged."""
 
+    @abstractmethod
     def step_block(
         self,
         params: Array,
@@ -150,14 +152,15 @@ class Optimizer(Solver):
         t : int
         learning_rate : float
         """
-        raise NotImplementedError
 
     def effective_step(self, slots: Slots, t: int, learning_rate: float) -> float | Array:
         """Return the step per unit of gradient: one number, or one for each parameter.
 
         The threshold of the proximal step is this step times the factor of the L1 penalty.
         """
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"{type(self).__name__} must define effective_step, or l1_ratio must be 0."
+        )
 
     def without_decay(self) -> Self:
         """Return the optimizer without weight decay, for parameters such as biases."""

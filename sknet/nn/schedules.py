@@ -6,13 +6,14 @@ add a line to :data:`SCHEDULES`. If a field has the name of an estimator's param
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from sknet.nn.rules import CLOSED_UNIT_INTERVAL, NOT_NEGATIVE, OPEN_UNIT_INTERVAL, Rule
 
 
-class Schedule(Rule):
+class Schedule(Rule, ABC):
     """A factor of the initial learning rate that depends on how far training has come."""
 
     #: Whether the factor depends on ``progress`` and falls to zero at ``progress=1``.
@@ -20,6 +21,7 @@ class Schedule(Rule):
     #: Whether a plateau divides the learning rate by five instead of ending training.
     reduces_on_plateau: ClassVar[bool] = False
 
+    @abstractmethod
     def __call__(self, progress: float, samples_seen: int) -> float:
         """Return the factor for the next update.
 
@@ -36,7 +38,6 @@ class Schedule(Rule):
         float
             A Python float, since a NumPy scalar would turn float32 parameters into float64.
         """
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,17 @@ def test_a_column_of_float32_may_be_float64_later():
     assert_allclose(network.predict(later), network.predict(frame), atol=1e-5)
 
 
+@pytest.mark.parametrize("n_others", [1, 3])
+def test_a_code_among_discrete_columns_and_noisy_labels(n_others):
+    """Rows that are equal in X and y are then observations, not copies."""
+    rng = np.random.default_rng(0)
+    shop, others = rng.integers(0, 40, 2000), rng.integers(0, 2, (2000, n_others))
+    rate = rng.permutation(np.linspace(0.05, 0.95, 40))
+    y = rng.random(2000) < rate[shop]
+    network = NNClassifier(max_iter=2, random_state=0).fit(np.column_stack([shop, others]), y)
+    assert network.encoded_feature_names_[-1].startswith("x0_value")
+
+
 @pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])
 def test_a_network_learns_what_each_shop_means(kind):
     X, y = shops(3500)

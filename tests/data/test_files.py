@@ -110,7 +110,7 @@ def test_targets_and_their_classes(path, frame):
         expected = frame[target].to_numpy()
         assert_array_equal(y, expected)
         assert_array_equal(chunks.classes, np.unique(expected.astype(y.dtype)))
-    assert y.dtype.kind == "i"
+    assert y.dtype == bool
 
 
 def test_integers_may_become_fractions(tmp_path, monkeypatch):
@@ -491,3 +491,59 @@ def test_large_integer_labels_stay_apart(tmp_path, ending):
         else:
             with pytest.raises(ValueError, match="'y' has integers above the largest int64"):
                 list(chunks)
+
+
+# Parquet files of pandas.
+
+
+@pytest.mark.parametrize("index", ["x", "shuffled", "dates"])
+def test_the_index_of_a_frame_is_no_column(tmp_path, index):
+    frame = pd.DataFrame({"a": np.arange(20.0), "y": np.arange(20.0)})
+    if index == "dates":
+        frame.index = pd.date_range("2020", periods=20, name="when")
+    elif index == "shuffled":
+        frame = frame.sample(frac=1, random_state=0)
+    path = tmp_path / "table.parquet"
+    frame.to_parquet(path)
+    ((X, y),) = read_chunks(path, target="y")
+    assert list(X.columns) == ["a"]
+    assert_array_equal(X["a"], frame["a"])
+    assert_array_equal(y, frame["y"])
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_an_ordered_target_keeps_its_order(tmp_path, suffix):
+    dtype = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    frame = pd.DataFrame(
+        {"x": np.arange(9.0), "y": pd.Series(["low", "mid", "high"] * 3, dtype=dtype)}
+    )
+    given = {"dtype": {"y": dtype}} if suffix == "csv" else {}
+    chunks = read_chunks(
+        write(frame, tmp_path / f"t.{suffix}"), target="y", chunk_size=4, **given
+    )
+    parts = [y for _, y in chunks]
+    assert [list(y) for y in parts] == [frame["y"].tolist()[i : i + 4] for i in (0, 4, 8)]
+    assert all(y.dtype == dtype for y in parts)
+    assert chunks.classes.tolist() == ["high", "low", "mid"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"columns": "a"}, TypeError, "columns must be a list of names, got 'a'"),
+        ({"read_options": {"parse_dates": True}}, ValueError, "parse_dates must name the col"),
+    ],
+)
+def test_arguments_that_are_refused(tmp_path, change, error, match):
+    path = write(pd.DataFrame({"a": [1.0, 2.0], "y": [1.0, 2.0]}), tmp_path / "t.csv")
+    with pytest.raises(error, match=match):
+        read_chunks(path, target="y", **change)
+    assert read_chunks(tmp_path.glob("*.csv"), target="y").columns == ["a"]
+
+
+def test_a_column_of_lists_is_named(tmp_path):
+    frame = pd.DataFrame({"x": [1.0, 2.0], "tags": [[1, 2], [3]], "y": [1.0, 2.0]})
+    path = tmp_path / "t.parquet"
+    frame.to_parquet(path)
+    with pytest.raises(ValueError, match="Column 'tags'"):
+        list(read_chunks(path, target="y"))

@@ -71,6 +71,26 @@ def test_derivatives(link, numeric_gradient):
         assert_array_equal(kept, delta)
 
 
+def test_the_spread_of_a_log_link(numeric_gradient):
+    """Raw predictions are in units of the spread, one for each output."""
+    spread, rng = np.array([0.1, 2.0]), np.random.default_rng(0)
+    link, raw, delta = Log(tuple(spread.tolist())), *rng.normal(size=(2, 4, 3, 2))
+    prediction = link.inverse(raw)
+    assert_allclose(prediction, np.exp(raw * spread), rtol=1e-15)
+    assert_allclose(link.link(prediction), raw, rtol=1e-12)
+    for function, backward, at in (
+        (link.inverse, link.inverse_backward, raw),
+        (link.link, link.link_backward, prediction),
+    ):
+        expected = numeric_gradient(lambda x, f=function: float((f(x) * delta).sum()), at)
+        assert_allclose(backward(at, delta), expected, rtol=1e-6, atol=1e-8)
+    old, new = np.array([2.0, 0.3]), np.array([0.5, 7.0])
+    factor, shift = link.rescaling(old, new, np.zeros(2))
+    assert_allclose(link.inverse(raw * factor + shift), prediction * old / new, rtol=1e-13)
+    # The unit does not matter where links are compared.
+    assert link == Log()
+
+
 @every_link
 def test_no_prediction_falls_where_a_link_says_so(link, numeric_gradient):
     """Each prediction against each raw prediction; those that are not read change nothing."""

@@ -43,21 +43,16 @@ def quantile(y, raw, weight):
 
 
 def poisson(y, raw, weight):
-    """Half the deviance, without its part that does not depend on the prediction."""
-    constant = np.average((special.xlogy(y, y) - y).sum(axis=1), weights=weight)
-    return half_deviance(metrics.mean_poisson_deviance, y, raw, weight) - constant
+    return half_deviance(metrics.mean_poisson_deviance, y, raw, weight)
 
 
 def gamma(y, raw, weight):
-    constant = np.average((np.log(y) + 1).sum(axis=1), weights=weight)
-    return half_deviance(metrics.mean_gamma_deviance, y, raw, weight) + constant
+    return half_deviance(metrics.mean_gamma_deviance, y, raw, weight)
 
 
 def tweedie(y, raw, weight):
-    """Half the deviance of power 1.5, without its part that depends on y only."""
-    constant = np.average((4 * np.sqrt(y) - 1.5 * y - 1.5).sum(axis=1), weights=weight)
     deviance = partial(metrics.mean_tweedie_deviance, power=1.5)
-    return half_deviance(deviance, y, raw, weight) + constant
+    return half_deviance(deviance, y, raw, weight)
 
 
 def normal(y, raw, weight):
@@ -290,19 +285,51 @@ def test_tweedie_at_its_limits(power, name, data):
 @pytest.mark.parametrize("power", [1.000001, 1.2, 1.5, 1.9, 1.999999])
 def test_tweedie_between_its_limits(power, data, numeric_gradient):
     y, raw, weight = data("tweedie", 2)
-    y[::3] = 0
     loss, gradient = HalfTweedie(power), np.empty_like(raw)
-    found = loss.mean(y, raw, weight, gradient)
-    # The difference to another prediction is half the difference of the deviances.
-    base = loss.mean(y, np.zeros_like(raw), weight, np.empty_like(raw))
-    deviance = partial(metrics.mean_tweedie_deviance, power=power)
-    expected = half_deviance(deviance, y, raw, weight)
-    expected -= half_deviance(deviance, y, np.zeros_like(raw), weight)
-    assert_allclose(found - base, expected, rtol=1e-6)
     numeric = numeric_gradient(
         lambda at: loss.mean(y, at, weight, np.empty_like(raw)), raw.copy()
     )
+    loss.mean(y, raw, weight, gradient)
     assert_allclose(gradient, numeric, rtol=1e-6, atol=1e-8)
+    y[::3] = 0
+    found = loss.mean(y, raw, weight, gradient)
+    deviance = partial(metrics.mean_tweedie_deviance, power=power)
+    assert_allclose(found, half_deviance(deviance, y, raw, weight), rtol=1e-9)
+    of_zeros = np.exp((2 - power) * raw[::3]) * weight[::3, np.newaxis] / len(y)
+    assert_allclose(gradient[::3], of_zeros, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["poisson", "gamma", "tweedie"])
+def test_the_spread_is_the_unit_of_raw_predictions(name, data):
+    y, raw, weight = data(name, 2)
+    spread = 0.5, 1e-3
+    loss = LOSSES[name]().of_spread(spread)
+    assert_array_equal(loss.link.inverse(raw), np.exp(raw * spread))
+    gradients = np.empty((2, *raw.shape))
+    for k, one in enumerate(spread):
+        column = slice(k, k + 1)
+        alone = LOSSES[name]().of_spread((one,))
+        found = alone.mean(y[:, column], raw[:, column], weight, gradients[0][:, column])
+        expected = SKLEARN[name](y[:, column], raw[:, column] * one, weight) / one**2
+        assert_allclose(found, expected, rtol=1e-9)
+    loss.mean(y, raw, weight, gradients[1])
+    assert_array_equal(*gradients)
+
+
+@pytest.mark.parametrize("power", [1.0, 1.5, 2.0])
+def test_float32_holds_the_small_loss_of_a_nearly_right_mean(power):
+    rng = np.random.default_rng(0)
+    y = 1 + 1e-3 * rng.normal(size=(500, 1)).astype(np.float32)
+    raw = rng.normal(size=(500, 1)).astype(np.float32)
+    loss = HalfTweedie(power).of_spread((1e-3,))
+    single, double = np.empty_like(raw), np.empty(raw.shape)
+    found = loss.pointwise(y, raw, single)
+    expected = loss.pointwise(y.astype(float), raw.astype(float), double)
+    assert found.dtype == single.dtype == np.float32
+    assert_allclose(found.mean(), expected.mean(), rtol=1e-3)
+    assert_allclose(single, double, rtol=1e-3, atol=1e-3)
+    # As with squared error, whose loss is half the square of the error.
+    assert_allclose(expected, np.square(raw - (y - 1) * 1e3)[:, 0] / 2, rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("name", ["tweedie", "normal"])
