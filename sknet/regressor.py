@@ -19,6 +19,7 @@ from sknet._parameters import FLAT_LIST, one_pass, parameters_of, with_parameter
 from sknet._requirements import check_count
 from sknet._settings import loss_of
 from sknet._shared_parameters import shared_documentation
+from sknet._target_checks import check_y
 from sknet.metrics import DISTRIBUTION_LOSSES
 from sknet.nn.distributions import Distribution
 from sknet.nn.losses import LOSSES, QUANTILES, TWEEDIE_POWERS, Loss
@@ -261,6 +262,7 @@ class NNRegressor(RegressorMixin, BaseNN):
             The mean over outputs or quantiles: 1 if all are perfect, 0 for the best constant.
         """
         prediction = cast(np.ndarray, self.predict(X))
+        y = check_y(y, numeric=True, name="y")
         return score_predictions(self._model, prediction, y, sample_weight)
 
     def __sklearn_tags__(self) -> Any:
