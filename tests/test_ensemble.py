@@ -147,7 +147,7 @@ def test_members_are_averaged_after_the_link(regression, loss):
     y = np.exp(y / 4)
     network = NNRegressor((6,), loss=loss, **OPTIONS).fit(X, y)
     (raw,) = network._predict(X, lambda raw: (raw,))
-    members = np.exp(raw) * y.mean()
+    members = np.exp(raw * network._model.loss.spread) * y.mean()
     predicted, std = network.predict(X, return_std=True)
     assert_allclose(predicted, members.mean(axis=1), rtol=1e-8)
     assert_allclose(std, members.std(axis=1), rtol=1e-7)

@@ -18,6 +18,7 @@ from sknet._prediction import BLOCK_ELEMENTS
 from sknet.data.columns.times import seconds, times
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
+from sknet.nn.losses import PositiveMean
 
 Floats = NDArray[np.float64]
 #: The values of a column for which a curve is computed, the shares of its levels or bins, and
@@ -207,7 +208,8 @@ def _units(model: Model) -> tuple[Floats, Floats]:
         ones = np.ones_like(target.scale_)
         changed = model.loss.link.rescaling(target.scale_, ones, target.mean_)
     factor, shift = changed or (np.ones(n_varying(model)), np.zeros(n_varying(model)))
-    return factor.astype(np.float64), shift.astype(np.float64)
+    units = model.loss.spread if isinstance(model.loss, PositiveMean) else 1.0
+    return np.multiply(factor, units, dtype=float), np.multiply(shift, units, dtype=float)
 
 
 class ColumnValues(NamedTuple):

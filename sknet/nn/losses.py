@@ -378,9 +378,11 @@ class PositiveMean(Loss):
     """l = (h(2 - p, d) - exp((p - 2) d) h(p - 1, d)) m^(2 - p) / s^2: half the deviance.
 
     Here m = exp(s raw) is the mean, d = log(m / y), p is the power of the mean to which the
-    variance of y is proportional, h(a, d) = (1 - exp(-a d)) / a, and h(0, d) = d. With s = 1,
-    this is half the Tweedie deviance: Jorgensen, "Exponential Dispersion Models" (1987). The
-    terms are arranged so that float32 holds the small loss of a mean that is nearly right.
+    variance of y is proportional, h(a, d) = (1 - exp(-a d)) / a, and h(0, d) = d. For d < 0,
+    the equal form (h(p - 1, k) - exp((1 - p) k) h(2 - p, k)) y m^(1 - p) / s^2 with k = -d does
+    not overflow. With s = 1, this is half the Tweedie deviance: Jorgensen, "Exponential
+    Dispersion Models" (1987). The terms are arranged so that float32 holds the small loss of a
+    mean that is nearly right.
 
     Parameters
     ----------
@@ -427,23 +429,27 @@ class PositiveMean(Loss):
         return bool((y >= 0 if self.variance_power < 2 else y > 0).all())
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
-        spread, to_two = np.asarray(self.spread, raw.dtype), 2 - float(self.variance_power)
+        spread, a = np.asarray(self.spread, raw.dtype), 2 - float(self.variance_power)
         log_mean = raw * spread
         with np.errstate(divide="ignore"):
             d = log_mean - np.maximum(np.log(y), -LARGEST_LOG)
-        weight = np.exp(to_two * log_mean) / spread
-        np.multiply(weight, _growth(1, d), out=gradient_out)
-        value = _growth(to_two, d) - np.exp(-to_two * d) * _growth(1 - to_two, d)
-        return (np.maximum(value, 0) * (weight / spread)).sum(axis=1)
+        k = np.abs(d)
+        # The larger of m^(2 - p) and y m^(1 - p), whose difference is the derivative.
+        larger = np.exp(a * log_mean + np.maximum(-d, 0)) / spread
+        np.multiply(np.copysign(larger, d), _growth(1, k), out=gradient_out)
+        of_mean, of_y = _growth(a, k), _growth(1 - a, k)
+        above, below = of_mean - np.exp(-a * k) * of_y, of_y - np.exp((a - 1) * k) * of_mean
+        value = np.maximum(np.where(d > 0, above, below), 0)
+        return (value * (larger / spread)).sum(axis=1)
 
 
 #: The logarithm of zero, as a finite number whose exponential is zero.
 LARGEST_LOG = 1e30
 
 
-def _growth(rate: float, d: Array) -> Array:
-    """Return h(a, d) = (1 - exp(-a d)) / a for a rate a, and its limit d for a = 0."""
-    return np.expm1(-rate * d) / -rate if rate else d
+def _growth(rate: float, k: Array) -> Array:
+    """Return h(a, k) = (1 - exp(-a k)) / a for a rate a, and its limit k for a = 0."""
+    return np.expm1(-rate * k) / -rate if rate else k
 
 
 class HalfPoisson(PositiveMean):

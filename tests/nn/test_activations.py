@@ -169,7 +169,7 @@ def test_more_elements_than_a_block(name):
 def test_one_work_array_serves_an_activation_that_does_not_read_z():
     """By default a derivative is told from f(z) alone, which saves an array for each layer."""
 
-    class Square(Activation):
+    class Square(ACTIVATIONS["identity"]):
         pass
 
     assert set(Dense(3, Square()).buffers(2)) == {"a", "delta"}
@@ -197,9 +197,23 @@ def test_an_activation_says_whether_it_falls(name):
 
 def test_an_activation_of_a_user_is_not_taken_for_monotone():
     class Cube(Activation):
-        pass
+        def forward(self, z, a):
+            np.power(z, 3, out=a)
+
+        def backward(self, z, a, delta):
+            delta *= 3 * np.cbrt(a) ** 2
 
     assert not Cube().monotone
+    assert not Cube.needs_z
+
+
+def test_an_activation_without_a_derivative_says_so():
+    class Half(Activation):
+        def forward(self, z, a):
+            np.multiply(z, 0.5, out=a)
+
+    with pytest.raises(TypeError, match=r"abstract class Half .*backward"):
+        Half()
 
 
 def test_smooth_relu_is_a_rectifier_with_a_quadratic_bend():

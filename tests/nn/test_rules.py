@@ -39,7 +39,7 @@ from sknet.nn.joint import JointLoss, LevelLogLoss
 from sknet.nn.layers import Activated, Dense
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.links import Logit
-from sknet.nn.losses import LOSSES, QUANTILES, Pinball
+from sknet.nn.losses import LOSSES, QUANTILES, HalfGamma, HalfPoisson, HalfTweedie, Pinball
 from sknet.nn.monotone import ByUnit, MonotonePairwiseHead, Promise
 from sknet.nn.optimizers import SGD, Adam
 from sknet.nn.rules import FRACTION, TRUTH_VALUE, Constraint, Interval, Rule, constraints
@@ -91,6 +91,9 @@ SET = {
     (CumulativeLogit, "order"),
     (CumulativeProbit, "order"),
     (Dense, "within"),
+    (HalfGamma, "spread"),
+    (HalfPoisson, "spread"),
+    (HalfTweedie, "spread"),
     (MappedPiecewiseLinear, "edges"),
     (RisingPiecewiseLinear, "edges"),
     (RisingPiecewiseLinear, "signs"),
@@ -218,6 +221,9 @@ class Unchecked(Schedule):
 
     def __post_init__(self):
         object.__setattr__(self, "warm_up", 2 * self.warm_up)
+
+    def __call__(self, progress, samples_seen):
+        return 1.0
 
 
 class Handwritten(SGD):

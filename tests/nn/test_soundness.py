@@ -192,9 +192,9 @@ def test_predictions_are_computed_in_the_precision_of_the_result(make_problem, m
         ("squared_error", [[30.0], [30.0]], 450.0),
         ("absolute_error", [[30.0], [30.0]], 30.0),
         ("absolute_error", [[-1.0], [1.0]], 1.0),
-        ("poisson", [[1.0], [1.0]], 1.0),
-        ("gamma", [[1.0], [1.0]], 1.0),
-        ("tweedie", [[1.0], [1.0]], 1.0),
+        ("poisson", [[1.0], [1.0]], (math.cosh(1) - 1) / 2),
+        ("gamma", [[1.0], [1.0]], (math.cosh(1) - 1) / 2),
+        ("tweedie", [[1.0], [1.0]], 2 * (math.cosh(0.5) - 1)),
         ("binary_log_loss", [[1.0], [0.0]], math.log(2)),
         ("log_loss", [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], math.log(3)),
         # Where y is not standardized, the constant is its mean, median or quantile.
