@@ -290,7 +290,8 @@ class Model:
         params = self.params.copy()
         for vector in (params, *others):
             self.network.rescale_outputs(vector, *change)
-        return replace(self, target=target, params=params)
+        loss = self.loss.of_spread(target.spread_)
+        return replace(self, target=target, params=params, loss=loss)
 
     def absorbed(self, data: Dataset) -> tuple[Any, Change | None]:
         """Return the target with further rows, and the change of raw predictions for it.

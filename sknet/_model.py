@@ -19,7 +19,7 @@ from sknet.data.kinds import LARGEST
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
-from sknet.nn.links import Change
+from sknet.nn.links import Change, Identity
 from sknet.nn.losses import Loss, Ordinal, PositiveMean, shown
 from sknet.nn.objective import Members
 
@@ -48,15 +48,21 @@ class ClassificationModel(Model):
                 f"loss={settings.loss!r} needs one class for each row, but y has "
                 f"{target.n_outputs} columns of labels. Use loss='log_loss'."
             )
-        if target.kind == "multilabel":
-            return settings.loss.binary()
+        loss = settings.loss.binary() if target.kind == "multilabel" else None
         if target.kind == "multiclass" and not settings.loss.link.exclusive:
             raise ValueError(
                 f"loss={settings.loss!r} needs two classes or a multi-label y, because its "
                 "probabilities of several classes would not sum to one. y has "
                 f"{target.classes_.size} class(es). Use loss='log_loss'."
             )
-        return settings.loss.of_classes(target.classes_, target.declared_)
+        loss = loss or settings.loss.of_classes(target.classes_, target.declared_)
+        if isinstance(loss.link, Identity):
+            raise ValueError(
+                f"loss={loss!r} predicts no probabilities, because its link is Identity(). "
+                "Define link in its class, such as sknet.nn.links.Softmax(), or Logit() for "
+                "two classes."
+            )
+        return loss
 
     def check_target(self, y: Any, name: str, order: tuple[Any, ...] = ()) -> None:
         """Refuse unknown labels, and a different order of the classes if the loss uses it."""
@@ -154,8 +160,8 @@ class RegressionModel(Model):
         the unchanged target and None.
         """
         after = self.target.merged(measure_target(self.settings, data, numeric=True))
-        after.spread_ = self.target.spread_  # The units of raw predictions stay.
-        rescaling = replace(self, target=after).rescaling_from(self.target)
+        loss = self.loss.of_spread(after.spread_)
+        rescaling = replace(self, target=after, loss=loss).rescaling_from(self.target)
         return (self.target, None) if rescaling is None else (after, rescaling)
 
     def rescaling_from(self, before: RegressionTarget) -> Change | None:

@@ -24,7 +24,6 @@ from sknet._requirements import HasMethods, Interval, StrOptions, fit_context
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.lbfgs import SOLVERS, is_stochastic
-from sknet.nn.links import Identity
 from sknet.nn.losses import LOSSES, Loss
 from sknet.nn.optimizers import Solver
 from sknet.nn.rules import FRACTION, NOT_NEGATIVE, POSITIVE_INT
@@ -249,18 +248,12 @@ def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
     Raises
     ------
     ValueError
-        If ``loss`` is an instance of a ``Loss`` for another task, or a loss for classification
-        without probabilities.
+        If ``loss`` is an instance of a ``Loss`` for another task.
     """
     if isinstance(loss, Loss) and loss.task != task:
         raise ValueError(
             f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
             f"{task}. If you wrote this loss, set task = {task!r} in its class."
-        )
-    if task == "classification" and isinstance(getattr(loss, "link", None), Identity):
-        raise ValueError(
-            f"loss={loss!r} predicts no probabilities, because its link is Identity(). Define "
-            "link in its class, such as sknet.nn.links.Softmax(), or Logit() for two classes."
         )
 
 

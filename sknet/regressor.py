@@ -262,8 +262,11 @@ class NNRegressor(RegressorMixin, BaseNN):
             The mean over outputs or quantiles: 1 if all are perfect, 0 for the best constant.
         """
         prediction = cast(np.ndarray, self.predict(X))
-        y = check_y(y, numeric=True, name="y")
-        return score_predictions(self._model, prediction, y, sample_weight)
+        try:
+            return score_predictions(self._model, prediction, y, sample_weight)
+        except (TypeError, ValueError):
+            check_y(y, numeric=True, name="y")
+            raise
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

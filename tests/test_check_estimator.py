@@ -100,7 +100,7 @@ KINDS = {
     "lbfgs": ({"solver": "lbfgs", **QUICK}, trains),
     # The checks' tables are small: by default no rows would be held out.
     "early_stopping": ({"early_stopping": True, **QUICK}, trains),
-    # By default tables below 100 rows are trained in float64.
+    # By default tables below 50 rows are trained in float64.
     "float32": ({"dtype": "float32", **QUICK}, depends_on_the_dtype),
     # The defaults' own solver is adam.
     **{

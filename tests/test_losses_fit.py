@@ -166,25 +166,54 @@ def test_y_may_vary_by_a_small_share_of_its_mean(family, offset, way):
     assert 0 <= network.loss_ < 0.1
 
 
-def test_the_units_of_raw_predictions_stay_in_a_stream():
-    """The spread of later chunks changes nothing, and a start from a network adapts to it."""
+@pytest.mark.parametrize("n_first", [1, 50])
+@pytest.mark.parametrize("family", ["poisson", "gamma", "tweedie"])
+def test_the_units_of_raw_predictions_follow_a_stream(family, n_first):
+    """A first call whose y is constant does not say how much y varies."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(800, 2))
+    y = rng.poisson(np.exp(X[:, 0])) + 1.0
+    network = NNRegressor((16,), loss=family, random_state=0)
+    network.set_params(learning_rate_init=0.01, batch_size=50)
+    network.partial_fit(X[:n_first], np.full(n_first, 2.0))
+    for _ in range(10):
+        for start in range(0, 400, 50):
+            network.partial_fit(X[start : start + 50], y[start : start + 50])
+    whole = np.concatenate([np.full(n_first, 2.0), *[y[:400]] * 10])
+    assert_allclose(network._model.loss.spread, min(1, whole.std() / whole.mean()), rtol=1e-6)
+    truth = np.exp(X[400:, 0]) + 1
+    assert r2_score(truth, network.predict(X[400:])) > 0.8
+
+
+def test_a_change_of_units_changes_no_prediction():
     rng = np.random.default_rng(0)
     X = rng.uniform(-1, 1, (400, 2))
     y = 100 + X.sum(axis=1)
     network = NNRegressor((8,), loss="gamma", random_state=0, max_iter=100)
-    network.set_params(learning_rate_init=0.01, batch_size=50, n_iter_no_change=np.inf).fit(
-        X, y
-    )
-    spread = network._model.loss.spread
-    before = network.predict(X)
+    network.set_params(learning_rate_init=0.01, batch_size=50, n_iter_no_change=np.inf)
+    network.fit(X, y)
+    spread, before = network._model.loss.spread, network.predict(X)
     one_step = clone(network).set_params(learning_rate_init=1e-12)
     started = one_step.fit(X, 5 * y - 4 * y.mean(), init=network)
     # The mean is the same, and the deviation is five times as large.
     assert_allclose(started._model.loss.spread, np.multiply(spread, 5), rtol=1e-9)
     assert_allclose(started.predict(X), before, rtol=1e-6)
     network.set_params(learning_rate_init=1e-12).partial_fit(X, 1000 + 500 * X[:, 0])
-    assert network._model.loss.spread == spread
+    assert network._model.loss.spread > np.multiply(spread, 5)
     assert_allclose(network.predict(X), before, rtol=1e-6)
+
+
+def test_an_amount_that_float32_rounds_to_zero():
+    X = np.linspace(-1, 1, 600)[:, np.newaxis]
+    y = np.exp(X[:, 0])
+    y[300] = 1e-50
+    network = NNRegressor((16,), loss="gamma", random_state=0, max_iter=40, dtype="float32")
+    network.set_params(learning_rate_init=0.01, batch_size=50, n_iter_no_change=np.inf).fit(
+        X, y
+    )
+    assert network.loss_ < 10
+    others = np.arange(600) != 300
+    assert np.corrcoef(network.predict(X)[others], y[others])[0, 1] > 0.98
 
 
 # Robust losses.

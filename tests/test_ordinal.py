@@ -240,16 +240,22 @@ def test_class_weights_are_weights_of_rows():
 # Rows that come in other ways, and training that continues.
 
 
-def test_chunks_without_an_order_follow_the_one_that_has_it():
+def test_chunks_with_and_without_an_order():
     X, y = table(300)
     ordered = pd.Series(pd.Categorical.from_codes(y, NAMES, ordered=True))
     network = network_of(loss="ordinal", max_iter=2, random_state=0)
     chunks = [(X[:150], ordered[:150]), (X[150:], NAMES[y[150:]])]
     for order in (chunks, chunks[::-1]):
         assert fit_chunks(network, order)._model.loss.classes == tuple(NAMES)
+    # A dtype may lack a class that the rows lack.
+    fewer = ordered[y > 0].cat.remove_unused_categories()
+    for order in ([(X[y > 0], fewer), (X, ordered)], [(X, ordered), (X[y > 0], fewer)]):
+        assert fit_chunks(network, order)._model.loss.classes == tuple(NAMES)
     backward = ordered[150:].cat.reorder_categories(NAMES[::-1], ordered=True)
-    with pytest.raises(ValueError, match="y declares the order .* in some rows, and"):
+    with pytest.raises(ValueError, match="Chunk 1.* y declares the order .* but the network"):
         fit_chunks(network, [chunks[0], (X[150:], backward)])
+    # Other losses do not ask for an order.
+    fit_chunks(network.set_params(loss="log_loss"), [chunks[0], (X[150:], backward)])
 
 
 def test_chunks_and_partial_fit():

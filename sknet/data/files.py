@@ -44,7 +44,8 @@ class FileChunks:
         self.chunk_size: int = int(chunk_size)
         self._files = [_open(path, read_options or {}) for path in _as_paths(paths)]
         self._extra = [target] if sample_weight is None else [target, sample_weight]
-        others = [name for name in self._files[0].columns if name not in self._extra]
+        left_out = {*self._extra, *self._files[0].index}
+        others = [name for name in self._files[0].columns if name not in left_out]
         if isinstance(columns, str):
             raise TypeError(f"columns must be a list of names, got {columns!r}.")
         self.columns: list[str] = others if columns is None else list(columns)
@@ -91,7 +92,7 @@ class FileChunks:
         self._integer_target, self._boolean_target = (of_target.kind in k for k in ("iu", "b"))
         # The dtype of a target whose classes have an order.
         declared = given.get(self.target, of_target)
-        self._order = declared if getattr(declared, "ordered", False) else None
+        self._order: Any = declared if getattr(declared, "ordered", False) else None
         of_text = [n for n in known if _is_text(head[n]) or _means_category(given.get(n))]
         table = frames.wrapped(head)
         times = {known[i] for i in table.time_columns}
@@ -180,6 +181,17 @@ class FileChunks:
                 columns[name] = _numbers(frame, name)
         return pandas.DataFrame(columns)
 
+    def _in_order(self, values: Any) -> Any:
+        """Return classes as a Categorical with the order that was declared, or found first."""
+        known = self._order.categories.tolist()
+        if unknown := sorted(set(values.unique()) - set(known)):
+            raise ValueError(
+                f"The target {self.target!r} has the classes {unknown}, which its order "
+                f"{known} lacks. Declare the order of all classes: dtype={{{self.target!r}: "
+                "pandas.CategoricalDtype([...], ordered=True)}."
+            )
+        return values.astype(self._order).array
+
     def _target_values(self, frame: Any) -> Any:
         """Return the target as an array of text, floats, integers or truth values.
 
@@ -187,13 +199,11 @@ class FileChunks:
         Classes with an order are a pandas Categorical.
         """
         values = frame[self.target]
-        if self._order is not None:
-            values = values.astype(self._order)
         if values.isna().any():
             raise ValueError(f"The target {self.target!r} has missing values: drop these rows.")
         if self._order is not None:
-            return values.array
-        if self._boolean_target and values.dtype.kind == "b":
+            return self._in_order(values)
+        if self._boolean_target and values.isin([0, 1]).all():
             return values.to_numpy(bool)
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
@@ -231,6 +241,7 @@ class CSVFile:
                 "read. Set the rest with path, columns, dtype and chunk_size of read_chunks."
             )
         self._options = {"index_col": False, **options}
+        self.index: list[str] = []
         try:
             # One row below the header shows whether there are any rows.
             first = _pandas().read_csv(path, nrows=1, **self._options)
@@ -270,9 +281,10 @@ class ParquetFile:
         if options:
             raise ValueError(f"read_options are for pandas.read_csv; {path} is a Parquet file.")
         file = self._open()
-        # pandas stores the index of a frame in columns of its own.
+        self.columns: list[str] = file.schema_arrow.names
+        #: The columns in which pandas stored the index of a frame.
         stored = (file.schema_arrow.pandas_metadata or {}).get("index_columns", [])
-        self.columns: list[str] = [n for n in file.schema_arrow.names if n not in stored]
+        self.index: list[str] = [name for name in stored if isinstance(name, str)]
         if file.metadata.num_rows == 0:
             raise ValueError(f"{path} has no rows; its columns are {self.columns}.")
 
@@ -287,8 +299,10 @@ class ParquetFile:
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
         """Yield frames of at most ``chunk_size`` rows; the file itself has the dtypes."""
         with self._open() as file:
+            # With the metadata of pandas, columns of the index would become an index again.
+            with_index = not set(names).isdisjoint(self.index)
             for batch in file.iter_batches(chunk_size, columns=names):
-                yield batch.to_pandas()[names]
+                yield batch.to_pandas(ignore_metadata=with_index)[names]
 
 
 @contextmanager
@@ -317,7 +331,8 @@ def _as_paths(paths: Any) -> list[Path]:
     FileNotFoundError
         If a path is not a file.
     """
-    several = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    is_one = isinstance(paths, str | bytes | os.PathLike) or hasattr(paths, "read")
+    several = list(paths) if isinstance(paths, Iterable) and not is_one else [paths]
     if not several:
         raise ValueError("No path is given.")
     for path in several:

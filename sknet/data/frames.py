@@ -325,7 +325,7 @@ def _from_objects(series: Any) -> Any:
     found = {type(value) for value in known}
     if all(issubclass(one, TIME_TYPES["date"]) for one in found):
         # pandas converts values with different time zones, or offsets, only to UTC.
-        zoned = all(getattr(value, "tzinfo", None) is not None for value in known)
+        zoned = all(getattr(one, "tzinfo", None) is not None for one in known) and bool(known)
         return pandas.to_datetime(series, utc=zoned)
     if all(issubclass(one, TIME_TYPES["duration"]) for one in found):
         return pandas.to_timedelta(series)

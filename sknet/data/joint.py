@@ -125,6 +125,11 @@ class JointTarget(Target):
     library: str | None
     kind = "multioutput"
 
+    @property
+    def spread_(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """The spread of each target."""
+        return tuple(one.spread_ for one in self.targets)
+
     def merged(self, other: Self) -> Self:
         """Return what is known from these rows and from further ones.
 

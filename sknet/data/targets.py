@@ -37,6 +37,9 @@ class Target:
     It has the methods that only labels need. By default, they leave numbers as they are.
     """
 
+    #: How much numbers vary: see :class:`RegressionTarget`. Of several targets, for each.
+    spread_: tuple[Any, ...] = ()
+
     def check_all_labels(self, y: Any) -> None:
         """Check that each class occurs in y.
 
@@ -275,7 +278,6 @@ class RegressionTarget(Target):
     n_outputs: int
     mean_: Floats
     scale_: Floats
-    spread_: tuple[float, ...]
 
     def __init__(self, standardize: bool, shift: bool = True, robust: bool = False) -> None:
         self.standardize = standardize

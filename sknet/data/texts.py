@@ -26,6 +26,8 @@ from sknet.data.frames import Table, distinct_values, name_of
 #: The largest share of distinct values that are words, text without a digit, and a number of
 #: words that is allowed if there are at least twice as many other values.
 MOST_WORDS, FEW_WORDS = 0.05, 3
+#: The smallest number of distinct values with points that may separate thousands.
+LEAST_GROUPED = 3
 #: The number of evenly spaced rows that show whether a column of text may have a format.
 FIRST_ROWS = 1000
 
@@ -101,8 +103,10 @@ class NumberFormat:
             return len(set(map(str, values.values()))) == len(values)
         if self.decimal == ".":
             return any("," in one for one in values)
-        # Beside 950, 1.500 may be 1500. Points in all values do not separate thousands.
-        return 0 < sum("." in one for one in values) < len(values)
+        # Beside 950, 1.500 may be 1500. But thousands have points in all values above 999.
+        n_digits = [len(re.sub(r"\D", "", one)) for one in values if "." not in one]
+        n_grouped = len(values) - len(n_digits)
+        return n_grouped >= LEAST_GROUPED and 0 < max(n_digits, default=0) < 4
 
     def __str__(self) -> str:
         return f"numbers such as {self.before}1234{self.decimal}5{self.after}"

@@ -195,16 +195,11 @@ class LabelCounts:
     def merged(self, other: Self) -> Self:
         """Return the counts of these rows and of further ones.
 
-        Raises
-        ------
-        ValueError
-            If both declare an order of the labels, and the orders differ.
+        The order of the labels is that of ``self``, unless that of ``other`` has more labels in
+        the same order.
         """
-        order = self.order or other.order
-        if other.order not in ((), order):
-            raise ValueError(
-                f"y declares the order {order} in some rows, and {other.order} in others."
-            )
+        shared = tuple(one for one in other.order if one in self.order)
+        order = other.order if shared == self.order else self.order
         labels = np.union1d(self.labels, other.labels)
         unit = max(self.unit, other.unit)
         counts, n_rows = np.zeros((2, len(self.counts), labels.size))

@@ -6,9 +6,9 @@ pre-training, the targets are the columns of a table.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,11 @@ class JointLoss(Loss):
     def link(self) -> JointLink:
         links = tuple((loss.link, n) for loss, n in self.losses)
         return JointLink(links, len(links) if self.learned else 0)
+
+    def of_spread(self, spread: tuple[Any, ...]) -> Self:
+        """Return the loss for targets that vary by these shares of their means."""
+        pairs = zip(self.losses, spread, strict=True)
+        return replace(self, losses=tuple((loss.of_spread(own), n) for (loss, n), own in pairs))
 
     @property
     def are_learned(self) -> list[bool]:

@@ -389,11 +389,11 @@ class PositiveMean(Loss):
     spread : tuple of float in (0, 1], default=(1.0,)
         The number s, one or one for each output. If y varies by only a small share s of its
         mean, raw predictions and the loss are in units of s and s^2. A penalty and a learning
-        rate then have the effect that they have on a standardized y. A fit determines it from
-        y.
+        rate then have the effect that they have on a standardized y. A fit replaces it by the
+        spread of y.
     """
 
-    spread: tuple[float, ...] = field(default=(1.0,), kw_only=True, repr=False)
+    spread: tuple[float, ...] = field(default=(1.0,), kw_only=True, repr=False, compare=False)
 
     estimates = "the mean of y"
     shifts_y = False
@@ -431,8 +431,10 @@ class PositiveMean(Loss):
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         spread, a = np.asarray(self.spread, raw.dtype), 2 - float(self.variance_power)
         log_mean = raw * spread
+        # Where y may not be zero, it was rounded to zero.
+        least = -LARGEST_LOG if a else math.log(np.finfo(raw.dtype).tiny)
         with np.errstate(divide="ignore"):
-            d = log_mean - np.maximum(np.log(y), -LARGEST_LOG)
+            d = log_mean - np.maximum(np.log(y), least)
         k = np.abs(d)
         # The larger of m^(2 - p) and y m^(1 - p), whose difference is the derivative.
         larger = np.exp(a * log_mean + np.maximum(-d, 0)) / spread

@@ -108,9 +108,9 @@ def test_some_rows_decide_about_many(monkeypatch):
     X, y = shops(6000)
     seen = []
 
-    def watched(x, Y):
+    def watched(x, Y, same):
         seen.append(len(x))
-        return is_code(x, Y)
+        return is_code(x, Y, same)
 
     monkeypatch.setattr(single_values, "is_code", watched)
     monkeypatch.setattr(single_values, "MOST_ROWS", 2000)
@@ -197,6 +197,21 @@ def test_a_code_among_discrete_columns_and_noisy_labels(n_others):
     y = rng.random(2000) < rate[shop]
     network = NNClassifier(max_iter=2, random_state=0).fit(np.column_stack([shop, others]), y)
     assert network.encoded_feature_names_[-1].startswith("x0_value")
+
+
+@pytest.mark.parametrize("how", ["all rows", "one class"])
+def test_copies_of_discrete_rows_make_no_code(how):
+    """The effect is smooth; oversampling copies the rows of a rare class."""
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        x, other = rng.integers(0, 40, 600), rng.integers(0, 2, 600)
+        y = rng.random(600) < 0.1 + 0.3 * x / 40
+        rows = np.tile(np.arange(600), 20)
+        if how == "one class":
+            rows = np.concatenate([np.arange(600), rng.choice(np.flatnonzero(y), 600)])
+        X = np.column_stack([x, other])[rows]
+        network = NNClassifier(max_iter=1, random_state=0).fit(X, y[rows])
+        assert not any("_value" in name for name in network.encoded_feature_names_)
 
 
 @pytest.mark.parametrize("kind", [NNRegressor, NNClassifier])

@@ -509,6 +509,10 @@ def test_the_index_of_a_frame_is_no_column(tmp_path, index):
     assert list(X.columns) == ["a"]
     assert_array_equal(X["a"], frame["a"])
     assert_array_equal(y, frame["y"])
+    if index == "dates":
+        # Its name still chooses it.
+        ((X, y),) = read_chunks(path, target="y", columns=["when", "a"])
+        assert_array_equal(X["when"], frame.index)
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
@@ -547,3 +551,29 @@ def test_a_column_of_lists_is_named(tmp_path):
     frame.to_parquet(path)
     with pytest.raises(ValueError, match="Column 'tags'"):
         list(read_chunks(path, target="y"))
+
+
+def test_a_class_that_the_order_lacks_is_named(tmp_path):
+    paths = []
+    for name, levels in (("a", ["low", "mid"]), ("b", ["low", "mid", "high"])):
+        y = pd.Categorical(levels * 3, levels, ordered=True)
+        paths.append(tmp_path / f"{name}.parquet")
+        pd.DataFrame({"x": np.arange(float(len(y))), "y": y}).to_parquet(paths[-1])
+    with pytest.raises(ValueError, match=r"has the classes \['high'\], which its order"):
+        list(read_chunks(paths, target="y"))
+    dtype = pd.CategoricalDtype(["low", "mid", "high"], ordered=True)
+    parts = [y for _, y in read_chunks(paths, target="y", dtype={"y": dtype})]
+    assert [len(y) for y in parts] == [6, 9]
+
+
+def test_truth_values_and_later_digits_are_truth_values(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "HEAD_ROWS", 2)
+    frame = pd.DataFrame({"x": range(4), "y": ["True", "False", "1", "0"]})
+    chunks = read_chunks(write(frame, tmp_path / "t.csv"), target="y", chunk_size=2)
+    assert [y.tolist() for _, y in chunks] == [[True, False], [True, False]]
+
+
+@pytest.mark.parametrize("path", [3, b"t.csv", 1.5])
+def test_what_is_no_path(path):
+    with pytest.raises(TypeError):
+        read_chunks(path, target="y")

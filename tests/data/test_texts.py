@@ -248,9 +248,19 @@ def test_unclear_text_has_several_formats(texts, kind):
     assert len(formats_of([*texts, clear])) == 1
 
 
-def test_a_point_that_all_values_have_is_a_decimal_point():
-    (found,) = formats_of(["765.650", "573.344", "12.500"])
-    assert found.read("12.500") == 12.5
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["765.650", "573.344", "12.500"],
+        ["1", "2", "3.125"],
+        ["1500", "2.500", "3.125", "4.375"],
+        ["0.125", "1", "2.250", "3.375"],
+    ],
+)
+def test_points_that_cannot_separate_thousands_are_decimal_points(texts):
+    """All values have one, few have one, or some number above 999 has none."""
+    (found,) = formats_of(texts)
+    assert [found.read(one) for one in texts] == [float(one) for one in texts]
 
 
 # Tables.

@@ -109,7 +109,7 @@ def test_a_parameter_that_is_not_finite_is_no_sound_one(bad):
     ("last", "ending"), [(-5.0, Ending.FINISHED), (0.9, Ending.FINISHED), (3.0, Ending.POOR)]
 )
 def test_negative_losses(last, ending):
-    """The loss of a count or an amount may be negative; distances are compared then."""
+    """The loss "normal" may be negative; distances are compared then."""
 
     class Negative(Losses):
         def constant_loss(self):

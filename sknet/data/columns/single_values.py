@@ -152,7 +152,7 @@ LEAST_NEIGHBOR_DEVIATIONS = 10
 #: These differences have at least this share of the variance of the effects. A smooth function
 #: of many values differs little between neighbors.
 LEAST_ROUGHNESS = 0.2
-#: Equal rows are copies if fewer rows than this share are equal in X to one with another y.
+#: Equal rows count once if fewer rows than this share are equal in X to one with another y.
 LEAST_CONFLICTS = 0.1
 #: A number counts as equal to a value if they differ by at most this many float32 roundings of
 #: the largest value. A table may have been float32 in training and be float64 now, or a scaler
@@ -229,7 +229,8 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
 
     Rows that are equal in all columns and in y count once, however often they occur and
     whatever they weigh: copies of one row would make any column look like a code. But if rows
-    that are equal in all columns often differ in y, equal rows are observations, not copies.
+    that are equal in all columns often differ in y, equal rows may be observations. All rows
+    then count, and if some are copies, the means of y vary more (see :func:`is_code`).
 
     Parameters
     ----------
@@ -247,19 +248,20 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     candidates = [i for i in numbers if _may_be_code(looked_at.column(i))]
     if not candidates:
         return []
-    observed = _observations(looked_at.batch().X, Y)
-    looked_at, Y = looked_at.choose(observed), Y[observed]
-    codes = [Code(i, data, keep_rare) for i in candidates if is_code(looked_at.column(i), Y)]
+    X = looked_at.batch().X
+    same, distinct = _row_numbers(X), _distinct_rows(np.hstack([X, Y]))
+    n_targets = np.bincount(same[distinct])
+    if np.mean(n_targets[same] > 1) < LEAST_CONFLICTS:
+        looked_at, Y, same = looked_at.choose(distinct), Y[distinct], same[distinct]
+    codes = [
+        Code(i, data, keep_rare) for i in candidates if is_code(looked_at.column(i), Y, same)
+    ]
     return [one for one in codes if one.embedded]
 
 
-def _observations(X: Floats, Y: Floats) -> NDArray[np.intp]:
-    """Return the positions of the rows that are no copies of other rows."""
-    distinct = np.sort(np.unique(_row_numbers(np.hstack([X, Y])), return_index=True)[1])
-    numbers = _row_numbers(X)
-    n_targets = np.bincount(numbers[distinct])
-    are_copies = np.mean(n_targets[numbers] > 1) < LEAST_CONFLICTS
-    return distinct if are_copies else np.arange(len(X))
+def _distinct_rows(rows: Floats) -> NDArray[np.intp]:
+    """Return the positions of rows that are all different."""
+    return np.sort(np.unique(_row_numbers(rows), return_index=True)[1])
 
 
 def _row_numbers(rows: Floats) -> NDArray[np.intp]:
@@ -267,6 +269,17 @@ def _row_numbers(rows: Floats) -> NDArray[np.intp]:
     rows = np.ascontiguousarray(rows)
     as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))
     return np.unique(as_bytes[:, 0], return_inverse=True)[1]
+
+
+def _variance_of_equal(by_value: RowsByLevel, Y: Floats, same: NDArray[np.intp]) -> Floats:
+    """Return the variance within values of the means of equal rows, times their number.
+
+    It is zero if all rows with a value are equal in all columns.
+    """
+    equal = RowsByLevel(same, np.ones(same.size))
+    n_free = equal.sizes.size - by_value.sizes.size
+    squares = equal.sizes @ np.square(equal.means(by_value.centered(Y)))
+    return squares / n_free if n_free > 0 else np.zeros(Y.shape[1])
 
 
 def _may_be_code(x: Floats) -> bool:
@@ -277,7 +290,7 @@ def _may_be_code(x: Floats) -> bool:
     return bool(MOST_ONE_HOT_LEVELS < n_values <= x.size / ROWS_PER_VALUE)
 
 
-def is_code(x: Floats, Y: Floats) -> bool:
+def is_code(x: Floats, Y: Floats, same: NDArray[np.intp] | None = None) -> bool:
     """Return whether single values of a column have their own meaning.
 
     The means of y at neighboring values of n and m rows differ by chance: the square of their
@@ -285,6 +298,8 @@ def is_code(x: Floats, Y: Floats) -> bool:
     all pairs of neighbors is larger if each value has its own effect, and hardly larger if the
     effects change smoothly. This is the ratio of von Neumann ("Distribution of the ratio of the
     mean square successive difference to the variance", 1941) for means of different precision.
+    Copies of rows make the means vary more than their numbers of rows tell. The variance within
+    values is therefore at least that of the means of equal rows, times their number.
 
     Parameters
     ----------
@@ -292,6 +307,8 @@ def is_code(x: Floats, Y: Floats) -> bool:
         The column; NaN stands for a missing value.
     Y : ndarray of shape (n_rows, n_outputs)
         The target as the loss gets it: standardized numbers, or indicators of classes.
+    same : ndarray of int of shape (n_rows,), optional
+        The same number for rows that are equal in all columns. By default, no rows are.
     """
     if not _may_be_code(x):
         return False
@@ -299,6 +316,8 @@ def is_code(x: Floats, Y: Floats) -> bool:
     by_value = RowsByLevel(x[known], np.ones(np.count_nonzero(known)))
     Y = Y[known] - Y[known].mean(axis=0)
     within, between, _ = by_value.variances(Y)
+    if same is not None:
+        within = np.maximum(within, _variance_of_equal(by_value, Y, same[known]))
     sizes, n_pairs = by_value.sizes, by_value.sizes.size - 1
     worth = sizes[1:] * sizes[:-1] / (sizes[1:] + sizes[:-1])
     excess = worth @ np.square(np.diff(by_value.means(Y), axis=0)) - n_pairs * within
