@@ -7,6 +7,7 @@ behind them.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,9 +20,11 @@ from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.optimizers import SGD
 from sknet.nn.schedules import SCHEDULES
 
-#: With fewer training rows than this, the rules choose no dropout, no validation split and no
-#: mini-batches, so that a row of weight two has the same effect as two equal rows.
-SMALL = 50
+#: On small tables, the rules choose no dropout, no validation split and no mini-batches, so
+#: that a row of weight two has the same effect as two equal rows. A table is small if it has
+#: fewer rows than the first number, or fewer than the second if members cannot be cross-fitted:
+#: a single split of so few rows is no guide.
+SMALL, SMALL_WITHOUT_CROSS_FITTING = 50, 100
 #: On small tables: the number of updates that a network needs, and the largest number of
 #: epochs in which it makes them.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
@@ -29,7 +32,7 @@ MIN_UPDATES, MOST_EPOCHS = 2000, 300
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
-#: The number of epochs with fewer than ``SMALL`` rows, when no validation rows can end the
+#: The number of epochs on small tables, when no validation rows can end the
 #: training.
 EPOCHS_OF_FEW = 60
 #: The number of epochs if the schedule does not take the learning rate to zero, and of
@@ -47,7 +50,7 @@ PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
 #: until the learning rate has fallen. With groups, the patience is therefore multiplied by this
 #: number, except for classes without an order.
 PATIENCE_OF_GROUPS = 3
-#: With ``SMALL`` rows or more: the number of mini-batches in an epoch, and the smallest and the
+#: Except on small tables: the number of mini-batches in an epoch, and the smallest and the
 #: largest number of rows in a mini-batch.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 25, 32, 200
 #: On tables with more than ``BATCHES_OF_MANY`` mini-batches of that size: the number of
@@ -71,7 +74,7 @@ PENALTY = 0.3
 #: The upper limit of alpha. In classification, each hidden layer after the second divides it by
 #: the second number, since a strong penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
-#: alpha with fewer than ``SMALL`` rows, where it does not depend on their number, so that a row
+#: alpha on small tables, where it does not depend on the number of rows, so that a row
 #: of weight two has the same effect as two equal rows; and alpha for lbfgs.
 ALPHA_OF_FEW, LBFGS_ALPHA = 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
@@ -119,7 +122,8 @@ class Facts(NamedTuple):
     number of rows in the chunks before it, otherwise None. ``ordered_y`` says whether the loss
     uses an order of the classes, and ``grouped`` whether splits must not divide groups of rows.
     ``minority_share`` is the share of the rows that are not of the largest class, and 1 if
-    rows do not have exactly one label.
+    rows do not have exactly one label. ``is_small`` says whether the rules for small tables
+    hold: see ``SMALL``. :func:`choose` sets it.
     """
 
     n_rows: int
@@ -133,6 +137,7 @@ class Facts(NamedTuple):
     ordered_y: bool = False
     grouped: bool = False
     minority_share: float = 1.0
+    is_small: bool = False
 
     @property
     def n_informative(self) -> int:
@@ -183,12 +188,26 @@ def choose(
         Those of ``SHAPING`` are kept.
     """
     known = dict(parameters)
+    facts = facts._replace(is_small=_is_small(known, facts))
     chosen = {}
     for name, rule in RULES.items():
         if is_auto(known[name]):
             keeps = name in SHAPING and name in last
             chosen[name] = known[name] = last[name] if keeps else rule(known, facts)
     return chosen
+
+
+def _is_small(given: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether the rules for small tables hold, for the parameters that are given."""
+    if not SMALL <= facts.n_rows < SMALL_WITHOUT_CROSS_FITTING:
+        return facts.n_rows < SMALL
+    stops = given["early_stopping"] and given["scoring"] == "loss"
+    fraction = given["validation_fraction"]
+    stops = stops and (is_auto(fraction) or isinstance(fraction, Real))
+    separate = not given["share_weights"] and given["n_members"] != 1
+    if is_auto(given["share_weights"]):
+        separate = not _share_weights(given, facts)
+    return not (stops and separate)
 
 
 def bins_for(n_rows: int, grouped: bool = False) -> int:
@@ -252,7 +271,7 @@ def _is_planned(known: Mapping[str, Any]) -> bool:
 
 def _suits_extras(known: Mapping[str, Any], facts: Facts) -> bool:
     """Return whether the number of rows and the solver suit dropout and learned features."""
-    return facts.n_rows >= SMALL and is_stochastic(known["solver"])
+    return not facts.is_small and is_stochastic(known["solver"])
 
 
 def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
@@ -263,7 +282,7 @@ def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
 
 def _usual_batch_size(facts: Facts) -> int:
     """Return the batch size for which ``LEARNING_RATE`` is chosen."""
-    if facts.n_rows < SMALL:
+    if facts.is_small:
         return facts.n_rows
     return int(np.clip(facts.n_rows // BATCHES, SMALLEST_BATCH, LARGEST_BATCH))
 
@@ -286,7 +305,8 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         n_further = 0
     else:
         factor, n_further = scarcity**2, max(0, len(hidden_layer_sizes(known)) - 2)
-    alpha = ALPHA_OF_FEW if facts.n_seen < SMALL else PENALTY * factor / facts.n_seen
+    few = facts.is_small and facts.n_seen < SMALL_WITHOUT_CROSS_FITTING
+    alpha = ALPHA_OF_FEW if few else PENALTY * factor / facts.n_seen
     return min(alpha, LARGEST_ALPHA / ALPHA_DIVISOR**n_further)
 
 
@@ -304,7 +324,7 @@ def _scarcity(facts: Facts, n_rows: int) -> float:
 def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
     if not _is_planned(known):
         return UNPLANNED_EPOCHS
-    if facts.n_rows < SMALL:
+    if facts.is_small:
         return EPOCHS_OF_FEW
     updates = math.ceil(facts.n_rows / known["batch_size"])
     if _has_small_members(known, facts):
@@ -325,7 +345,7 @@ def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:
-    return facts.n_rows >= SMALL
+    return not facts.is_small
 
 
 def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
@@ -369,8 +389,11 @@ def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
 
 def _is_few(facts: Facts) -> bool:
     """Return whether the table has so few rows that members share no weights."""
-    least, limit = (SMALL, SEPARATE_ROWS_OF_NUMBERS) if facts.one_score else (0, SEPARATE_ROWS)
-    return least <= facts.n_rows < limit and facts.n_earlier is None
+    if facts.one_score:
+        few = not facts.is_small and facts.n_rows < SEPARATE_ROWS_OF_NUMBERS
+    else:
+        few = facts.n_rows < SEPARATE_ROWS
+    return few and facts.n_earlier is None
 
 
 def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -382,7 +405,7 @@ def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
     solver = known["solver"]
     adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
-    embedded = known["numeric_embedding"] is not None or facts.n_rows < SMALL
+    embedded = known["numeric_embedding"] is not None or facts.is_small
     return _is_few(facts) and embedded and not facts.is_sparse and adaptive and not tied
 
 
@@ -422,7 +445,7 @@ def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
 
 
 def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
-    small = facts.n_rows < SMALL and facts.dtype == np.float64
+    small = facts.is_small and facts.dtype == np.float64
     return "float64" if small or not is_stochastic(known["solver"]) else "float32"
 
 

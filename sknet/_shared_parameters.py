@@ -111,7 +111,8 @@ class SharedParameters:
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
         **Stopping.** Whether to hold out validation rows, to stop when their score stalls and
-        to calibrate probabilities. "auto" is True for {SMALL} rows or more, or with ``X_val``.
+        to calibrate probabilities. "auto" is True with ``X_val``, and for {SMALL} rows or more
+        ({SMALL_WITHOUT_CROSS_FITTING} with your own ``hidden_layer_sizes``, for example).
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
         than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,

@@ -94,6 +94,39 @@ def test_small_tables_draw_nothing_for_single_rows():
     assert (enough["early_stopping"], enough["dropout"]) == (True, 0.1)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden_layer_sizes": (100,)},
+        {"early_stopping": False},
+        {"scoring": "accuracy"},
+        {"validation_fraction": "last"},
+        {"share_weights": True},
+        {"n_members": 1},
+        {"solver": "sgd"},
+        {"as_sparse": True},
+        {"interaction_cst": "no_interactions"},
+        {"n_earlier": 0},
+        {"cls": NNRegressor, "n_columns": 101},
+    ],
+    ids=str,
+)
+def test_without_cross_fitting_more_tables_are_small(options):
+    """A single split of 50 to 99 rows is no guide, and without one, networks overfit."""
+    for n_rows in (50, 99):
+        values = options | resolved(n_rows, **options)
+        small = resolved(49, **options)
+        for name in ("max_iter", "dropout", "numeric_embedding", "alpha", "dtype"):
+            if name in small and not (name == "alpha" and "interaction_cst" in options):
+                assert values[name] == small[name]
+        assert not values["early_stopping"] and values["batch_size"] == n_rows
+    usual = options | resolved(100, **options)
+    assert usual["early_stopping"] is options.get("early_stopping", True)
+    assert usual["batch_size"] == 32
+    cross_fitted = resolved(50, cls=options.get("cls", NNClassifier))
+    assert (cross_fitted["early_stopping"], cross_fitted["batch_size"]) == (True, 32)
+
+
 def test_embeddings():
     assert resolved(500)["numeric_embedding"] == "periodic"
     assert resolved(500, cls=NNRegressor)["numeric_embedding"] == "piecewise_linear"
@@ -262,8 +295,8 @@ def test_a_chunk_does_not_tell_how_scarce_rows_are():
     later = resolved(200, 20, n_earlier=9800)
     assert later["alpha"] == pytest.approx(0.3 / 10_000)
     assert later["batch_size"] == resolved(200)["batch_size"]
-    assert resolved(30, n_earlier=10)["alpha"] == 0.025
-    assert resolved(30, n_earlier=70)["alpha"] == pytest.approx(0.3 / 100)
+    assert resolved(50, n_earlier=40)["alpha"] == 0.025
+    assert resolved(50, n_earlier=50)["alpha"] == pytest.approx(0.3 / 100)
     grouped = {"n_earlier": 800, "interaction_cst": "no_interactions"}
     assert resolved(200, **grouped)["alpha"] == pytest.approx(0.003 / 1000)
 

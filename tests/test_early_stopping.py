@@ -300,8 +300,8 @@ def test_warm_start_makes_two_fits_of_two_fits(problem):
     assert network.n_iter_ == 6
 
 
-@pytest.mark.parametrize(("n_rows", "on"), [(49, False), (50, True)])
-def test_auto_is_on_from_fifty_rows(problem, n_rows, on):
+@pytest.mark.parametrize(("n_rows", "on"), [(99, False), (100, True)])
+def test_auto_is_on_from_a_hundred_rows(problem, n_rows, on):
     X = np.resize(problem.X, (n_rows, 5))
     y = np.resize(problem.y, n_rows)
     network = problem.cls((2,), max_iter=1, learning_rate="cosine", early_stopping="auto")

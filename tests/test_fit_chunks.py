@@ -253,9 +253,9 @@ def test_few_rows_are_held_out(regression):
     assert fit_chunks(network, cut(25, X, y), validation_rows=5).t_ == 4 * 115
     assert fit_chunks(network, cut(25, X, y)).t_ == 4 * 108
     network.set_params(early_stopping="auto", validation_fraction=0.5)
-    # "auto" holds rows out if there are at least 50.
+    # "auto" holds rows out if there are at least 100.
     assert fit_chunks(network, cut(25, X, y)).t_ == 4 * 60
-    assert fit_chunks(network, cut(25, X[:49], y[:49])).t_ == 4 * 49
+    assert fit_chunks(network, cut(25, X[:99], y[:99])).t_ == 4 * 99
     network.set_params(early_stopping=True, validation_fraction=0.001)
     with pytest.raises(ValueError, match="validation set is too small"):
         fit_chunks(network, cut(25, X, y))

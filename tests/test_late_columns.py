@@ -257,11 +257,11 @@ def test_monotonic_constraints_hold(numeric_embedding):
 
 def test_columns_that_were_constant_are_learned_later_in_a_sorted_stream():
     rng = np.random.default_rng(0)
-    months = np.repeat(np.arange(12.0), 40)
-    X = np.column_stack([months, rng.normal(size=480)])
+    months = np.repeat(np.arange(12.0), 50)
+    X = np.column_stack([months, rng.normal(size=600)])
     y = np.sin(months / 3) + X[:, 1]
     network = sknet.NNRegressor(random_state=0)
-    streamed(network, [(X[i : i + 40], y[i : i + 40]) for i in range(0, 480, 40)], 15)
+    streamed(network, [(X[i : i + 50], y[i : i + 50]) for i in range(0, 600, 50)], 15)
     assert network.score(X, y) > 0.9
 
 
