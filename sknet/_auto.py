@@ -32,8 +32,7 @@ MIN_UPDATES, MOST_EPOCHS = 2000, 300
 #: that training visits, where a row counts once for each epoch, and the smallest number of
 #: epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
-#: The number of epochs on small tables, when no validation rows can end the
-#: training.
+#: The number of epochs on small tables, when no validation rows can end the training.
 EPOCHS_OF_FEW = 60
 #: The number of epochs if the schedule does not take the learning rate to zero, and of
 #: iterations of lbfgs.
@@ -74,8 +73,8 @@ PENALTY = 0.3
 #: The upper limit of alpha. In classification, each hidden layer after the second divides it by
 #: the second number, since a strong penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
-#: alpha on small tables, where it does not depend on the number of rows, so that a row
-#: of weight two has the same effect as two equal rows; and alpha for lbfgs.
+#: alpha on small tables, where it does not depend on the number of rows, so that a row of
+#: weight two has the same effect as two equal rows; and alpha for lbfgs.
 ALPHA_OF_FEW, LBFGS_ALPHA = 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
