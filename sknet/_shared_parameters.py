@@ -110,9 +110,8 @@ class SharedParameters:
     max_fun : int, default=15000
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
-        **Stopping.** Whether to hold out validation rows, to stop when their score stalls and
-        to calibrate probabilities. "auto" is True with ``X_val``, and for {SMALL} rows or more
-        ({SMALL_WITHOUT_CROSS_FITTING} with your own ``hidden_layer_sizes``, for example).
+        **Stopping.** Whether to hold out validation rows, stop when their score stalls and
+        calibrate probabilities. "auto": with {SMALL} (or {small}) rows or more, or ``X_val``.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
         than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,
@@ -246,6 +245,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "last_separate": _spaced(_auto.SEPARATE_ROWS - 1),
     "last_of_numbers": _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
     "many_rows": _spaced(_auto.MANY_ROWS),
+    "small": _auto.SMALL_WITHOUT_CROSS_FITTING,
 }
 
 
