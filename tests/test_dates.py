@@ -833,3 +833,21 @@ def test_a_display_shows_the_date(frame, fitted):
     display = AttributionDisplay.from_estimator(fitted, frame[:1])
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
     assert f"when = {frame['when'][0]}" in labels
+
+
+def test_offsets_of_objects():
+    """Timestamps on both sides of a change of the clock have different offsets."""
+    offsets = ["2021-01-05 10:00+01:00", "2021-07-05 10:00+02:00"]
+    given = pd.Series([pd.Timestamp(one) for one in offsets] * 30, dtype=object)
+    X, y = pd.DataFrame({"t": given, "u": np.arange(60.0)}), np.arange(60.0)
+    same = X.assign(t=pd.to_datetime(given, utc=True).dt.tz_convert("+01:00"))
+    network = NNRegressor(max_iter=3, learning_rate="cosine", random_state=0)
+    one, other = (clone(network).fit(each, y) for each in (X, same))
+    assert_array_equal(one.predict(X), other.predict(same))
+
+
+def test_objects_with_and_without_a_zone():
+    mixed = [pd.Timestamp("2021-01-05 10:00+01:00"), pd.Timestamp("2021-07-05 10:00")]
+    X = pd.DataFrame({"t": pd.Series(mixed * 5, dtype=object)})
+    with pytest.raises(ValueError, match="Column 't' .* with and without a time zone"):
+        NNRegressor(max_iter=1).fit(X, np.arange(10.0))

@@ -324,9 +324,11 @@ def _from_objects(series: Any) -> Any:
     known = [value for value in series if not is_missing(value)]
     found = {type(value) for value in known}
     if all(issubclass(one, TIME_TYPES["date"]) for one in found):
+        zoned = {getattr(one, "tzinfo", None) is not None for one in known}
+        if len(zoned) == 2:
+            raise ValueError("it mixes dates with and without a time zone.")
         # pandas converts values with different time zones, or offsets, only to UTC.
-        zoned = all(getattr(one, "tzinfo", None) is not None for one in known) and bool(known)
-        return pandas.to_datetime(series, utc=zoned)
+        return pandas.to_datetime(series, utc=zoned == {True})
     if all(issubclass(one, TIME_TYPES["duration"]) for one in found):
         return pandas.to_timedelta(series)
     raise ValueError(f"it mixes values of the types {sorted(one.__name__ for one in found)}.")
