@@ -48,14 +48,16 @@ class ClassificationModel(Model):
                 f"loss={settings.loss!r} needs one class for each row, but y has "
                 f"{target.n_outputs} columns of labels. Use loss='log_loss'."
             )
-        loss = settings.loss.binary() if target.kind == "multilabel" else None
         if target.kind == "multiclass" and not settings.loss.link.exclusive:
             raise ValueError(
                 f"loss={settings.loss!r} needs two classes or a multi-label y, because its "
                 "probabilities of several classes would not sum to one. y has "
                 f"{target.classes_.size} class(es). Use loss='log_loss'."
             )
-        loss = loss or settings.loss.of_classes(target.classes_, target.declared_)
+        if target.kind == "multilabel":
+            loss = settings.loss.binary()
+        else:
+            loss = settings.loss.of_classes(target.classes_, target.declared_)
         if isinstance(loss.link, Identity):
             raise ValueError(
                 f"loss={loss!r} predicts no probabilities, because its link is Identity(). "

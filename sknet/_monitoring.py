@@ -36,9 +36,9 @@ class HeldOut(NamedTuple):
 
     ``data`` has the checked rows with their weights. ``of_training`` tells whether they were
     split off from the training table and can be united with its other rows again. Rows held out
-    of chunks cannot. The other two fields serve a scorer: ``source`` is the user's X
-    that contains the rows, and ``make_estimator(model)`` returns an estimator that predicts
-    with a model.
+    of chunks cannot. The other two fields serve a scorer: ``source`` is the user's X that
+    contains the rows, and ``make_estimator(model)`` returns an estimator that predicts with a
+    model.
     """
 
     data: Dataset

@@ -110,8 +110,8 @@ class SharedParameters:
     max_fun : int, default=15000
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
-        **Stopping.** Whether to hold out validation rows, stop when their score stalls and
-        calibrate probabilities. "auto": with {SMALL} (or {small}) rows or more, or ``X_val``.
+        **Stopping.** Whether to hold out validation rows, stop if scores stall and calibrate
+        probabilities. "auto" is True for {SMALL} (or {small}) rows or more, or with ``X_val``.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
         than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,

@@ -89,7 +89,8 @@ class FileChunks:
             # pandas yields the columns in the order of the file.
             head = next(self._files[0].frames(known, [], HEAD_ROWS))[known]
         of_target = head[self.target].dtype
-        self._integer_target, self._boolean_target = (of_target.kind in k for k in ("iu", "b"))
+        self._integer_target = of_target.kind in "iu"
+        self._boolean_target = of_target.kind == "b"
         # The dtype of a target whose classes have an order.
         declared = given.get(self.target, of_target)
         self._order: Any = declared if getattr(declared, "ordered", False) else None

@@ -249,7 +249,8 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     if not candidates:
         return []
     X = looked_at.batch().X
-    same, distinct = _row_numbers(X), _distinct_rows(np.hstack([X, Y]))
+    _, same = _equal_rows(X)
+    distinct = np.sort(_equal_rows(np.hstack([X, Y]))[0])
     n_targets = np.bincount(same[distinct])
     if np.mean(n_targets[same] > 1) < LEAST_CONFLICTS:
         looked_at, Y, same = looked_at.choose(distinct), Y[distinct], same[distinct]
@@ -259,16 +260,15 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     return [one for one in codes if one.embedded]
 
 
-def _distinct_rows(rows: Floats) -> NDArray[np.intp]:
-    """Return the positions of rows that are all different."""
-    return np.sort(np.unique(_row_numbers(rows), return_index=True)[1])
+def _equal_rows(rows: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the position of the first of equal rows, and a number for each row.
 
-
-def _row_numbers(rows: Floats) -> NDArray[np.intp]:
-    """Return a number for each row, which is the same for equal rows."""
+    Equal rows have the same number.
+    """
     rows = np.ascontiguousarray(rows)
     as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))
-    return np.unique(as_bytes[:, 0], return_inverse=True)[1]
+    _, first, numbers = np.unique(as_bytes[:, 0], return_index=True, return_inverse=True)
+    return first, numbers
 
 
 def _variance_of_equal(by_value: RowsByLevel, Y: Floats, same: NDArray[np.intp]) -> Floats:
