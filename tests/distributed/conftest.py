@@ -4,9 +4,13 @@ import logging
 
 import dask
 import numpy as np
+import pandas as pd
 import pytest
 from distributed import Client, LocalCluster
 from guards import HANGING
+from shards import SHORT, chunked
+
+from sknet.distributed import DaskNNRegressor
 
 N_WORKERS = 3
 #: What Dask measures of itself takes an eighth of a core, also while nothing runs.
@@ -68,3 +72,35 @@ def table():
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3000, 6))
     return X, np.sin(X[:, 0]) + X[:, 1] * X[:, 2]
+
+
+@pytest.fixture
+def frame():
+    """A frame with missing values and categories; one level is in the last rows only."""
+    rng = np.random.default_rng(1)
+    n = 1200
+    X = pd.DataFrame(
+        {
+            "size": np.where(rng.random(n) < 0.1, np.nan, rng.normal(size=n)),
+            "color": pd.Categorical(rng.choice(["blue", "green", "red"], n)),
+            "maker": rng.choice([f"m{i:02d}" for i in range(30)], n),
+            "age": rng.integers(0, 90, n),
+        }
+    )
+    X["color"] = X["color"].cat.add_categories(["violet"])
+    X.loc[n - 5 :, "color"] = "violet"
+    signal_ = np.nan_to_num(X["size"]) + (X["color"] == "red") + X["age"] / 45
+    return X, pd.Series(np.where(signal_ > 1.3, "yes", "no"))
+
+
+@pytest.fixture(scope="module")
+def plain_fits():
+    return []
+
+
+@pytest.fixture
+def plain_fit(client, table, plain_fits):
+    """A fit that several tests compare with: the table of numbers on two shards."""
+    if not plain_fits:
+        plain_fits.append(DaskNNRegressor(**SHORT).fit(*chunked(*table)))
+    return plain_fits[0]
