@@ -20,7 +20,7 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.cumulative import Cumulative
 from sknet.nn.distributions import Distribution
 from sknet.nn.links import Change, Identity
-from sknet.nn.losses import Loss, Ordinal, PositiveMean, shown
+from sknet.nn.losses import Loss, Ordinal, shown
 from sknet.nn.objective import Members
 
 
@@ -171,9 +171,10 @@ class RegressionModel(Model):
         after = self.target
         shift = (before.mean_ - after.mean_) / after.scale_
         change = self.loss.link.rescaling(before.scale_, after.scale_, shift)
-        if change is None or not isinstance(self.loss, PositiveMean):
-            return change
-        return change[0] * np.divide(before.spread_, after.spread_), change[1]
+        if change is None:
+            return None
+        old, new = (self.loss.of_spread(one.spread_).link.units for one in (before, after))
+        return change[0] * np.divide(old, new), change[1]
 
     def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, as :meth:`Model.predict` does.

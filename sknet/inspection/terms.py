@@ -18,7 +18,6 @@ from sknet._prediction import BLOCK_ELEMENTS
 from sknet.data.columns.times import seconds, times
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
-from sknet.nn.losses import PositiveMean
 
 Floats = NDArray[np.float64]
 #: The values of a column for which a curve is computed, the shares of its levels or bins, and
@@ -208,7 +207,7 @@ def _units(model: Model) -> tuple[Floats, Floats]:
         ones = np.ones_like(target.scale_)
         changed = model.loss.link.rescaling(target.scale_, ones, target.mean_)
     factor, shift = changed or (np.ones(n_varying(model)), np.zeros(n_varying(model)))
-    units = model.loss.spread if isinstance(model.loss, PositiveMean) else 1.0
+    units = model.loss.link.units
     return np.multiply(factor, units, dtype=float), np.multiply(shift, units, dtype=float)
 
 

@@ -49,6 +49,11 @@ class Link(ABC):
         """Return the number of columns of predictions for ``n_outputs`` columns of y."""
         return self.n_raw(n_outputs)
 
+    @property
+    def units(self) -> tuple[float, ...]:
+        """The number that raw predictions are multiplied by first: one, or one per output."""
+        return (1.0,)
+
     def unpromised(self, n_raw: int) -> tuple[int, ...]:
         """Return the positions of raw predictions about which constraints promise nothing.
 
@@ -177,6 +182,10 @@ class Log(Link):
 
     out_activation = "exp"
     rising = True
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        return self.spread
 
     def inverse(self, raw: Array) -> Array:
         return np.exp(raw * self._units(raw))
