@@ -19,7 +19,7 @@ Arrays: TypeAlias = tuple[np.ndarray, ...]
 
 #: The number of elements of the widest work array when rows are processed in blocks: in
 #: predictions, validation and lbfgs.
-BLOCK_ELEMENTS = 2**18
+WORKSPACE_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.
 MIN_BLOCK_ROWS = 64
 #: The largest number of workspaces for a single row that are kept for later predictions. Each
@@ -72,7 +72,7 @@ class Predictor:
         if sparse.issparse(X) and self.encoder.keeps_sparse:
             # Sparse rows need no dense work array before the first layer.
             widths = widths[1:]
-        return max(MIN_BLOCK_ROWS, BLOCK_ELEMENTS // max(widths))
+        return max(MIN_BLOCK_ROWS, WORKSPACE_ELEMENTS // max(widths))
 
     def map_rows(self, X: Any, function: Callable[[list[np.ndarray]], Arrays]) -> Arrays:
         """Return arrays with a row for each row of X, computed block by block.

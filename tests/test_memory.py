@@ -28,7 +28,7 @@ def table(request, tmp_path):
 def small_blocks(request, monkeypatch):
     """Limits by which this table is large; its quantiles are those of some rows or of all."""
     monkeypatch.setattr(_base_model, "ENCODED_BYTES", 0)
-    monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(_prediction, "WORKSPACE_ELEMENTS", 2**14)
     monkeypatch.setattr(batches, "BLOCK_ELEMENTS", 2**14)
     monkeypatch.setattr(draws, "QUANTILE_ROWS", request.param)
     monkeypatch.setattr(encoding, "COMPONENT_ROWS", 1000)

@@ -650,7 +650,7 @@ class Dates(Made):
 def test_memory_is_bounded(monkeypatch, early_stopping):
     n_rows, n_columns = 60_000, 100
     monkeypatch.setattr(_base_model, "ENCODED_BYTES", 0)
-    monkeypatch.setattr(_prediction, "BLOCK_ELEMENTS", 2**14)
+    monkeypatch.setattr(_prediction, "WORKSPACE_ELEMENTS", 2**14)
     monkeypatch.setattr(row_blocks, "BLOCK_BYTES", 2**16)
     monkeypatch.setattr(row_blocks, "WINDOW_BYTES", 2**20)
     monkeypatch.setattr("sknet.data.draws.SAMPLE_BYTES", 2**20)

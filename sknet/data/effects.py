@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet.data.draws import draw_rows
-
-Floats = NDArray[np.floating]
+from sknet.data.weights import Floats
 
 #: The maximum number of rows that a prior is worth: levels that say nothing about y alone may
 #: be informative together with other columns.

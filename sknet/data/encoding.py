@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Levels
-from sknet.data.columns.column import Feature, Floats, Region, Surveyed
+from sknet.data.columns.column import Feature, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, Components, principal_components
 from sknet.data.columns.scores import NormalScores
@@ -21,7 +21,7 @@ from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_value
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
 from sknet.data.targets import Target
-from sknet.data.weights import quantiles, repetitions
+from sknet.data.weights import Floats, quantiles, repetitions
 
 Kind = TypeVar("Kind", bound=Feature)
 

@@ -29,7 +29,7 @@ from sknet.export._rules import counterpart
 TEXT = np.dtype(object)
 
 
-def encode(table: "Table", model: Model) -> Tensor:
+def encode(table: "InputColumns", model: Model) -> Tensor:
     """Return the encoded rows in the precision of the network.
 
     Raises
@@ -49,7 +49,7 @@ def encode(table: "Table", model: Model) -> Tensor:
 
 
 @dataclass(eq=False)
-class Table:
+class InputColumns:
     """The columns of all inputs, as ``TableReader.read`` returns them.
 
     Parameters
@@ -162,16 +162,16 @@ def _codes_of_text(column: Tensor, levels: NDArray[Any]) -> Tensor:
     return column.labels(np.int64, keys_strings=keys, values_int64s=values, default_int64=0)
 
 
-def _numbers(feature: Numbers, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _numbers(feature: Numbers, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     return _scaled(feature, table.numbers, dtype)
 
 
-def _phases(feature: Phases, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _phases(feature: Phases, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     date = table.numbers.columns(feature.place, feature.place + 1)
     return _scaled(feature, phases(date, [CYCLES[name] for name in feature.cycles]), dtype)
 
 
-def _normal_scores(feature: NormalScores, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _normal_scores(feature: NormalScores, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     scores = []
     for column, (numbers, of_numbers) in zip(feature.sources, feature.curves, strict=True):
         x = table.numbers.take([column], axis=1).cast(np.float64)
@@ -220,11 +220,11 @@ def _filled(x: Tensor, value: ArrayLike) -> Tensor:
     return x.graph.add("Where", [missing, x.graph.constant(value, x.dtype), x], x.dtype)
 
 
-def _missing_flags(feature: MissingFlags, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _missing_flags(feature: MissingFlags, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     return table.numbers.take(feature.sources, axis=1).op("IsNaN", dtype=bool)
 
 
-def _heavy_flags(feature: HeavyFlags, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _heavy_flags(feature: HeavyFlags, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     x = table.numbers.take(feature.sources, axis=1)
     x = x.cast(coarser(x.dtype, feature.values.dtype))
     with np.errstate(over="ignore"):
@@ -232,13 +232,13 @@ def _heavy_flags(feature: HeavyFlags, table: Table, dtype: np.dtype[Any]) -> Ten
     return _filled(x, medians).op("Equal", values, dtype=bool)
 
 
-def _category(feature: Levels, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _category(feature: Levels, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     codes, n_levels = table.codes(feature.column)
     # The first code, 0, stands for no level, as NaN does for the encoder.
     return codes.rows_of(feature.encode_column(np.array([np.nan, *range(n_levels)])), dtype)
 
 
-def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
+def _code(feature: Code, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     x = table.numbers.take([feature.column], axis=1)
     values, tolerance, levels = feature.compared(x.dtype)
     distances = (x.cast(values.dtype) - values).op("Abs")
@@ -248,7 +248,7 @@ def _code(feature: Code, table: Table, dtype: np.dtype[Any]) -> Tensor:
 
 #: The function for each class of features. It returns the encoded columns, in the precision of
 #: the network or as booleans.
-FEATURES: dict[type[Feature], Callable[[Any, Table, np.dtype[Any]], Tensor]] = {
+FEATURES: dict[type[Feature], Callable[[Any, InputColumns, np.dtype[Any]], Tensor]] = {
     Numbers: _numbers,
     NormalScores: _normal_scores,
     Phases: _phases,

@@ -14,7 +14,7 @@ from sknet._version import __version__
 from sknet.classifier import NNClassifier
 from sknet.data.targets import ClassTarget
 from sknet.export._columns import PRODUCER, column_properties, free_name, input_columns
-from sknet.export._encoding import TEXT, Table, encode
+from sknet.export._encoding import TEXT, InputColumns, encode
 from sknet.export._graph import Graph, Port, Tensor, numbered_names, onnx_type
 from sknet.export._rules import (
     INVERSE_LINKS,
@@ -49,7 +49,7 @@ def exported(estimator: Any) -> tuple[Features, Model]:
 
 
 def write_predictions(
-    table: Table,
+    table: InputColumns,
     model: Model,
     dtype: np.dtype[Any],
     *,
@@ -60,7 +60,7 @@ def write_predictions(
 
     Parameters
     ----------
-    table : Table
+    table : InputColumns
         The columns of the inputs.
     model : Model
     dtype : dtype
@@ -318,7 +318,7 @@ def to_onnx(
     names = [one.name for one in columns]
     graph = Graph(numbered_names(names))
     inputs = [Port(Tensor(graph, one.name, one.dtype), len(one.names)) for one in columns]
-    table = Table(features, inputs)
+    table = InputColumns(features, inputs)
     predictions = write_predictions(table, model, table.precision, with_std=True)
     outputs = [
         Port(tensor.op("Identity", output=free_name(name, names)), n_columns)

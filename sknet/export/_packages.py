@@ -20,7 +20,7 @@ from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.texts import DateFormat, NumberFormat
 from sknet.export import _onnx
 from sknet.export._columns import check_n_columns, dtype_and_width
-from sknet.export._encoding import FEATURES, Table
+from sknet.export._encoding import FEATURES, InputColumns
 from sknet.export._graph import Graph, Port, Tensor, onnx_type
 from sknet.metrics import CRPSScorer, IntervalScorer
 from sknet.multi_target import NNMultiTarget
@@ -85,7 +85,7 @@ def _set_output_types(operator: Any) -> None:
     inputs = _inputs(operator, Graph())
     check_n_columns(features, sum(one.n_columns for one in inputs))
     n_rows = operator.inputs[0].type.shape[0]
-    dtype = Table(features, inputs).precision
+    dtype = InputColumns(features, inputs).precision
     shape = [n_rows, _onnx.n_columns(model)]
     if not model.numeric_y:
         shape_of_labels = shape[:2] if model.target.kind == "multilabel" else shape[:1]
@@ -138,7 +138,7 @@ def _convert(scope: Any, operator: Any, container: Any) -> None:
     features, model = _onnx.exported(operator.raw_operator)
     graph = Graph(scope.get_unique_variable_name)
     dtype, _ = dtype_and_width("output", operator.outputs[-1].type)
-    table = Table(features, _inputs(operator, graph))
+    table = InputColumns(features, _inputs(operator, graph))
     has_scores = (
         not model.numeric_y
         and scope.get_options(operator.raw_operator, {"raw_scores": False})["raw_scores"]

@@ -15,7 +15,7 @@ from sknet._target_checks import check_weight
 from sknet.data.frames import declared_order, wrapped
 from sknet.data.row_blocks import RowBlocks
 from sknet.inspection.outputs import check_one_target
-from sknet.inspection.terms import ColumnValues, Floats, Table, Terms
+from sknet.inspection.terms import ColumnGrids, ColumnValues, Floats, Terms
 
 
 class ShapeCurve(NamedTuple):
@@ -227,7 +227,9 @@ def compute_shapes(
     importances = terms.importances(rows, weights)
     given = wrapped(X)
     orders = {i: declared_order(given.column(i)) for i in range(len(given.columns))}
-    table = Table(features.shown_names, model, rows, weights, n_points, percentiles, orders)
+    table = ColumnGrids(
+        features.shown_names, model, rows, weights, n_points, percentiles, orders
+    )
     curves = _curves(terms, table, importances)
     sizes = importances.max(axis=1) if factors is None else importances @ np.abs(factors)
     surfaces = _surfaces(terms, table, importances, sizes, max_surfaces)
@@ -272,7 +274,7 @@ def in_memory(X: Any) -> Any:
     return X[: X.shape[0]] if isinstance(X, RowBlocks) else X
 
 
-def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]:
+def _curves(terms: Terms, table: ColumnGrids, importances: Floats) -> list[ShapeCurve]:
     """Return the terms of a single column."""
     single = [i for i, group in enumerate(terms.groups) if len(group) == 1]
     # All columns step through their grids at once, and are missing in the last row: terms of
@@ -286,7 +288,7 @@ def _curves(terms: Terms, table: Table, importances: Floats) -> list[ShapeCurve]
 
 
 def _surfaces(
-    terms: Terms, table: Table, importances: Floats, sizes: Floats, max_surfaces: int
+    terms: Terms, table: ColumnGrids, importances: Floats, sizes: Floats, max_surfaces: int
 ) -> list[ShapeSurface]:
     """Return the terms of two columns that have the largest sizes."""
     pairs = [i for i, one in enumerate(terms.columns) if len(one) == 2]
@@ -299,7 +301,7 @@ def _surfaces(
     return surfaces
 
 
-def _heights(terms: Terms, table: Table, i: int) -> Floats:
+def _heights(terms: Terms, table: ColumnGrids, i: int) -> Floats:
     """Return the term of two columns at position ``i``, for all pairs of their values."""
     grids = {column: table.encoded_grid(column) for column in terms.columns[i]}
     if terms.has_pairs:

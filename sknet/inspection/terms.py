@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from sknet._model import Model
-from sknet._prediction import BLOCK_ELEMENTS
+from sknet._prediction import WORKSPACE_ELEMENTS
 from sknet.data.columns.times import seconds, times
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
@@ -22,7 +22,7 @@ from sknet.nn.groups import PairwiseHead
 Floats = NDArray[np.float64]
 #: The values of a column for which a curve is computed, the shares of its levels or bins, and
 #: the edges of the bins (None for a category).
-Distribution: TypeAlias = tuple[NDArray[Any], Floats, Any]
+Histogram: TypeAlias = tuple[NDArray[Any], Floats, Any]
 
 #: The maximum number of bins in the histogram of a numeric column.
 HISTOGRAM_BINS = 30
@@ -158,7 +158,7 @@ class Terms:
 
         The weights must sum to one.
         """
-        step = max(1, BLOCK_ELEMENTS // (len(self.columns) * self.intercept.size))
+        step = max(1, WORKSPACE_ELEMENTS // (len(self.columns) * self.intercept.size))
         total = np.zeros((len(self.columns), self.intercept.size))
         for start in range(0, X.shape[0], step):
             block = slice(start, start + step)
@@ -251,7 +251,7 @@ class ColumnValues(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Table:
+class ColumnGrids:
     """The columns of X, and rows in which they have the values of their grids.
 
     ``orders`` has the levels of ordered categories, in their order, by column.
@@ -293,7 +293,7 @@ class Table:
             )
         return self.known[column]
 
-    def _numbers(self, place: int, x: Floats, weights: Floats) -> Distribution:
+    def _numbers(self, place: int, x: Floats, weights: Floats) -> Histogram:
         """Return the grid, shares and bin edges of a numeric column without missing values."""
         if not x.size:
             typical_row = self.model.encoder.typical_row()
@@ -325,7 +325,7 @@ class Table:
         is_scored = place in self.model.encoder.scored_
         return is_scored and not is_time and bool(0 < grid[0] < grid[-1])
 
-    def _category(self, place: int, x: Floats, weights: Floats) -> Distribution:
+    def _category(self, place: int, x: Floats, weights: Floats) -> Histogram:
         """Return the levels and shares of a category without missing values."""
         levels = self._levels(place)
         shares = np.bincount(x.astype(np.intp), weights, minlength=len(levels))

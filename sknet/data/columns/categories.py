@@ -12,8 +12,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
-from sknet.data.columns.column import Column, Feature, Floats, Region, Surveyed
+from sknet.data.columns.column import Column, Feature, Region, Surveyed
 from sknet.data.kinds import check_values
+from sknet.data.weights import Floats
 
 #: The maximum number of levels of a category that get a column each. With more, nearly all
 #: entries of the columns are zero, and each level is too rare to learn a weight for every

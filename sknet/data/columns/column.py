@@ -14,8 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data.batches import Dataset
 from sknet.data.frames import name_of
-
-Floats = NDArray[np.floating]
+from sknet.data.weights import Floats
 
 
 class Region(IntEnum):

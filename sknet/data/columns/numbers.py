@@ -13,10 +13,11 @@ from sklearn.utils import check_array
 
 from sknet.data.batches import Dataset, in_range
 from sknet.data.columns import scaling
-from sknet.data.columns.column import Feature, Floats, Region
+from sknet.data.columns.column import Feature, Region
 from sknet.data.draws import most_copied_rows, same_rows
 from sknet.data.frames import Table, name_of
 from sknet.data.kinds import FARTHEST, NESTED, check_values
+from sknet.data.weights import Floats
 
 # Reading.
 

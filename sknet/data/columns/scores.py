@@ -8,10 +8,9 @@ import numpy as np
 from scipy import special
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.column import Floats
 from sknet.data.columns.numbers import Numbers
 from sknet.data.columns.scaling import LARGEST_CLIP
-from sknet.data.weights import quantiles
+from sknet.data.weights import Floats, quantiles
 
 #: The number of intervals between the quantiles with which scores are interpolated.
 INTERVALS = 100

@@ -18,10 +18,10 @@ from numpy.typing import DTypeLike, NDArray
 
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
-from sknet.data.columns.column import Column, Feature, Floats, Region, number_text
+from sknet.data.columns.column import Column, Feature, Region, number_text
 from sknet.data.columns.scaling import coarser
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
-from sknet.data.weights import repetitions
+from sknet.data.weights import Floats, repetitions
 
 #: A heavy value has at least this share of the rows, and at least this many rows.
 LEAST_SHARE, LEAST_ROWS = 0.002, 20

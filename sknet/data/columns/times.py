@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
-from sknet.data.columns.column import Column, Feature, Floats, Surveyed
+from sknet.data.columns.column import Column, Feature, Surveyed
 from sknet.data.columns.numbers import Numbers
 from sknet.data.frames import Frame, name_of
+from sknet.data.weights import Floats
 
 #: A cycle is encoded if the training dates span at least ``LEAST_SPAN`` of its length, and if
 #: their phases cover at least ``LEAST_VARIATION`` of it.
