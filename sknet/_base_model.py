@@ -178,8 +178,8 @@ class Model:
             there, here = getattr(self.settings, key), getattr(settings, key)
             if there != here:
                 raise ValueError(
-                    f"{name} changed since the network was fitted, from {there!r} to {here!r}, "
-                    f"but its encodings and layers are kept. Set {name} back to continue, or "
+                    f"{name} is {here!r}, but it was {there!r} when the network was fitted, whose "
+                    f"encodings and layers are kept. Set {name}={there!r} to continue from it, or "
                     "fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 

@@ -311,8 +311,8 @@ def _check_same(known: Any, classes: Any) -> None:
     """Refuse classes of a later ``partial_fit``, unless None, that differ from those known."""
     if classes is not None and not _are_same(known, classes):
         raise ValueError(
-            f"classes={classes!r} is not the same as on the last call to partial_fit, was: "
-            f"{known!r}"
+            f"classes={classes!r} differs from the classes of the first call of partial_fit: "
+            f"{known!r}."
         )
 
 

@@ -289,9 +289,9 @@ def numbers_of_rows(y: ArrayLike, n_rows: int, n_outputs: int) -> tuple[np.ndarr
     if not (single or (several and len(numbers) in (1, n_rows))) or np.isnan(numbers).any():
         shape = ", ".join(map(str, (n_rows, *outputs)))
         raise ValueError(
-            f"y must be numbers of shape ({shape}), or have one more axis for several numbers "
-            "in each row. Then a first axis of length 1 stands for the same numbers in all "
-            "rows. Got "
+            f"y must be numbers of shape ({shape}), without NaN. A last axis may be added for "
+            "several numbers in each row; if the first axis then has length 1, all rows have "
+            "the same numbers. Got "
             f"{'NaN' if np.isnan(numbers).any() else f'shape {numbers.shape}'}."
         )
     return numbers.reshape(len(numbers), n_outputs, -1), single

@@ -31,7 +31,7 @@ WILD = {
 #: What every one of these fits has in common.
 BRIEF = {"max_iter": 8, "batch_size": 16, "random_state": 0, "n_iter_no_change": math.inf}
 
-ADVICE = "Lower learning_rate_init or alpha, or scale the data."
+ADVICE = "Lower learning_rate_init or alpha; with standardize=False, scale the data."
 ADVICE_LBFGS = "Scale the data, lower alpha, or try a solver such as 'adam'."
 
 

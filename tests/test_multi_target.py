@@ -657,7 +657,7 @@ def test_several_columns_of_classes_have_the_form_of_scikit_learn(classes, text)
     assert ours.score(X, Y) == (predicted == Y).all(axis=1).mean() > 0.8
     assert [one.shape for one in ours.decision_function(X)] == [(300, 3), (300,), (300, 3)]
     ours.partial_fit(X, Y, classes=ours.classes_)
-    with pytest.raises(ValueError, match="not the same as on the last call"):
+    with pytest.raises(ValueError, match="differs from the classes of the first call"):
         ours.partial_fit(X, Y, classes=ours.classes_[:2])
     with pytest.raises(ValueError, match=r"y must have the shape \(300, 3\), got \(300,\)"):
         ours.score(X, Y[:, 0])

@@ -79,7 +79,7 @@ def _checked(
         undivided = "" if data.groups is None else f" in {data.n_groups} undivided group(s)"
         raise ValueError(
             f"Early stopping would train on {training.size} and validate with "
-            f"{validation.size} of the {data.n_rows} rows{undivided}. It needs at least 1 "
+            f"{validation.size} of the {data.n_rows} rows{undivided}, but it needs at least 1 "
             f"training row and 2 validation rows. {remedy}"
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:

@@ -65,7 +65,9 @@ class Optimizer(Solver, ABC):
     """
 
     stochastic = True
-    divergence_remedy = "Lower learning_rate_init or alpha, or scale the data."
+    divergence_remedy = (
+        "Lower learning_rate_init or alpha; with standardize=False, scale the data."
+    )
     convergence_remedy = (
         "Increase max_iter, choose a learning_rate that decays to zero, such as 'cosine', or "
         "set n_iter_no_change=numpy.inf to train exactly max_iter epochs."

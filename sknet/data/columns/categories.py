@@ -158,10 +158,14 @@ class CategoryColumn(Column):
             return
         was_text = isinstance(self.levels[0], str)
         if any(isinstance(value, str) != was_text for value in values.tolist()):
-            before, now = ("text", "numbers") if was_text else ("numbers", "text")
+            before, now, remedy = (
+                ("text", "numbers", "astype(str)")
+                if was_text
+                else ("numbers", "text", "pandas.to_numeric")
+            )
             raise ValueError(
                 f"Column {self.label} is a category whose levels were {before} in training, "
-                f"but holds {now} now."
+                f"but holds {now} now. Convert it, for example with {remedy}."
             )
 
     @contextmanager
