@@ -29,6 +29,8 @@ from sknet.nn.training import Report
 
 #: The width of a column in the printed line of an epoch.
 COLUMN_WIDTH = 34
+#: How to mend a scorer of one class whose labels are not 0 and 1.
+PASS_POS_LABEL = ". Name the class: make_scorer(..., pos_label=...)."
 
 
 class HeldOut(NamedTuple):
@@ -122,8 +124,9 @@ class Validation:
         try:
             score = float(self._scorer(model))
         except (TypeError, ValueError, AttributeError) as error:
+            remedy = PASS_POS_LABEL if "pos_label" in str(error) else ""
             raise ValueError(
-                f"scoring={scoring!r} does not work on the validation rows: {error}"
+                f"scoring={scoring!r} does not work on the validation rows: {error}{remedy}"
             ) from error
         if not math.isfinite(score):
             raise ValueError(

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
-from sklearn.base import is_classifier
+from sklearn.base import clone, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
-from sklearn.metrics import accuracy_score, log_loss, make_scorer, roc_auc_score
+from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer, roc_auc_score
 
 import sknet
 from sknet import _fitting
@@ -237,6 +237,16 @@ def test_an_unsuitable_scorer_fails_before_training(
     forbid_training()
     with pytest.raises(ValueError, match=match):
         NNClassifier((4,), early_stopping=True, scoring=scoring).fit(*multiclass)
+
+
+def test_a_scorer_of_one_class_asks_for_its_label(binary):
+    X, y = binary
+    options = {"early_stopping": True, "learning_rate": "cosine", "max_iter": 2}
+    network = NNClassifier((4,), scoring="f1", **options)
+    with pytest.raises(ValueError, match=r"Name the class: make_scorer\(..., pos_label=...\)"):
+        network.fit(X, np.where(y == y[0], "no", "yes"))
+    scorer = make_scorer(f1_score, pos_label="yes")
+    clone(network).set_params(scoring=scorer).fit(X, np.where(y == y[0], "no", "yes"))
 
 
 @pytest.mark.usefixtures("without_temperature")
