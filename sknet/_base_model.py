@@ -178,9 +178,9 @@ class Model:
             there, here = getattr(self.settings, key), getattr(settings, key)
             if there != here:
                 raise ValueError(
-                    f"{name} is {here!r}, but it was {there!r} when the network was fitted, whose "
-                    f"encodings and layers are kept. Set {name}={there!r} to continue from it, or "
-                    "fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
+                    f"{name} is {here!r}, but it was {there!r} when the network was fitted, "
+                    f"whose encodings and layers are kept. Set {name}={there!r} to continue, "
+                    "or fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 
     def check_loss(self, loss: Any) -> None:

@@ -146,7 +146,8 @@ class TableEncoder:
         if survey.missing[:n_read].any():
             found.append(MissingFlags(np.flatnonzero(survey.missing[:n_read])))
         if marked:
-            found.append(HeavyFlags(marked, cast(Floats, numbers.zero), survey.reader.places_))
+            zero = cast(Floats, numbers.zero)
+            found.append(HeavyFlags(marked, sample, zero, survey.reader.places_))
         return found
 
     def _of_kinds(self, survey: Survey, sample: Dataset) -> list[Feature]:

@@ -17,7 +17,6 @@ from sknet._model import Model
 from sknet.data.columns.categories import CategoryColumn, Levels
 from sknet.data.columns.column import Feature
 from sknet.data.columns.numbers import MissingFlags, Numbers
-from sknet.data.columns.scaling import coarser
 from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import Code, HeavyFlags
 from sknet.data.columns.times import CYCLES, DAY, Cycle, DateColumn, Phases
@@ -226,10 +225,9 @@ def _missing_flags(feature: MissingFlags, table: InputColumns, dtype: np.dtype[A
 
 def _heavy_flags(feature: HeavyFlags, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:
     x = table.numbers.take(feature.sources, axis=1)
-    x = x.cast(coarser(x.dtype, feature.values.dtype))
-    with np.errstate(over="ignore"):
-        values, medians = feature.values.astype(x.dtype), feature.medians.astype(x.dtype)
-    return _filled(x, medians).op("Equal", values, dtype=bool)
+    values, medians, near = feature.compared(x.dtype)
+    distances = (_filled(x.cast(values.dtype), medians) - values).op("Abs")
+    return distances.op("LessOrEqual", near, dtype=bool)
 
 
 def _category(feature: Levels, table: InputColumns, dtype: np.dtype[Any]) -> Tensor:

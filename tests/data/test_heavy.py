@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Dataset
-from sknet.data.columns.single_values import LEAST_ROWS, MOST_VALUES, heavy_values
+from sknet.data.columns.single_values import LEAST_ROWS, MOST_VALUES, HeavyFlags, heavy_values
 from sknet.data.encoding import TableEncoder
 from sknet.data.survey import survey_rows
 from sknet.data.tables import TableReader
@@ -194,3 +194,34 @@ def test_a_far_value_does_not_hide_the_others(estimator, make_column):
     y = y > 0.3 if estimator is NNClassifier else y
     network = estimator(max_iter=30, random_state=0).fit(X[:1500], y[:1500])
     assert network.score(X[1500:], y[1500:]) > 0.95
+
+
+@pytest.mark.parametrize("scaled", [np.float32, np.float64])
+def test_heavy_values_are_known_after_a_scaler_that_rounds(scaled):
+    """A scaler may compute in another precision than in training, or in another order."""
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((600, 2)) < 0.6, 0, rng.lognormal(3, 1, (600, 2)))
+    y = (X == 0).all(axis=1)
+    mean, std = (one.astype(scaled) for one in (X.mean(axis=0), X.std(axis=0)))
+    rows = (X.astype(scaled) - mean) / std
+    network = NNClassifier(max_iter=2, random_state=0).fit(rows, y)
+    encoded = network._model.encode(network._features.read(rows))
+    others = [
+        rows.astype(np.float32).astype(float),
+        ((X.astype(np.float32) - mean.astype(np.float32)) / std.astype(np.float32)),
+        X / std - mean / std,
+        np.nextafter(rows, np.inf),
+    ]
+    for other in others:
+        found = network._model.encode(network._features.read(other))
+        assert_allclose(found, encoded, atol=1e-4)
+
+
+def test_close_numbers_are_no_heavy_values():
+    """Numbers of training are never confused with a heavy value, however close they are."""
+    x = np.r_[np.ones(50), 1 + np.arange(1, 200) * 1e-9]
+    data = Dataset(np.column_stack([x, x]))
+    flags = HeavyFlags(heavy_values(data), data, np.median(data.X, axis=0), {})
+    assert_array_equal(flags.encode(data.X, np.float32), data.X == 1)
+    assert not flags.encode(np.full((1, 2), 1 + 3e-10), np.float32).any()
+    assert flags.encode(np.full((1, 2), 1 + 2e-10), np.float32).all()

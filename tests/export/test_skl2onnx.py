@@ -248,3 +248,17 @@ def test_raw_scores_are_the_decision_function(make, kind, loss, groups, members)
     if expected.ndim == 1:
         expected = np.column_stack([-expected, expected])
     assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_of_many_rows_behind_a_scaler_that_rounds(make, run, dtype):
+    """ONNX scales in the precision of its input: the zero of many rows is rounded otherwise."""
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((600, 3)) < 0.6, 0, rng.lognormal(3, 1, (600, 3)))
+    y = (X == 0).sum(axis=1) > 1
+    network = make(NNClassifier, numeric_embedding="periodic", max_iter=20)
+    pipeline = make_pipeline(StandardScaler(), network).fit(X.astype(dtype), y)
+    rows = X.astype(np.float32)
+    _, found = run(skl2onnx.to_onnx(pipeline, rows, options={"zipmap": False}), rows).values()
+    assert_allclose(found, pipeline.predict_proba(X), atol=1e-3)
+    assert np.ptp(found[:, 0]) > 0.2

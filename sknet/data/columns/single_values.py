@@ -32,6 +32,21 @@ LEAST_RATIO, NEIGHBORS = 5, 3
 FAR = 10
 #: The maximum number of heavy values of a column. If there are more, only the heaviest count.
 MOST_VALUES = 32
+#: A number counts as equal to a value if they differ by at most this many float32 roundings of
+#: the largest value. A table may have been float32 in training and be float64 now, or a scaler
+#: before the network may compute in float32, as in ONNX.
+ROUNDINGS = 64
+
+
+def tolerances(values: Floats) -> Floats:
+    """Return how far a number may be from each of the increasing values to count as that value.
+
+    No number is that close to two values.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        gaps = np.diff(values, prepend=-np.inf, append=np.inf)
+        largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max(initial=0)
+        return np.minimum(np.minimum(gaps[:-1], gaps[1:]) / 4, largest)
 
 
 def heavy_values(data: Dataset) -> dict[int, Floats]:
@@ -104,6 +119,8 @@ class HeavyFlags(Feature):
     ----------
     heavy : dict of int to ndarray
         The heavy values of each column that has some.
+    data : Dataset
+        The training rows in which they were found.
     center : ndarray of shape (n_numeric,)
         The medians of the numeric columns, which also stand for missing numbers here.
     columns : mapping of int to Column
@@ -111,29 +128,45 @@ class HeavyFlags(Feature):
 
     Attributes
     ----------
-    values, medians : ndarray of shape (width,)
-        The heavy value of each indicator and the median of its column, in the precision of
-        training.
+    values, medians, tolerances : ndarray of shape (width,)
+        The heavy value of each indicator, the median of its column, and how far a number may be
+        from the value to count as the value, in the precision of training.
     """
 
     region = Region.FLAGS
 
     def __init__(
-        self, heavy: Mapping[int, Floats], center: Floats, columns: Mapping[int, Column]
+        self,
+        heavy: Mapping[int, Floats],
+        data: Dataset,
+        center: Floats,
+        columns: Mapping[int, Column],
     ) -> None:
         places = [np.full(x.size, i) for i, x in heavy.items()]
         self.sources: NDArray[np.intp] = np.concatenate(places)
         self.values: Floats = np.concatenate(list(heavy.values())).astype(center.dtype)
         self.medians: Floats = center[self.sources]
+        near = [_tolerances_at(x, data.column(i)) for i, x in heavy.items()]
+        self.tolerances: Floats = np.concatenate(near).astype(center.dtype)
         self._columns = {i: columns[i] for i in heavy if i in columns}
+
+    def compared(self, dtype: np.dtype[Any]) -> tuple[Floats, Floats, Floats]:
+        """Return values, medians and tolerances in the dtype of a comparison with numbers."""
+        dtype = coarser(dtype, self.values.dtype)
+        with np.errstate(over="ignore"):
+            compared = [
+                one.astype(dtype) for one in (self.values, self.medians, self.tolerances)
+            ]
+        return compared[0], compared[1], compared[2]
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[np.bool_]:
         """Return whether the numbers are these values."""
         x = X[:, self.sources]
-        compared = coarser(x.dtype, self.values.dtype)
-        with np.errstate(over="ignore"):
-            x, medians = x.astype(compared), self.medians.astype(compared)
-            return np.where(np.isnan(x), medians, x) == self.values.astype(compared)
+        values, medians, near = self.compared(x.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            x = x.astype(values.dtype)
+            same: NDArray[np.bool_] = np.abs(np.where(np.isnan(x), medians, x) - values) <= near
+        return same
 
     def names(self, names: Sequence[str], levels: Sequence[Sequence[Any]]) -> list[str]:
         """Return names with the values, each as the shortest text that tells it apart."""
@@ -142,6 +175,12 @@ class HeavyFlags(Feature):
             f"{names[i]}={self._columns[i].shown(x) if i in self._columns else number_text(x)}"
             for i, x in zip(self.sources.tolist(), self.values + 0, strict=True)
         ]
+
+
+def _tolerances_at(heavy: Floats, x: Floats) -> Floats:
+    """Return the tolerances of some values of a column."""
+    values = np.unique(x[~np.isnan(x)])
+    return tolerances(values)[np.searchsorted(values, heavy)]
 
 
 #: A column is a code only if its values have at least this many rows on average.
@@ -154,10 +193,6 @@ LEAST_NEIGHBOR_DEVIATIONS = 10
 LEAST_ROUGHNESS = 0.2
 #: Equal rows count once if fewer rows than this share are equal in X to one with another y.
 LEAST_CONFLICTS = 0.1
-#: A number counts as equal to a value if they differ by at most this many float32 roundings of
-#: the largest value. A table may have been float32 in training and be float64 now, or a scaler
-#: before the network may compute in float32, as in ONNX.
-ROUNDINGS = 64
 #: The maximum number of rows that are looked at.
 MOST_ROWS = 20_000
 
@@ -205,10 +240,8 @@ class Code(Levels):
         with np.errstate(over="ignore", invalid="ignore"):
             # Values that are equal in a coarser dtype have the level of the first of them.
             values, first = np.unique(self.values.astype(dtype), return_index=True)
-            gap = np.min(np.diff(values), initial=np.inf)
-            largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max()
         levels = super().places(np.array([np.nan, *first]))
-        return values, np.minimum(largest, gap / 4).astype(dtype), levels
+        return values, tolerances(values).min().astype(dtype), levels
 
     def places(self, x: Floats) -> NDArray[np.intp]:
         """Return the place of each number's value."""
