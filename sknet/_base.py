@@ -25,7 +25,7 @@ from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._requirements import (
     CallbackSupportMixin,
     callback_context,
-    fit_context,
+    checks_parameters,
     kind_of,
     shorten_requests,
 )
@@ -77,7 +77,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         check_together(self, "regression" if is_regressor(self) else "classification")
 
     @hinting
-    @fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit(
         self,
         X: Any,

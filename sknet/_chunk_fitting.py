@@ -17,7 +17,7 @@ from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut, RowProgress, row_progress
 from sknet._parameters import check_random_split
 from sknet._persistence import load_checkpoint
-from sknet._requirements import check_count, fit_context
+from sknet._requirements import check_count, checks_parameters
 from sknet._run import FINGERPRINT_ROWS, Run, fingerprint
 from sknet._starting import Agreement, Look, agree, continue_model, look_at, merge_looks
 from sknet._target_learning import row_weights, weigh
@@ -31,7 +31,7 @@ from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.soundness import PROBE_ROWS
 
 
-@fit_context(prefer_skip_nested_validation=True)
+@checks_parameters
 def fit_on_chunks(
     estimator: BaseNN,
     chunks: Iterable[Any],

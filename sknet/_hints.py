@@ -10,11 +10,9 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from functools import wraps
 from numbers import Real
-from typing import Any, TypeVar
+from typing import Any
 
-from sknet._requirements import Options
-
-Method = TypeVar("Method", bound=Callable[..., Any])
+from sknet._requirements import Method, Options
 
 #: Parameters of the constructors, each with the names that other libraries have for it.
 NAMES: dict[str, tuple[str, ...]] = {

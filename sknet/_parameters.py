@@ -17,10 +17,16 @@ from typing import Annotated, Any, TypeVar, dataclass_transform, get_args, get_o
 
 import joblib
 import numpy as np
-from sklearn.utils.metaestimators import available_if
 
 from sknet._hints import hinting
-from sknet._requirements import HasMethods, Interval, StrOptions, fit_context
+from sknet._requirements import (
+    HasMethods,
+    Interval,
+    Method,
+    StrOptions,
+    available_if,
+    checks_parameters,
+)
 from sknet.nn import rules
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.lbfgs import SOLVERS, is_stochastic
@@ -430,10 +436,9 @@ def available_with_stochastic_solver(estimator: Any) -> bool:
     return True
 
 
-def one_pass(method: Any) -> Any:
+def one_pass(method: Method) -> Method:
     """Decorate ``partial_fit``: only stochastic solvers have it, and it checks parameters."""
-    checked = hinting(fit_context(prefer_skip_nested_validation=True)(method))
-    return available_if(available_with_stochastic_solver)(checked)
+    return available_if(available_with_stochastic_solver)(hinting(checks_parameters(method)))
 
 
 def never_steps(solver: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -146,6 +146,12 @@ class NNClassifier(ClassifierMixin, BaseNN):
         (places,) = self._predict(X, lambda raw: (model.places(raw),))
         return model.target.labels(places)
 
+    @overload
+    def predict_proba(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def predict_proba(
+        self, X: Any, return_std: Literal[True]
+    ) -> tuple[np.ndarray, np.ndarray]: ...
     def predict_proba(
         self, X: Any, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

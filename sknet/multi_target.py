@@ -9,11 +9,11 @@ from typing import Annotated, Any, Self, cast
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import accuracy_score
-from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN, fitted_attributes
 from sknet._joint_model import LEARNED, JointModel
 from sknet._parameters import defaults, one_pass, parameters_of, with_parameters
+from sknet._requirements import available_if
 from sknet._settings import TASKS
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_targets, check_targets, check_weight

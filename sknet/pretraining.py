@@ -15,7 +15,7 @@ from sknet._base_model import Model, learn_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
 from sknet._parameters import parameters_of
-from sknet._requirements import fit_context, kind_of
+from sknet._requirements import checks_parameters, kind_of
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import PretrainedNetwork, facts_of_rows, settle
@@ -91,7 +91,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     return _pretrained(clone(estimator).set_params(**options), X, corruption)
 
 
-@fit_context(prefer_skip_nested_validation=True)
+@checks_parameters
 def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwork:
     """Return the result of :func:`pretrain`, within scikit-learn's fit context."""
     budget = Budget(estimator.time_limit)

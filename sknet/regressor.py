@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 
 from sknet._base import BaseNN
 from sknet._model import Model, RegressionModel
 from sknet._parameters import FLAT_LIST, one_pass, parameters_of, with_parameters
-from sknet._requirements import check_count
+from sknet._requirements import available_if, check_count
 from sknet._settings import loss_of
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_y
@@ -137,6 +136,10 @@ class NNRegressor(RegressorMixin, BaseNN):
         """
         return self._partial_fit(X, y, sample_weight)
 
+    @overload
+    def predict(self, X: Any, return_std: Literal[False] = False) -> np.ndarray: ...
+    @overload
+    def predict(self, X: Any, return_std: Literal[True]) -> tuple[np.ndarray, np.ndarray]: ...
     def predict(
         self, X: Any, return_std: bool = False
     ) -> np.ndarray | tuple[np.ndarray, np.ndarray]:
@@ -261,7 +264,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         float
             The mean over outputs or quantiles: 1 if all are perfect, 0 for the best constant.
         """
-        prediction = cast(np.ndarray, self.predict(X))
+        prediction = self.predict(X)
         try:
             return score_predictions(self._model, prediction, y, sample_weight)
         except (TypeError, ValueError):

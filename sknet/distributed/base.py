@@ -13,7 +13,7 @@ from sknet._base import BaseNN, conclude, fitted
 from sknet._hints import hinting
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
-from sknet._requirements import fit_context, shorten_requests
+from sknet._requirements import checks_parameters, shorten_requests
 from sknet._shared_parameters import with_sections
 from sknet.distributed.epochs import OuterStep
 from sknet.distributed.fitting import check_supported, fit_on_cluster
@@ -104,7 +104,7 @@ class DaskNN(BaseEstimator):
         cls.__doc__ = with_sections(cls.__doc__ or "", {"shared": _shared_documentation(local)})
 
     @hinting
-    @fit_context(prefer_skip_nested_validation=True)
+    @checks_parameters
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the network to Dask collections, on the workers of the client.
 
