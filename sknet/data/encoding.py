@@ -266,7 +266,7 @@ class TableEncoder:
     @property
     def keeps_sparse(self) -> bool:
         """Whether encoded sparse rows stay sparse, as they do if training rows were sparse."""
-        return self.numbers_.center is None
+        return self.numbers_.keeps_sparse
 
     @property
     def embedded_(self) -> list[Levels]:

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 
+from sknet import NNRegressor
 from sknet.data import draws
 from sknet.data.batches import Dataset
 from sknet.data.encoding import TableEncoder
@@ -279,6 +280,38 @@ def test_sparse_keeps_its_zeros_and_pattern():
     assert_array_equal(encoded.indptr, X.indptr)
     assert (encoded.data != 0).all()
     assert_array_equal(np.sign(encoded.data), np.sign(X.data))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_columns_far_from_zero_are_centered(dtype):
+    rng = np.random.default_rng(0)
+    year = rng.integers(1990, 2025, 200).astype(float)
+    dense = np.column_stack([year, -year, rng.normal(size=200), np.ones(200)])
+    dense[::9, 1] = 0
+    X = sparse.csr_matrix(dense, dtype=dtype)
+    encoder = fit(X)
+    encoded = encoder.transform(X, dtype)
+    assert encoded.format == "csr" and np.isfinite(encoded.data).all()
+    found = encoded.toarray()
+    # The zero stays zero, and it is as far from the numbers as the clip allows.
+    q1, median, q3 = np.quantile(year, [0.25, 0.5, 0.75], method="inverted_cdf")
+    u = (year - median) / (q3 - q1)
+    assert_allclose(found[:, 0], u / np.sqrt(1 + (u / 3) ** 2) + 3, rtol=1e-3)
+    assert (found[::9, 1] == 0).all()
+    # Other columns are only scaled, and dense rows are encoded alike.
+    assert_allclose(np.median(np.abs(found[:, 2])), 0.5, rtol=0.03)
+    assert_allclose(found[:, 3], 0.5 / np.sqrt(1 + 1 / 36), rtol=1e-6)
+    assert_allclose(encoder.transform(X.toarray(), dtype), found, rtol=1e-5, atol=1e-6)
+
+
+def test_a_year_in_a_sparse_matrix_is_learned():
+    rng = np.random.default_rng(0)
+    year = rng.integers(1990, 2025, 800).astype(float)
+    words = sparse.random(800, 30, 0.05, format="csr", random_state=0)
+    X = sparse.hstack([sparse.csr_matrix(year[:, np.newaxis]), words]).tocsr()
+    y = 0.2 * (year - 2007) + rng.normal(size=800)
+    network = NNRegressor(max_iter=20, random_state=0).fit(X[:600], y[:600])
+    assert network.score(X[600:], y[600:]) > 0.6
 
 
 def test_sparse_columns_without_entries():

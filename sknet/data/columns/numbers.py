@@ -134,8 +134,10 @@ class Numbers(Feature):
     a symmetric column to the same number.
 
     If another number o, the origin, must become zero, the column is c((x - center) s) -
-    c((o - center) s). There are two such cases:
+    c((o - center) s). There are three such cases:
 
+    - In a sparse column that is far from zero in most rows, such as one of years, zero must
+      remain zero. Center and s are those of its non-zeros.
     - Center and s of a column with heavy values, such as a zero in most rows or a code for
       missing values, are those of its other values. Its median remains zero.
     - A column that was constant gets its center and s from later rows (see
@@ -153,8 +155,10 @@ class Numbers(Feature):
         form, rounding never reverses the order of two numbers.
     keeps_tails : bool, default=False
         Whether L is larger for columns with a long tail.
+    keeps_sparse : bool, default=False
+        Whether training rows were sparse. Encoded sparse rows then stay sparse.
     center : ndarray of shape (n_columns,) or None
-        The centers, which are medians; None if training rows were sparse.
+        The centers, which are medians; None if no column of sparse training rows has one.
     scale : ndarray of shape (n_columns,) or None
         The factors s; None without scaling.
     origin : ndarray of shape (n_columns,) or None
@@ -170,6 +174,7 @@ class Numbers(Feature):
     sources: NDArray[np.intp]
     in_order: bool = False
     keeps_tails: bool = False
+    keeps_sparse: bool = False
     center: Floats | None = None
     scale: Floats | None = None
     origin: Floats | None = None
@@ -189,7 +194,7 @@ class Numbers(Feature):
         values of ``marked`` columns have indicators.
         """
         if sparse.issparse(sample.X):
-            return replace(self, scale=scaling.sparse_scale(sample) if standardize else None)
+            return self._learned_sparse(sample, standardize)
         numbers = self.raw_rows(sample)
         center, scale, limit = scaling.center_and_scale(numbers)
         empty = np.isnan(center)
@@ -202,9 +207,19 @@ class Numbers(Feature):
             self, center=center, scale=scale, origin=origin, limit=limit, empty=empty
         )
 
+    def _learned_sparse(self, sample: Dataset, standardize: bool) -> Self:
+        """Return the feature with what it learns from sampled sparse rows, whose zeros stay."""
+        if not standardize:
+            return replace(self, keeps_sparse=True)
+        center, scale = scaling.sparse_center_and_scale(sample)
+        if not center.any():
+            return replace(self, keeps_sparse=True, scale=scale)
+        zeros = np.zeros_like(center)
+        return replace(self, keeps_sparse=True, scale=scale, center=center, origin=zeros)
+
     @property
     def zero(self) -> Floats | None:
-        """The numbers that become zero; None if training rows were sparse."""
+        """The numbers that become zero; None stands for zeros, as in sparse training rows."""
         return self.center if self.origin is None else self.origin
 
     def raw(self, X: Floats) -> Floats:
@@ -294,8 +309,14 @@ class Numbers(Feature):
             X.data = data.astype(dtype, copy=False)
             return X
         with np.errstate(over="ignore"):
-            X = X.multiply(self.scale).tocsr()
-            X.data = self._clip(X.data.astype(dtype, copy=False))
+            if self.center is None:
+                X = X.multiply(self.scale).tocsr()
+                X.data = self._clip(X.data.astype(dtype, copy=False))
+                return X
+            X = X.tocsr(copy=True)
+            u = (X.data - self.center[X.indices]) * self.scale[X.indices]
+            zero = self._clipped(np.zeros((1, self.width), X.dtype), dtype, slice(None))[0]
+            X.data = self._clip(u.astype(dtype, copy=False)) - zero[X.indices]
         return X
 
     def rounded_origin(self, dtype: np.dtype[Any]) -> Floats:
@@ -311,7 +332,7 @@ class Numbers(Feature):
         with other numbers determine its center and its scale. A constant and missing numbers
         remain zero, so predictions for rows without other numbers do not change.
         """
-        if self.center is None or self.scale is None or self.scale.all():
+        if self.keeps_sparse or self.center is None or self.scale is None or self.scale.all():
             return self
         late = np.flatnonzero(self.scale == 0)
         sample = _sampled(data)

@@ -22,6 +22,9 @@ TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
+#: A sparse column is centered if at least the first share of its entries are not zero, and
+#: their median is more than the second number of interquartile ranges away from zero.
+MOSTLY_STORED, FAR_FROM_ZERO = 0.5, 2
 #: A component has at least this share of the variance of all columns. Too much of a smaller one
 #: would be rounding errors of float32.
 LEAST_VARIANCE = 1e-6
@@ -30,23 +33,30 @@ LEAST_VARIANCE = 1e-6
 MOST_DEVIATIONS = 5
 
 
-def nonzero_medians(X: Any, weights: Floats | None) -> NDArray[np.float64]:
-    """Return the median magnitude of the non-zeros of each column of a CSC matrix.
+def nonzero_quartiles(X: Any, weights: Floats | None) -> tuple[NDArray[np.float64], Floats]:
+    """Return the median magnitude and the quartiles of the non-zeros of each CSC column.
 
-    It is NaN for a column without non-zeros.
+    They are NaN for a column without non-zeros.
+
+    Returns
+    -------
+    medians : ndarray of shape (n_columns,)
+        Those of the magnitudes.
+    quartiles : ndarray of shape (3, n_columns)
     """
-    medians = np.full(X.shape[1], np.nan)
-    for columns, block, rows in _magnitude_blocks(X):
+    medians, quartiles = np.full(X.shape[1], np.nan), np.full((3, X.shape[1]), np.nan)
+    for columns, block, rows in _nonzero_blocks(X):
         of_values = None if weights is None else weights[rows]
-        medians[columns] = quantiles(block, [0.5], of_values)[0]
-    return medians
+        quartiles[:, columns] = quantiles(block, [0.25, 0.5, 0.75], of_values)
+        medians[columns] = quantiles(np.abs(block), [0.5], of_values)[0]
+    return medians, quartiles
 
 
-def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
-    """Yield positions of columns, the magnitudes of their values, and the rows of the values.
+def _nonzero_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
+    """Yield positions of columns, the values in them, and the rows of the values.
 
-    The blocks of magnitudes have as many rows as the longest of their columns has stored
-    values. The places of zeros, and those after the last value of a column, hold NaN.
+    The blocks of values have as many rows as the longest of their columns has stored values.
+    The places of zeros, and those after the last value of a column, hold NaN.
     """
     counts = np.diff(X.indptr)
     # Columns of about equal length share a block, so that it has few empty places.
@@ -59,7 +69,7 @@ def _magnitude_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
         places = X.indptr[columns].astype(np.intp) + np.arange(longest)[:, np.newaxis]
         outside = np.arange(longest)[:, np.newaxis] >= counts[columns]
         places[outside] = 0
-        block = np.abs(X.data[places]).astype(np.float64)
+        block = X.data[places].astype(np.float64)
         block[outside | (block == 0)] = np.nan
         yield columns, block, X.indices[places]
 
@@ -188,13 +198,22 @@ def _inverse_distance(low: Floats, high: Floats, dtype: Any) -> Floats:
     return np.where(half > negligible, 0.5 / np.maximum(half, np.finfo(dtype).tiny), 0)
 
 
-def sparse_scale(data: Dataset) -> Floats:
-    """Return the factors that map the median magnitude of the non-zeros to 1/2."""
+def sparse_center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
+    """Return centers and scales of sparse columns.
+
+    A scale maps the median magnitude of the non-zeros to 1/2, and the center is zero. But if
+    most rows of a column have numbers far from zero compared with their spread, such as years,
+    these are its median and the inverse of its interquartile range.
+    """
     # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
-    medians = nonzero_medians(X, data.sample_weight)
+    medians, (q1, middle, q3) = nonzero_quartiles(X, data.sample_weight)
     scale = 0.5 / np.maximum(medians, np.finfo(X.dtype).tiny)
-    return np.where(np.isnan(medians), 1, scale).astype(X.dtype)
+    by_spread = _inverse_distance(q1, q3, X.dtype)
+    far = (by_spread > 0) & (np.abs(middle) * by_spread > FAR_FROM_ZERO)
+    far &= np.diff(X.indptr) >= MOSTLY_STORED * X.shape[0]
+    scale = np.where(far, by_spread, np.where(np.isnan(medians), 1, scale))
+    return np.where(far, middle, 0).astype(X.dtype), scale.astype(X.dtype)
 
 
 def coarser(dtype: np.dtype[Any], of_training: np.dtype[Any]) -> np.dtype[Any]:
