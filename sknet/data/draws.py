@@ -24,6 +24,12 @@ SAMPLE_BYTES = 2**27
 STRATIFIED_ROWS = 2**22
 #: The number of times that groups are dealt out at random; the most even deal is chosen.
 DEALS = 20
+#: A table has many copies of rows if at least this share of the rows equal another row.
+MANY_COPIES = 1 / 3
+#: Equal rows need not be copies, as in a table of few values. They are if there are at least
+#: this many different rows, if two columns or more have at least ``MOSTLY_DIFFERENT`` times as
+#: many values, and if at most the share ``MOST_CONFLICTS`` of them have several values of y.
+FEWEST_DIFFERENT, MOSTLY_DIFFERENT, MOST_CONFLICTS = 20, 0.5, 0.05
 
 
 def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -119,6 +125,39 @@ def deal_rows(n_rows: int, n_parts: int, labels: Labels, seed: int) -> NDArray[n
     parts = np.empty(n_rows, np.intp)
     parts[order] = np.arange(n_rows) % n_parts
     return parts
+
+
+def with_copies_grouped(data: Dataset) -> Dataset:
+    """Return a table in which equal rows are a group, if it has many copies of rows.
+
+    Classes are often balanced by copies of rare rows. If a copy of a training row were held
+    out, the network would seem right about rows that it has memorized.
+    """
+    is_column = data.y.ndim == 1 and data.y.dtype.names is None
+    if not (isinstance(data.X, np.ndarray) and is_column) or data.groups is not None:
+        return data
+    _, rows, numbers = np.unique(_hashes(data), return_index=True, return_inverse=True)
+    if not FEWEST_DIFFERENT <= rows.size <= (1 - MANY_COPIES) * data.n_rows:
+        return data
+    values, of_row = np.unique(data.y, return_inverse=True)
+    n_conflicts = np.unique(numbers * values.size + of_row).size - rows.size
+    X, least = data.choose(rows).batch().X, MOSTLY_DIFFERENT * rows.size
+    n_different = sum(np.unique(column).size >= least for column in X.T)
+    are_copies = n_different > 1 and n_conflicts <= MOST_CONFLICTS * rows.size
+    return data._replace(groups=numbers) if are_copies else data
+
+
+def _hashes(data: Dataset) -> NDArray[np.uint64]:
+    """Return a number for each row, which differs for rows that differ in X."""
+    n_columns, as_integer = data.X.shape[1], f"u{data.X.dtype.itemsize}"
+    factors = np.random.default_rng(0).integers(2**63, size=n_columns, dtype=np.uint64) * 2 + 1
+    hashes = np.empty(data.n_rows, np.uint64)
+    for start, block in data.row_blocks():
+        bits = np.ascontiguousarray(block).view(as_integer).astype(np.uint64)
+        # The last bits of round numbers are all zero.
+        bits ^= bits >> np.uint64(32)
+        hashes[start : start + len(block)] = (bits * factors).sum(axis=1, dtype=np.uint64)
+    return hashes
 
 
 def deal_groups(
