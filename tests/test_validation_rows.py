@@ -401,7 +401,7 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
         (
             {"validation_fraction": LeaveOneOut()},
             None,
-            r"validate with 1 of the 120 rows. It .* Change the splitter, .*LeaveOneOut\(\)",
+            r"validate with 1 of the 120 rows, but .* Change the splitter, .*LeaveOneOut\(\)",
         ),
         # It leaves out most rows, but the error says what is wrong, without a warning before.
         (

@@ -130,7 +130,12 @@ class InputColumns:
                 "which an ONNX model compares numbers, cannot tell them apart. Train with the "
                 "column as text."
             )
-        same = tensor.cast(np.float64).op("Equal", numbers, dtype=bool)
+        compared = category.compared(tensor.dtype)
+        if compared.dtype != np.float32:
+            compared = numbers
+        # Of levels that float32 cannot tell apart, the first counts, as in prediction.
+        compared[1:][compared[1:] == compared[:-1]] = np.nan
+        same = tensor.cast(compared.dtype).op("Equal", compared, dtype=bool)
         return _numbers_of_places(same, levels.size), levels.size
 
     def _names(self, positions: Sequence[int]) -> list[str]:

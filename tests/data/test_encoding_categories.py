@@ -1,10 +1,12 @@
 """Categories, missing values and bins of encoded tables."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 
+from sknet import NNRegressor
 from sknet.data import batches
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
@@ -298,3 +300,20 @@ def test_names():
     )
     of_tree = ["tree_ash", "tree_beech", "tree_other"]
     assert found == ["size", "age", "age_missing", *of_tree, "shop"]
+
+
+@pytest.mark.parametrize("trained", [np.float32, np.float64])
+def test_levels_that_are_numbers_are_known_in_another_precision(trained):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 12, 300) / 10, rng.normal(size=300)]).astype(trained)
+    X[0, 0] = np.nan
+    y = np.sin(40 * np.nan_to_num(X[:, 0])) + X[:, 1] / 10
+    network = NNRegressor(max_iter=2, random_state=0, categorical_features=[0]).fit(X, y)
+    other = np.float32 if trained == np.float64 else np.float64
+    expected = network.predict(X)
+    assert np.ptp(expected) > 0.1
+    assert_allclose(network.predict(X.astype(other)), expected, rtol=1e-4, atol=1e-5)
+    frame = pd.DataFrame({"level": pd.Categorical(X[:, 0]), "x": X[:, 1]})
+    network = NNRegressor(max_iter=2, random_state=0).fit(frame, y)
+    rows = frame.assign(level=pd.Categorical(X[:, 0].astype(other)))
+    assert_allclose(network.predict(rows), network.predict(frame), rtol=1e-4, atol=1e-5)

@@ -388,6 +388,17 @@ def test_integers_and_booleans_as_inputs(make, run):
         assert outputs["variable"].dtype == np.float64
 
 
+@pytest.mark.parametrize("trained", [np.float32, np.float64])
+def test_levels_that_are_numbers_in_another_precision(make, run, trained):
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.integers(0, 12, 300) / 10, rng.normal(size=300)]).astype(trained)
+    X[0, 0] = 0.1 + 1e-9  # In float32, this is another level.
+    y = np.sin(40 * X[:, 0]) + X[:, 1] / 10
+    network = make(NNRegressor, categorical_features=[0]).fit(X, y)
+    for rows in (X.astype(np.float32), X.astype(np.float64)):
+        assert_agrees(run(to_onnx(network, rows), rows), network, rows)
+
+
 def test_arrays_with_categories(make, run):
     rng = np.random.default_rng(0)
     X = np.column_stack([rng.normal(size=200), rng.integers(0, 4, 200), rng.normal(size=200)])

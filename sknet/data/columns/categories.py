@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
 from sknet.data.columns.column import Column, Feature, Region, Surveyed
+from sknet.data.columns.scaling import coarser
 from sknet.data.kinds import check_values
 from sknet.data.weights import Floats
 
@@ -149,8 +150,20 @@ class CategoryColumn(Column):
         self._check_kind(values)
         if not self.levels.size:
             return np.full(values.size, np.nan)
-        numbers = np.minimum(np.searchsorted(self.levels, values), self.levels.size - 1)
-        return np.where(self.levels[numbers] == values, numbers, np.nan)
+        levels = self.compared(values.dtype)
+        if values.dtype.kind == levels.dtype.kind == "f":
+            values = values.astype(levels.dtype, copy=False)
+        numbers = np.minimum(np.searchsorted(levels, values), levels.size - 1)
+        return np.where(levels[numbers] == values, numbers, np.nan)
+
+    def compared(self, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """Return the levels in the dtype in which values of a dtype are compared with them.
+
+        A level such as 0.1 is the same in float32 and in float64.
+        """
+        if not dtype.kind == self.levels.dtype.kind == "f":
+            return self.levels
+        return self.levels.astype(coarser(dtype, self.levels.dtype), copy=False)
 
     def _check_kind(self, values: NDArray[Any]) -> None:
         """Refuse numbers where the levels are text, and the reverse."""
