@@ -207,9 +207,12 @@ class Model:
         n_outputs = self.target.n_outputs
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network:
+            of_dropout = settings.dropout != self.settings.dropout
+            what = "dropout" if of_dropout else "the number of raw predictions of the loss"
             raise ValueError(
-                "The layers have changed since the last fit: either dropout, or the number of "
-                "raw predictions of the loss. Set warm_start=False, or fit a clone."
+                f"{what} has changed since the network was fitted, whose layers are kept. Set "
+                "it back to continue, or fit a clone from the beginning: "
+                "sklearn.base.clone(network).fit(X, y)."
             )
         # A calibration, such as a dispersion, has the units of its loss.
         kept = self.calibration if loss == self.loss else None

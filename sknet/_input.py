@@ -201,13 +201,17 @@ class Features:
         # scikit-learn's checks of a frame take 10 times as long as those of an array.
         if not reset and self._has_same_names(X) and is_plain(numbers := X.numbers()):
             return numbers
+        # scikit-learn takes the first dtype unless an array has one of them.
+        dtypes = [np.float64, np.float32]
+        if X.are_single():
+            dtypes.reverse()
         try:
             numbers = validate_data(
                 self.estimator,
                 X.given,
                 reset=reset,
                 accept_sparse="csr",
-                dtype=[np.float64, np.float32],
+                dtype=dtypes,
                 ensure_all_finite="allow-nan",
             )
         except (TypeError, ValueError, OverflowError):

@@ -219,7 +219,7 @@ def _check_none_missing(y: Any, name: str) -> None:
     if n_missing:
         # scikit-learn's message for numbers, with advice added.
         start = f"Input {name} contains NaN: it" if is_float else name
-        advice = "for classification, give them a class of their own, such as 'unknown'."
+        advice = "in classification, give them a class of their own, such as 'unknown'."
         if labels.ndim == 2 and labels.shape[1] > 1:
             advice = "for several targets, fit an NNMultiTarget, which accepts them."
         raise ValueError(

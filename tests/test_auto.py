@@ -375,5 +375,5 @@ def test_what_shapes_a_network_outlives_a_warm_start(binary):
     without.fit(X, y).set_params(solver="adam", max_iter=2, dropout=0, ema_decay=None)
     assert without.fit(X, y).auto_params_["numeric_embedding"] is None
     # A parameter that is no longer "auto" takes its own value.
-    with pytest.raises(ValueError, match="The layers have changed"):
+    with pytest.raises(ValueError, match="dropout has changed since"):
         network.set_params(dropout=0.3).fit(X, y)

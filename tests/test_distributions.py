@@ -11,6 +11,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import sknet
+from sknet.nn.distributions import Tweedie
 from sknet.nn.losses import HalfTweedie, NormalLikelihood
 from sknet.streaming import fit_chunks
 
@@ -279,3 +280,11 @@ def test_a_dispersion_has_the_units_of_its_loss():
     mean = network.predict(X)
     pearson = np.mean((y - mean) ** 2 / mean**1.5)
     assert network._model.calibration.item() == pytest.approx(pearson, rel=0.01)
+
+
+@pytest.mark.parametrize("power", [1.05, 1.5, 1.8, 1.95])
+def test_no_probability_of_tweedie_is_above_one(power):
+    rng = np.random.default_rng(0)
+    mean = rng.uniform(0.1, 3, size=(200, 1, 1))
+    found = Tweedie(mean, power, np.array([[1.3]])).cdf(np.array([5.0, 50, 1e3, 1e9]))
+    assert found.max() == 1

@@ -25,6 +25,8 @@ from sknet.data.row_blocks import RowBlocks, as_row_blocks
 
 #: Names of the polars dtypes whose columns are categories.
 POLARS_CATEGORIES = {"Categorical", "Enum", "String", "Object"}
+#: The names of the float32 dtypes of NumPy, pandas (also with Arrow's types) and polars.
+SINGLE_DTYPES = {"float32", "Float32", "float[pyarrow]"}
 #: The maximum number of rows of a frame whose values are all read at once.
 FEW_ROWS = 16
 #: How the dtype names of each kind of times begin, in lower case.
@@ -125,12 +127,16 @@ class Table:
         return self.column(position)
 
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
-        """Return several columns as an array if all have numeric NumPy dtypes, else as a frame.
+        """Return several columns as an array if that loses nothing, else as a frame.
 
-        scikit-learn's checks of a frame take ten times as long as those of an array. By
-        default, all columns are returned.
+        scikit-learn's checks of a frame take ten times as long as those of an array, and make
+        float64 of dtypes that are not NumPy's. By default, all columns are returned.
         """
         return np.asarray(self.data)[:, slice(None) if positions is None else positions]
+
+    def are_single(self, positions: NDArray[np.intp] | None = None) -> bool:
+        """Return whether several columns of a frame, by default all, are float32."""
+        return False
 
     def first_row(self) -> list[Any]:
         """Return the values of the first row."""
@@ -171,6 +177,11 @@ class Frame(Table, ABC):
     @abstractmethod
     def _look_up(self, position: int) -> Any:
         """Return a column as a series, which is kept."""
+
+    def are_single(self, positions: NDArray[np.intp] | None = None) -> bool:
+        """Return whether several columns, by default all, are float32."""
+        chosen = {*self.dtypes} if positions is None else {self.dtypes[i] for i in positions}
+        return bool(chosen) and {str(one) for one in chosen} <= SINGLE_DTYPES
 
     def first_row(self) -> list[Any]:
         """Return the values of the first row."""
@@ -267,10 +278,12 @@ class PandasFrame(Frame):
         return self.given.to_numpy(dtype=object)
 
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
-        """Return several columns as an array if all have numeric NumPy dtypes, else a frame."""
+        """Return several columns as an array if it has their precision, else as a frame."""
         chosen = self.given if positions is None else self.given.iloc[:, positions]
         dtypes = self.dtypes if positions is None else [self.dtypes[i] for i in positions]
         of_numpy = all(isinstance(one, np.dtype) and one.kind in "iuf" for one in dtypes)
+        if not of_numpy and self.are_single(positions):
+            return chosen.to_numpy(dtype=np.float32, na_value=np.nan)
         return chosen.to_numpy() if of_numpy else chosen
 
     def _is_category(self, position: int) -> bool:
@@ -358,8 +371,9 @@ class PolarsFrame(Frame):
         return self.given[:, position]
 
     def numbers(self, positions: NDArray[np.intp] | None = None) -> Any:
-        """Return several columns as a frame."""
-        return self.given if positions is None else self.given[:, positions.tolist()]
+        """Return several columns as an array if all are float32, else as a frame."""
+        chosen = self.given if positions is None else self.given[:, positions.tolist()]
+        return chosen.to_numpy() if self.are_single(positions) else chosen
 
     def _is_category(self, position: int) -> bool:
         return _polars_type(self.dtypes[position]) in POLARS_CATEGORIES

@@ -353,7 +353,8 @@ class Tweedie(Dispersed):
         sums = _sum_over_jumps(self._few_jumps, lambda n: special.gammainc(n * self.shape, x))
         below = np.exp(-self._few_jumps) + sums
         below = np.where(self._few, below, self._limit.cdf(y - self._shift))
-        return np.where(y >= 0, below, 0.0)
+        # The sum of many terms may be rounded up.
+        return np.where(y >= 0, np.minimum(below, 1), 0.0)
 
     def quantiles(self, levels: Array) -> Array:
         found = np.maximum(self._limit.quantiles(levels) + self._shift, 0)

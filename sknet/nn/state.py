@@ -15,6 +15,9 @@ from sknet.nn.soundness import Ending
 #: divided by the square root of the number of validation rows. Even if the network learns
 #: nothing, some epoch has a gain of that order by chance.
 LEAST_GAIN = 1.5
+#: A network memorizes if the validation loss is above its minimum by the first share, and above
+#: the training loss by the second.
+MEMORIZED_RISE, MEMORIZED_GAP = 0.02, 0.1
 #: The record of a training run: a list for each quantity, with one entry for each epoch.
 History: TypeAlias = dict[str, list[float]]
 
@@ -368,3 +371,13 @@ def best_epoch(history: History) -> int:
     scores = history.get("validation_score")
     best = np.nanargmin(objectives(history)) if scores is None else np.nanargmax(scores)
     return int(best) + 1
+
+
+def memorizes(history: History) -> bool:
+    """Return whether the validation loss has risen, and exceeds that of training."""
+    losses = history.get("validation_loss", ())
+    if not losses:
+        return False
+    training, validation, best = history["loss"][-1], losses[-1], min(losses)
+    risen = validation > best + MEMORIZED_RISE * abs(best)
+    return risen and training < validation - MEMORIZED_GAP * abs(validation)

@@ -16,7 +16,15 @@ from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.schedules import Schedule
 from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
-from sknet.nn.state import Begun, Monitor, Stopping, TrainingResult, TrainingState, append
+from sknet.nn.state import (
+    Begun,
+    Monitor,
+    Stopping,
+    TrainingResult,
+    TrainingState,
+    append,
+    memorizes,
+)
 
 #: The number that a plateau divides the learning rate by.
 PLATEAU_DIVISOR = 5
@@ -28,6 +36,8 @@ COOLING_EPOCHS = 0.3
 COOLING_PROGRESS = 0.6
 #: The number of places in the rest of a plan that are searched for a low enough learning rate.
 COOLING_PLACES = 1000
+#: The learning rate rises if it is higher after a further part of the plan of this size.
+RISE = 0.001
 #: The quantities that the training itself records for each epoch.
 OWN_RECORD = ("loss", "penalty", "learning_rate", "seconds")
 
@@ -248,20 +258,33 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     returns = rule.schedule.has_horizon and state.cooling is None
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
-    # Some networks learn nothing until the learning rate is high.
-    has_learned = monitor.best_value >= monitor.stopping.least_score
-    waits = rule.schedule.has_horizon and not has_learned
     # If nothing was learned, an epoch is the best by chance, and all rows would be memorized.
     refits = monitor.best_value >= monitor.stopping.least_score_of_refit
     # The rest of the plan takes at most as many epochs as a cool-down would.
     nearly_over = 0 < n_left <= (monitor.stopping.n_cooling or 0)
     finishes = epoch.all_batches is not None and refits and nearly_over
-    if monitor.stalled and state.cooling is None and not waits:
+    if monitor.stalled and state.cooling is None and not _waits(epoch, monitor):
         if not reduce_learning_rate(rule, state, monitor):
             state.stopped = not cool_down(epoch, monitor)
     elif finishes and state.best is not None:
         epoch.go_back(state.best)
         epoch.begin_cooling(math.inf)
+
+
+def _waits(epoch: Epochs, monitor: Monitor) -> bool:
+    """Return whether a stall does not shorten the plan yet.
+
+    Some networks learn nothing until the learning rate is high, or nothing but the easiest part
+    of the signal. While the rate rises, only memorizing shortens the plan.
+    """
+    schedule, state = epoch.rule.schedule, epoch.state
+    if not schedule.has_horizon:
+        return False
+    if monitor.best_value < monitor.stopping.least_score:
+        return True
+    now = epoch.horizon.progress(state.position)
+    rises = now + RISE < 1 and schedule(now + RISE, 0) > schedule(now, 0)
+    return rises and not memorizes(state.history)
 
 
 def cool_down(epoch: Epochs, monitor: Monitor) -> bool:

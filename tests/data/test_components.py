@@ -157,3 +157,14 @@ def test_the_rounding_of_constant_columns_is_no_correlation():
     rows = np.random.default_rng(0).normal(size=(800, 4))
     rows[:, 2:] = 0.1, 0.3
     assert principal_components(rows, None, 4) is None
+
+
+def test_a_row_with_all_of_the_weight_gives_no_component():
+    """Its neighbors would have huge components, which float32 cannot hold."""
+    rows = np.random.default_rng(0).normal(size=(50, 1)) + np.zeros(3)
+    assert principal_components(rows.copy(), np.r_[3.5, np.ones(49)], 2) is not None
+    assert principal_components(rows.copy(), np.r_[1e20, np.ones(49)], 2) is None
+    X = np.random.default_rng(0).normal(size=(100, 3)) + rows[0]
+    weight = np.r_[1e80, np.ones(99)]
+    network = NNClassifier(max_iter=3, random_state=0).fit(X, X[:, 0] > rows[0, 0], weight)
+    assert np.isfinite(network.predict_proba(X)).all()

@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 from sklearn.utils import check_array
 
+from sknet import NNRegressor
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
 from sknet.data.kinds import check_kinds
@@ -307,3 +308,29 @@ def test_columns_of_a_short_frame_are_those_of_any_frame(name, n_rows):
         found, expected = frames.with_nan(found), frames.with_nan(expected)
         assert found.dtype.kind == expected.dtype.kind
     assert_array_equal(found, expected)
+
+
+def as_arrow(frame):
+    return frame.astype("float32[pyarrow]")
+
+
+@pytest.mark.parametrize("text", [False, True], ids=["numbers", "with text"])
+@pytest.mark.parametrize(
+    "convert", [pl.from_pandas, as_arrow, lambda frame: frame.astype("Float32")]
+)
+def test_float32_stays_float32_in_every_library(convert, text):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 3)).astype(np.float32), columns=[*"abc"])
+    y = frame["a"] * frame["b"]
+    frame.loc[:5, "b"] = np.nan
+    other = convert(frame)
+    if text:
+        words = np.where(np.arange(60) % 3, "x", "y")
+        frame["d"] = words
+        known = isinstance(other, pd.DataFrame)
+        other = other.assign(d=words) if known else other.with_columns(d=pl.Series(words))
+    fits = [NNRegressor(max_iter=3, random_state=0).fit(X, y) for X in (frame, other)]
+    predictions = [one.predict(X) for one, X in zip(fits, (frame, other), strict=True)]
+    assert predictions[0].dtype == predictions[1].dtype == np.float32
+    assert_array_equal(*predictions)
+    assert_array_equal(fits[1].predict(other[:1]), fits[0].predict(frame[:1]))

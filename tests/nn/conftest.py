@@ -158,16 +158,22 @@ def run_training(make_batches):
 
 @pytest.fixture
 def scripted():
-    """Return an ``evaluate`` that gives the listed scores and keeps what it was shown."""
+    """Return an ``evaluate`` that gives the listed scores and keeps what it was shown.
+
+    It also gives validation losses, if they are listed.
+    """
 
     class Script:
-        def __init__(self, scores):
+        def __init__(self, scores, losses=()):
             self.scores = iter(scores)
+            self.losses = iter(losses)
             self.seen = []
 
         def __call__(self, params):
             self.seen.append(params.copy())
-            return {"validation_score": next(self.scores)}
+            found = {"validation_score": next(self.scores)}
+            loss = next(self.losses, None)
+            return found if loss is None else {"validation_loss": loss, **found}
 
     return Script
 

@@ -592,11 +592,11 @@ def refit(make_problem, make_batches, run_training, scripted):
     objective, params, batch = make_problem(n_rows=15)
     some = batch._replace(X=batch.X[:9], y=batch.y[:9])
 
-    def run(scores, problem=(objective, params, some), **options):
+    def run(scores, problem=(objective, params, some), losses=(), **options):
         defaults = {"schedule": Cosine(), "optimizer": Adam(), "max_iter": 10, "patience": 2}
         return run_training(
             problem,
-            evaluate=scripted(scores),
+            evaluate=scripted(scores, losses),
             all_batches=lambda: make_batches(*batch[:3]),
             **{**defaults, "n_cooling": 2, "learning_rate": 0.1, **options},
         )
@@ -643,11 +643,31 @@ def test_without_a_gain_there_is_no_cool_down_on_all_rows(refit, patience):
 
 def test_a_cool_down_does_not_raise_the_learning_rate(refit):
     """After the second of twenty epochs the rate rises; it falls from what it was by then."""
-    result, _ = refit([1, 2, 0, 0], schedule=OneCycle(), max_iter=20, n_cooling=4)
+    losses = [1e9, 1e9, 2e9, 2e9]  # It memorizes, so that it does not wait.
+    options = {"schedule": OneCycle(), "max_iter": 20, "n_cooling": 4}
+    result, _ = refit([1, 2, 0, 0], losses=losses, **options)
     *rising, falling = result.history["learning_rate"]
     assert len(rising) == 4 and np.all(np.diff(rising) > 0)
     assert_allclose(falling, 0.1 * OneCycle()(0.1, 0), rtol=0.01)
     assert falling <= 0.1 * OneCycle()(0.1, 0) < 0.1 * OneCycle()(0.6, 0)
+
+
+@pytest.mark.parametrize(
+    ("losses", "n_epochs"),
+    [
+        ([1e9] * 20, 7),
+        ([1e9, 1e9, 1.01e9, 1.01e9, 1.03e9, 1e9, 1e9], 6),
+        ([1e-9, 1e-9, *[2e-9] * 18], 7),
+        ([], 7),
+    ],
+    ids=["no rise", "a small rise, then a large one", "less than in training", "none"],
+)
+def test_a_stall_waits_while_the_learning_rate_rises(refit, losses, n_epochs):
+    """The rate rises in the first six of twenty epochs; a cool-down of one epoch follows."""
+    options = {"schedule": OneCycle(), "max_iter": 20, "n_cooling": 4}
+    result, state = refit([1, 2, *[0] * 18], losses=losses, **options)
+    assert len(result.history["loss"]) == n_epochs
+    assert state.monitor.best_iter == 2 and result.ending == Ending.CONVERGED
 
 
 @pytest.mark.parametrize("schedule", [OneCycle(), Cosine()], ids=type)

@@ -261,19 +261,22 @@ def principal_components(
     Returns
     -------
     Components or None
-        None if no column varies, or if the correlations may be due to chance.
+        None if no column varies among the rows that have the weight, or if the correlations may
+        be due to chance.
     """
     counts = None if sample_weight is None else repetitions(sample_weight)
     n_rows = len(rows) if counts is None else float(counts.sum())
     center = np.average(rows, axis=0, weights=sample_weight)
     rows -= center
+    unweighted = np.vdot(rows, rows) / len(rows)
     if sample_weight is None:
         rows *= 1 / np.sqrt(len(rows))
     else:
         rows *= np.sqrt(sample_weight / sample_weight.sum())[:, np.newaxis]
     total = np.vdot(rows, rows)
     product = _smaller_product(rows)
-    if not total or _may_be_chance(rows, product, n_rows):
+    # A few rows with nearly all of the weight say nothing about the other rows.
+    if total <= LEAST_VARIANCE * unweighted or _may_be_chance(rows, product, n_rows):
         return None
     variances, directions = _largest(rows, product, most)
     kept = variances > LEAST_VARIANCE * total
