@@ -4,6 +4,7 @@ Each part of a table is measured, and the measurements are merged. The encoder i
 the measurement of the whole y.
 """
 
+import warnings
 from dataclasses import replace
 from typing import Any
 
@@ -184,6 +185,11 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
     ValueError
         If y is much too large or too small for float32, and either the predictions are float32,
         or the network computes in float32 without scaling y.
+
+    Warns
+    -----
+    UserWarning
+        If predictions in float32 are rounded by a large part of the standard deviation of y.
     """
     low, high = SINGLE_LIMITS
     if not target.fits(dtype):
@@ -191,6 +197,13 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
             "X is float32, and so are the predictions, but float32 cannot hold them: the "
             f"magnitude of an output of the training y is not between {low:g} and {high:g}. "
             "Pass X as float64, or train on y in other units."
+        )
+    if target.rounds(dtype):
+        warnings.warn(
+            "X is float32, and so are the predictions, but float32 rounds an output of y by a "
+            "large part of its standard deviation, since all of its values are close to one "
+            "large number. Pass X as float64, or subtract this number from y.",
+            stacklevel=2,
         )
     if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
         raise ValueError(

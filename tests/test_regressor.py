@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -428,3 +429,19 @@ def test_a_constant_is_predicted(constant):
     network = NNRegressor((4,), max_iter=20, n_iter_no_change=np.inf, random_state=0)
     network.fit(X, np.full(20, constant))
     assert_allclose(network.predict(np.vstack([X, 10 * X])), constant, rtol=1e-2)
+
+
+@pytest.mark.parametrize(("offset", "warns"), [(0, False), (1e6, False), (1e8, True)])
+def test_float32_that_rounds_y_away_gives_a_warning(offset, warns):
+    rng = np.random.default_rng(0)
+    X, network = rng.normal(size=(60, 2)), NNRegressor(max_iter=2, learning_rate="cosine")
+    y = offset + X[:, 0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network.fit(X, y).predict(X)
+        network.fit(X.astype(np.float32), np.full(60, offset))  # A constant is no signal.
+        if not warns:
+            network.fit(X.astype(np.float32), y)
+    if warns:
+        with pytest.warns(UserWarning, match="float32 rounds an output of y"):
+            network.fit(X.astype(np.float32), y)

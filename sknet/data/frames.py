@@ -525,6 +525,8 @@ def _distinct_objects(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.in
 
 def is_missing(value: Any) -> bool:
     """Whether a value is None, NaN, NaT or pandas.NA."""
+    if type(value) in (str, float):  # Nearly all values. The other checks take longer.
+        return bool(value != value)
     # A value can be pandas.NA only if pandas has been imported.
     if value is None or value is getattr(sys.modules.get("pandas"), "NA", None):
         return True

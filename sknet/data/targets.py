@@ -29,6 +29,9 @@ LEAST_SHARE = 1e-5
 FENCE, MOST_OUTLIERS = 3.0, 0.02
 #: There are outliers only if the quartiles are apart by more than this share of the range.
 LEAST_SPREAD = 1e-12
+#: float32 is too coarse for a y if its numbers near the mean of y are apart by more than this
+#: share of the standard deviation.
+COARSE_SHARE = 0.3
 
 
 class Target:
@@ -310,6 +313,10 @@ class RegressionTarget(Target):
         """Return whether numbers of a dtype can hold predictions of each column."""
         return self._fits_single or dtype != np.float32
 
+    def rounds(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether a dtype is too coarse for how much a column differs from its mean."""
+        return self._rounds_single and dtype == np.float32
+
     @property
     def form(self) -> str:
         """The number of columns, which is the same in all parts of one y."""
@@ -349,6 +356,12 @@ class RegressionTarget(Target):
         sizes = np.maximum(np.abs(mean), deviation)
         low, high = SINGLE_LIMITS
         self._fits_single = bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
+        spacing = np.finfo(np.float32).eps * np.abs(mean)
+        # The deviation of a constant may be a rounding error.
+        coarse = (spacing > COARSE_SHARE * deviation) & (
+            deviation > LEAST_SPREAD * np.abs(mean)
+        )
+        self._rounds_single = bool(coarse.any())
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         self.spread_ = (1.0,) * self.n_outputs
         if self.standardize and self.shift:

@@ -46,6 +46,8 @@ DAYS = [
     "%d-%b-%Y", "%b %d, %Y", "%b %Y",
 ]  # fmt: skip
 DIGIT = re.compile(r"\d")
+#: The form of most numbers, in which Python reads them as well.
+PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?", re.ASCII)
 #: The form of negative numbers in accounting, such as "(5.00)" and "$(5.00)".
 NEGATIVE = re.compile(r"\((.*)\)$")
 #: The name of a month, whose first three letters are enough.
@@ -114,6 +116,8 @@ class NumberFormat:
 
 def _parts(value: str, decimal: str) -> tuple[float, str, str] | None:
     """Return a number, the text before it and its unit; None if the value is not a number."""
+    if decimal == "." and PLAIN.fullmatch(value):
+        return float(value), "", ""
     found = _number_pattern(decimal).fullmatch(NEGATIVE.sub(r"-\1", value))
     if found is None:
         return None
@@ -199,6 +203,8 @@ def formats_of(values: list[Any]) -> list[Format]:
 
 def is_number(value: Any) -> bool:
     """Return whether an object is a real number or a ``Decimal``, but not a truth value."""
+    if type(value) in (str, float, int):
+        return type(value) is not str
     return isinstance(value, Real | Decimal) and not isinstance(value, bool)
 
 
