@@ -151,8 +151,8 @@ class SharedParameters:
         takes the category, text and object columns of a data frame, except those that are read
         as numbers or dates. More than {MOST_ONE_HOT_LEVELS} levels get a learned embedding.
     standardize : bool, default=True
-        Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (in regression,
-        long tails later), and add normal scores of very long tails. Regressors also scale y.
+        Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
+        in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision of the network. "auto" is "float64" for "lbfgs" and for float64 X
         with fewer than {SMALL} rows, else "float32".
