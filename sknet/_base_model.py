@@ -178,8 +178,8 @@ class Model:
             there, here = getattr(self.settings, key), getattr(settings, key)
             if there != here:
                 raise ValueError(
-                    f"{name} is {here!r}, but it was {there!r} when the network was fitted, "
-                    f"whose encodings and layers are kept. Set {name}={there!r} to continue, "
+                    f"{name} is {here!r}, but {there!r} in the fitted network, whose encodings "
+                    f"and layers are kept. Set {name} as in that network to continue from it, "
                     "or fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 

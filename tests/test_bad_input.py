@@ -917,7 +917,7 @@ def test_layers_that_changed(problem, forbid_training, method, change):
     forbid_training()
     network.set_params(**change)
     name = next(iter(change))
-    match = f"{name} is .*, but it was|{name} has changed since the network was fitted"
+    match = f"{name} is .*, but .* in the fitted network|{name} has changed since"
     assert_rejected(network, match, problem.X, problem.y, method=method)
 
 

@@ -434,7 +434,7 @@ def test_partial_fit(table):
     fitted.partial_fit(X, gaps, classes={"color": CLASSES["color"][::-1]})
     with pytest.raises(ValueError, match=r"classes must be a dict .* got \['blue'\]"):
         fitted.partial_fit(X, gaps, classes=["blue"])
-    with pytest.raises(ValueError, match=r"Target 'color': classes=\['pink'\] is not the same"):
+    with pytest.raises(ValueError, match=r"Target 'color': classes=\['pink'\] differs"):
         fitted.partial_fit(X, gaps, classes={"color": ["pink"]})
     for one in (fitted, network()):
         with pytest.raises(ValueError, match=r"classes names \['price'\]"):
