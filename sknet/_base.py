@@ -386,10 +386,9 @@ def _weigh_and_split(
     """
     settings, target = model.settings, model.target
     weighted = weigh(settings, target, data)
-    if held_out is None and settings.early_stopping and settings.split.is_random:
-        weighted = with_copies_grouped(weighted)
     if held_out is None and settings.cross_fits and weighted.n_groups >= settings.n_parts:
-        n_members, strata = settings.n_members, model.target.strata(weighted.y)
+        n_members, strata = settings.n_members, target.strata(weighted.y)
+        weighted = with_copies_grouped(weighted, strata, 1 / settings.n_parts)
         return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed, given)

@@ -24,11 +24,12 @@ SAMPLE_BYTES = 2**27
 STRATIFIED_ROWS = 2**22
 #: The number of times that groups are dealt out at random; the most even deal is chosen.
 DEALS = 20
-#: A table has many copies of rows if at least this share of the rows equal another row.
+#: A table has many copies of rows if at least this share of the rows equal an earlier row.
 MANY_COPIES = 1 / 3
 #: Equal rows need not be copies, as in a table of few values. They are if there are at least
 #: this many different rows, if two columns or more have at least ``MOSTLY_DIFFERENT`` times as
-#: many values, and if at most the share ``MOST_CONFLICTS`` of them have several values of y.
+#: many values, and if at most the share ``MOST_CONFLICTS`` of the rows that equal others equal
+#: one with another y.
 FEWEST_DIFFERENT, MOSTLY_DIFFERENT, MOST_CONFLICTS = 20, 0.5, 0.05
 
 
@@ -127,35 +128,64 @@ def deal_rows(n_rows: int, n_parts: int, labels: Labels, seed: int) -> NDArray[n
     return parts
 
 
-def with_copies_grouped(data: Dataset) -> Dataset:
+def with_copies_grouped(data: Dataset, labels: Labels, fraction: float) -> Dataset:
     """Return a table in which equal rows are a group, if it has many copies of rows.
 
     Classes are often balanced by copies of rare rows. If a copy of a training row were held
     out, the network would seem right about rows that it has memorized.
+
+    Parameters
+    ----------
+    data : Dataset
+    labels : array of shape (n_rows,) or None
+        Classes. Each needs different rows on both sides of a split.
+    fraction : float
+        The share of the rows that is held out, which must be two groups or more.
     """
     is_column = data.y.ndim == 1 and data.y.dtype.names is None
     if not (isinstance(data.X, np.ndarray) and is_column) or data.groups is not None:
         return data
-    _, rows, numbers = np.unique(_hashes(data), return_index=True, return_inverse=True)
-    if not FEWEST_DIFFERENT <= rows.size <= (1 - MANY_COPIES) * data.n_rows:
+    _, first, numbers = np.unique(_hashes(data), return_index=True, return_inverse=True)
+    fewest = max(FEWEST_DIFFERENT, 2 / fraction)
+    if not fewest <= first.size <= (1 - MANY_COPIES) * data.n_rows:
         return data
-    values, of_row = np.unique(data.y, return_inverse=True)
-    n_conflicts = np.unique(numbers * values.size + of_row).size - rows.size
-    X, least = data.choose(rows).batch().X, MOSTLY_DIFFERENT * rows.size
-    n_different = sum(np.unique(column).size >= least for column in X.T)
-    are_copies = n_different > 1 and n_conflicts <= MOST_CONFLICTS * rows.size
+    classes = np.unique(
+        np.zeros(data.n_rows) if labels is None else labels, return_inverse=True
+    )
+    n_of_class = np.bincount(classes[1][first], minlength=classes[0].size)
+    are_copies = n_of_class.min() > 1 and _agree(data.y, numbers) and _differ(data, first)
     return data._replace(groups=numbers) if are_copies else data
 
 
+def _agree(y: NDArray[Any], numbers: NDArray[np.intp]) -> bool:
+    """Return whether nearly all rows that equal others, by number, have the same y as these."""
+    values, of_row = np.unique(y, return_inverse=True)
+    pairs = np.unique(numbers * values.size + of_row)
+    conflicts = np.bincount(pairs // values.size) > 1
+    are_several = np.bincount(numbers) > 1
+    n_conflicts = np.count_nonzero(conflicts[numbers])
+    return bool(n_conflicts <= MOST_CONFLICTS * np.count_nonzero(are_several[numbers]))
+
+
+def _differ(data: Dataset, first: NDArray[np.intp]) -> bool:
+    """Return whether at least two columns have many values in the first of all equal rows."""
+    different, n_found = data.choose(first), 0
+    for i in range(data.X.shape[1]):
+        n_found += np.unique(different.column(i)).size >= MOSTLY_DIFFERENT * first.size
+        if n_found == 2:
+            return True
+    return False
+
+
 def _hashes(data: Dataset) -> NDArray[np.uint64]:
-    """Return a number for each row, which differs for rows that differ in X."""
-    n_columns, as_integer = data.X.shape[1], f"u{data.X.dtype.itemsize}"
+    """Return a number for each row: almost certainly different ones for different rows."""
+    n_columns, n_bytes = data.X.shape[1], data.X.dtype.itemsize
     factors = np.random.default_rng(0).integers(2**63, size=n_columns, dtype=np.uint64) * 2 + 1
     hashes = np.empty(data.n_rows, np.uint64)
     for start, block in data.row_blocks():
-        bits = np.ascontiguousarray(block).view(as_integer).astype(np.uint64)
+        bits = np.ascontiguousarray(block).view(f"u{n_bytes}").astype(np.uint64)
         # The last bits of round numbers are all zero.
-        bits ^= bits >> np.uint64(32)
+        bits ^= bits >> np.uint64(4 * n_bytes)
         hashes[start : start + len(block)] = (bits * factors).sum(axis=1, dtype=np.uint64)
     return hashes
 

@@ -294,7 +294,7 @@ class TableEncoder:
     def typical_row(self) -> Floats:
         """Return a row with the median of each numeric column, and missing categories.
 
-        For sparse columns, in which most entries are zero, the median is taken as zero.
+        For sparse columns, zero takes the place of the median.
         """
         zero = self.numbers_.zero
         numbers = np.zeros(self.n_read_) if zero is None else zero

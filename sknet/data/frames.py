@@ -181,7 +181,7 @@ class Frame(Table, ABC):
     def are_single(self, positions: NDArray[np.intp] | None = None) -> bool:
         """Return whether several columns, by default all, are float32."""
         chosen = {*self.dtypes} if positions is None else {self.dtypes[i] for i in positions}
-        return bool(chosen) and {str(one) for one in chosen} <= SINGLE_DTYPES
+        return bool(chosen) and set(map(str, chosen)) <= SINGLE_DTYPES
 
     def first_row(self) -> list[Any]:
         """Return the values of the first row."""

@@ -134,7 +134,7 @@ class InputColumns:
         if compared.dtype != np.float32:
             compared = numbers
         # Of levels that float32 cannot tell apart, the first counts, as in prediction.
-        compared[1:][compared[1:] == compared[:-1]] = np.nan
+        compared = np.where(np.r_[False, np.diff(compared) == 0], np.nan, compared)
         same = tensor.cast(compared.dtype).op("Equal", compared, dtype=bool)
         return _numbers_of_places(same, levels.size), levels.size
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import make_classification
 from sklearn.metrics import log_loss
 
-from sknet import NNClassifier
+from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Dataset
 from sknet.data.draws import with_copies_grouped
 from sknet.data.splits import RandomRows
@@ -32,7 +32,7 @@ def test_equal_rows_are_a_group(dtype):
     X, y, _, _ = oversampled()
     X = X.astype(dtype)
     X[X[:, 0] > 1, 3] = np.nan
-    data = with_copies_grouped(Dataset(X, y))
+    data = with_copies_grouped(Dataset(X, y), y, 0.2)
     same = (X[:, np.newaxis] == X) | (np.isnan(X[:, np.newaxis]) & np.isnan(X))
     assert_array_equal(data.groups[:, np.newaxis] == data.groups, same.all(axis=2))
     training, held_out = RandomRows(0.2)(data, y, 0, ())
@@ -48,6 +48,8 @@ NO_COPIES = {
     "one column of numbers": (np.tile(rng.normal(size=(50, 1)), (8, 1)), np.tile([0, 1], 200)),
     "values of dice": (rng.integers(1, 7, size=(900, 3)) * 1.0, np.arange(900) % 2),
     "repeated trials": (np.tile(rng.normal(size=(50, 3)), (8, 1)), rng.integers(2, size=400)),
+    "classes of one row": (np.repeat(rng.normal(size=(30, 4)), 9, 0), np.repeat(range(30), 9)),
+    "blank rows": (np.r_[rng.normal(size=(300, 3)), np.zeros((300, 3))], np.arange(600) % 2),
     "few rows": (np.tile(rng.normal(size=(10, 3)), (8, 1)), np.tile([0, 1], 40)),
 }
 
@@ -55,13 +57,21 @@ NO_COPIES = {
 @pytest.mark.parametrize(("X", "y"), NO_COPIES.values(), ids=NO_COPIES)
 def test_other_tables_are_left_alone(X, y):
     data = Dataset(X, y)
-    assert with_copies_grouped(data) is data
+    assert with_copies_grouped(data, y, 0.2) is data
 
 
 def test_groups_of_the_user_are_kept():
     X, y, _, _ = oversampled()
     data = Dataset(X, y, groups=np.arange(len(y)) // 2)
-    assert with_copies_grouped(data) is data
+    assert with_copies_grouped(data, y, 0.2) is data
+
+
+def test_two_groups_are_held_out_or_none():
+    X = np.repeat(rng.normal(size=(40, 3)), [41, *[1] * 39], axis=0)
+    y = np.arange(80) % 2 * 0.0 + X[:, 0]
+    assert with_copies_grouped(Dataset(X, y), None, 0.05).groups is not None
+    assert with_copies_grouped(Dataset(X, y), None, 0.04).groups is None
+    NNRegressor(validation_fraction=0.02, max_iter=2, random_state=0).fit(X, y)
 
 
 def test_probabilities_of_an_oversampled_table_are_those_of_new_rows():

@@ -304,6 +304,53 @@ def test_sparse_columns_far_from_zero_are_centered(dtype):
     assert_allclose(encoder.transform(X.toarray(), dtype), found, rtol=1e-5, atol=1e-6)
 
 
+def years(n_zeros, n_rows=60):
+    """Return sparse rows with a year in those after the first ones."""
+    year = np.random.default_rng(0).integers(1990, 2025, n_rows).astype(float)
+    year[:n_zeros] = 0
+    return sparse.csr_matrix(np.column_stack([year, np.ones(n_rows)]))
+
+
+@pytest.mark.parametrize("of_zeros", [1, 3])
+def test_weights_of_zeros_are_repetitions(of_zeros):
+    """Half of the rows are zero: with larger weights, most of them are."""
+    X, counts = years(30), np.where(np.arange(60) < 30, of_zeros, 1)
+    weighted = fit(X, counts.astype(float)).numbers_
+    repeated = fit(X[np.repeat(np.arange(60), counts)]).numbers_
+    assert (weighted.center is None) == (repeated.center is None) == (of_zeros == 3)
+    assert_array_equal(weighted.scale, repeated.scale)
+
+
+def test_explicit_zeros_and_duplicates_change_nothing():
+    X = years(31)
+    expected = fit(X)
+    coo = sparse.coo_matrix(X)
+    rows, columns = np.r_[coo.row, np.arange(31)], np.r_[coo.col, np.zeros(31, int)]
+    with_zeros = sparse.csr_matrix((np.r_[coo.data, np.zeros(31)], (rows, columns)), X.shape)
+    assert with_zeros.nnz == X.nnz + 31
+    assert fit(with_zeros).numbers_.center is expected.numbers_.center is None
+    X = years(5)
+    encoder = fit(X)
+    twice = sparse.csr_matrix(
+        (np.repeat(X.data, 2) * 0.5, np.repeat(X.indices, 2), 2 * X.indptr), X.shape
+    )
+    assert twice.nnz == 2 * X.nnz
+    assert_array_equal(fit(twice).numbers_.center, encoder.numbers_.center)
+    assert_allclose(
+        encoder.transform(twice, np.float64).toarray(),
+        encoder.transform(X, np.float64).toarray(),
+        rtol=1e-12,
+    )
+
+
+def test_equal_quartiles_do_not_hide_a_year():
+    X = years(0, 200).toarray()
+    X[:160, 0] = 2020
+    numbers = fit(sparse.csr_matrix(X)).numbers_
+    assert numbers.center[0] == 2020
+    assert_allclose(numbers.scale[0], 2 / np.ptp(X[:, 0]))
+
+
 def test_a_year_in_a_sparse_matrix_is_learned():
     rng = np.random.default_rng(0)
     year = rng.integers(1990, 2025, 800).astype(float)

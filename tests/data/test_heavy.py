@@ -225,3 +225,21 @@ def test_close_numbers_are_no_heavy_values():
     assert_array_equal(flags.encode(data.X, np.float32), data.X == 1)
     assert not flags.encode(np.full((1, 2), 1 + 3e-10), np.float32).any()
     assert flags.encode(np.full((1, 2), 1 + 2e-10), np.float32).all()
+
+
+def test_no_float32_number_is_a_heavy_value_that_float32_cannot_hold():
+    x = np.r_[np.full(50, 1e60), np.linspace(0, 1, 200)]
+    data = Dataset(np.column_stack([x, x]))
+    flags = HeavyFlags(heavy_values(data), data, np.median(data.X, axis=0), {})
+    assert_array_equal(flags.encode(data.X, np.float32), data.X == 1e60)
+    with np.errstate(over="ignore"):
+        rows = data.X.astype(np.float32)
+    assert not flags.encode(np.where(np.isinf(rows), 3e38, rows), np.float32).any()
+
+
+def test_an_outlier_does_not_widen_the_tolerance():
+    x = np.r_[np.zeros(50), np.linspace(10, 50, 200), 1e12]
+    data = Dataset(np.column_stack([x, x]))
+    flags = HeavyFlags(heavy_values(data), data, np.median(data.X, axis=0), {})
+    assert flags.encode(np.zeros((1, 2)), np.float32).all()
+    assert not flags.encode(np.full((1, 2), 0.01), np.float32).any()

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet.data.columns import scaling as module
-from sknet.data.columns.scaling import nonzero_quartiles
+from sknet.data.columns.scaling import nonzero_quantiles
 from sknet.data.weights import quantiles
 
 LEVELS = [np.array([0, 0.25, 0.5, 0.75, 1]), np.linspace(0, 1, 11), np.linspace(0, 1, 49)]
@@ -75,19 +75,19 @@ def test_denormal_weights_give_values_of_the_column():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("elements", [1, 50, 2**19])
-def test_quartiles_of_the_non_zeros(weighted, elements, monkeypatch):
+def test_quantiles_of_the_non_zeros(weighted, elements, monkeypatch):
     monkeypatch.setattr(module, "BLOCK_ELEMENTS", elements)
     X = sparse.random(60, 30, density=0.2, format="csc", random_state=0)
     X.data = (X.data - 0.5).round(1)  # Some stored values are zero.
     X.data[X.indptr[4] : X.indptr[5]] = 0
     weights = np.random.default_rng(0).integers(1, 4, 60) if weighted else np.ones(60, int)
-    medians, found = nonzero_quartiles(X, weights.astype(float) if weighted else None)
-    for column, median, quartiles in zip(X.toarray().T, medians, found.T, strict=True):
+    sizes, found = nonzero_quantiles(X, weights.astype(float) if weighted else None)
+    for column, size, of_column in zip(X.toarray().T, sizes, found.T, strict=True):
         values = np.repeat(column, weights)
         values = values[values != 0]
         if values.size:
-            levels, method = [0.25, 0.5, 0.75], "inverted_cdf"
-            assert_array_equal(quartiles, np.quantile(values, levels, method=method))
-            assert_array_equal(median, np.quantile(np.abs(values), 0.5, method=method))
+            levels, method = [0, 0.25, 0.5, 0.75, 1], "inverted_cdf"
+            assert_array_equal(of_column, np.quantile(values, levels, method=method))
+            assert_array_equal(size, np.quantile(np.abs(values), 0.5, method=method))
         else:
-            assert np.isnan([median, *quartiles]).all()
+            assert np.isnan([size, *of_column]).all()

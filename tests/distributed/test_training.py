@@ -59,6 +59,14 @@ def test_a_small_table_is_one_shard_and_a_local_fit(client, table, cls, local, o
     assert network.t_ == expected.t_
 
 
+def test_one_shard_holds_out_the_rows_of_a_local_fit_with_copies(client, table):
+    X, y = (np.repeat(one[:200], 3, axis=0) for one in table)
+    settings = {**SMALL, "early_stopping": True}
+    network = DaskNNRegressor(**settings, n_shards=1).fit(*chunked(X, y))
+    expected = NNRegressor(**settings).fit(X, y)
+    assert_array_equal(network.to_local()._model.params, expected._model.params)
+
+
 @pytest.mark.parametrize(("batch_size", "n_shards"), [(90, 1), (40, 2), (25, 3), (10, 3)])
 def test_each_shard_has_a_round_of_full_length(client, table, batch_size, n_shards):
     """The default number of shards for 2700 training rows and three workers."""

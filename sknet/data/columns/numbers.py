@@ -314,6 +314,7 @@ class Numbers(Feature):
                 X.data = self._clip(X.data.astype(dtype, copy=False))
                 return X
             X = X.tocsr(copy=True)
+            X.sum_duplicates()
             u = (X.data - self.center[X.indices]) * self.scale[X.indices]
             zero = self._clipped(np.zeros((1, self.width), X.dtype), dtype, slice(None))[0]
             X.data = self._clip(u.astype(dtype, copy=False)) - zero[X.indices]

@@ -23,8 +23,9 @@ LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
 #: A sparse column is centered if at least the first share of its entries are not zero, and
-#: their median is more than the second number of interquartile ranges away from zero.
-MOSTLY_STORED, FAR_FROM_ZERO = 0.5, 2
+#: their median is more than the second number of interquartile ranges away from zero. With a
+#: smaller number, functions that are linear also at zero would be learned less precisely.
+MOSTLY_NONZERO, FAR_FROM_ZERO = 0.5, 10
 #: A component has at least this share of the variance of all columns. Too much of a smaller one
 #: would be rounding errors of float32.
 LEAST_VARIANCE = 1e-6
@@ -33,23 +34,23 @@ LEAST_VARIANCE = 1e-6
 MOST_DEVIATIONS = 5
 
 
-def nonzero_quartiles(X: Any, weights: Floats | None) -> tuple[NDArray[np.float64], Floats]:
-    """Return the median magnitude and the quartiles of the non-zeros of each CSC column.
+def nonzero_quantiles(X: Any, weights: Floats | None) -> tuple[NDArray[np.float64], Floats]:
+    """Return the median magnitudes and the quantiles of the non-zeros of each CSC column.
 
     They are NaN for a column without non-zeros.
 
     Returns
     -------
-    medians : ndarray of shape (n_columns,)
-        Those of the magnitudes.
-    quartiles : ndarray of shape (3, n_columns)
+    magnitudes : ndarray of shape (n_columns,)
+    found : ndarray of shape (5, n_columns)
+        The minimum, the quartiles and the maximum.
     """
-    medians, quartiles = np.full(X.shape[1], np.nan), np.full((3, X.shape[1]), np.nan)
+    magnitudes, found = np.full(X.shape[1], np.nan), np.full((5, X.shape[1]), np.nan)
     for columns, block, rows in _nonzero_blocks(X):
         of_values = None if weights is None else weights[rows]
-        quartiles[:, columns] = quantiles(block, [0.25, 0.5, 0.75], of_values)
-        medians[columns] = quantiles(np.abs(block), [0.5], of_values)[0]
-    return medians, quartiles
+        found[:, columns] = quantiles(block, [0, 0.25, 0.5, 0.75, 1], of_values)
+        magnitudes[columns] = quantiles(np.abs(block), [0.5], of_values)[0]
+    return magnitudes, found
 
 
 def _nonzero_blocks(X: Any) -> Iterator[tuple[NDArray, Floats, NDArray]]:
@@ -203,16 +204,18 @@ def sparse_center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
 
     A scale maps the median magnitude of the non-zeros to 1/2, and the center is zero. But if
     most rows of a column have numbers far from zero compared with their spread, such as years,
-    these are its median and the inverse of its interquartile range.
+    these are the median and the inverse spread of the non-zeros.
     """
     # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
-    medians, (q1, middle, q3) = nonzero_quartiles(X, data.sample_weight)
-    scale = 0.5 / np.maximum(medians, np.finfo(X.dtype).tiny)
-    by_spread = _inverse_distance(q1, q3, X.dtype)
-    far = (by_spread > 0) & (np.abs(middle) * by_spread > FAR_FROM_ZERO)
-    far &= np.diff(X.indptr) >= MOSTLY_STORED * X.shape[0]
-    scale = np.where(far, by_spread, np.where(np.isnan(medians), 1, scale))
+    X.sum_duplicates()
+    magnitudes, (low, q1, middle, q3, high) = nonzero_quantiles(X, data.sample_weight)
+    scale = 0.5 / np.maximum(magnitudes, np.finfo(X.dtype).tiny)
+    by_spread = _inverse_spread(low, q1, q3, high, X.dtype)
+    weights = np.ones(X.shape[0]) if data.sample_weight is None else data.sample_weight
+    far = weights @ (X != 0) >= MOSTLY_NONZERO * weights.sum()
+    far &= (by_spread > 0) & (np.abs(middle) * by_spread > FAR_FROM_ZERO)
+    scale = np.where(far, by_spread, np.where(np.isnan(magnitudes), 1, scale))
     return np.where(far, middle, 0).astype(X.dtype), scale.astype(X.dtype)
 
 

@@ -33,8 +33,8 @@ FAR = 10
 #: The maximum number of heavy values of a column. If there are more, only the heaviest count.
 MOST_VALUES = 32
 #: A number counts as equal to a value if they differ by at most this many float32 roundings of
-#: the largest value. A table may have been float32 in training and be float64 now, or a scaler
-#: before the network may compute in float32, as in ONNX.
+#: the value, or of a typical one. A table may have been float32 in training and be float64 now,
+#: or a scaler before the network may compute in float32, as in ONNX.
 ROUNDINGS = 64
 
 
@@ -45,8 +45,9 @@ def tolerances(values: Floats) -> Floats:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         gaps = np.diff(values, prepend=-np.inf, append=np.inf)
-        largest = ROUNDINGS * np.finfo(np.float32).eps * np.abs(values).max(initial=0)
-        return np.minimum(np.minimum(gaps[:-1], gaps[1:]) / 4, largest)
+        sizes = np.abs(values)
+        roundings = ROUNDINGS * np.finfo(np.float32).eps * np.maximum(sizes, np.median(sizes))
+        return np.minimum(np.minimum(gaps[:-1], gaps[1:]) / 4, roundings)
 
 
 def heavy_values(data: Dataset) -> dict[int, Floats]:
@@ -154,10 +155,10 @@ class HeavyFlags(Feature):
         """Return values, medians and tolerances in the dtype of a comparison with numbers."""
         dtype = coarser(dtype, self.values.dtype)
         with np.errstate(over="ignore"):
-            compared = [
-                one.astype(dtype) for one in (self.values, self.medians, self.tolerances)
-            ]
-        return compared[0], compared[1], compared[2]
+            values, medians = self.values.astype(dtype), self.medians.astype(dtype)
+            # No number is near a value that the dtype cannot hold.
+            near = np.where(np.isinf(values), 0, self.tolerances).astype(dtype)
+        return values, medians, near
 
     def encode(self, X: Floats, dtype: DTypeLike) -> NDArray[np.bool_]:
         """Return whether the numbers are these values."""
