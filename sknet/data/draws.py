@@ -26,11 +26,13 @@ STRATIFIED_ROWS = 2**22
 DEALS = 20
 #: A table has many copies of rows if at least this share of the rows equal an earlier row.
 MANY_COPIES = 1 / 3
-#: Equal rows need not be copies, as in a table of few values. They are if there are at least
-#: this many different rows, if two columns or more have at least ``MOSTLY_DIFFERENT`` times as
-#: many values, and if at most the share ``MOST_CONFLICTS`` of the rows that equal others equal
-#: one with another y.
-FEWEST_DIFFERENT, MOSTLY_DIFFERENT, MOST_CONFLICTS = 20, 0.5, 0.05
+#: Equal rows need not be copies, as in a table of few values. They are if two columns or more
+#: have at least ``MOSTLY_DIFFERENT`` times as many values as there are different rows, and if
+#: at most the share ``MOST_CONFLICTS`` of the rows that equal others equal one with another y.
+MOSTLY_DIFFERENT, MOST_CONFLICTS = 0.5, 0.05
+#: The smallest number of different rows of each class of a table with copies. With fewer, the
+#: score of whole groups would be too uncertain to choose an epoch.
+FEWEST_DIFFERENT = 30
 
 
 def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[np.intp]:
@@ -138,7 +140,7 @@ def with_copies_grouped(data: Dataset, labels: Labels, fraction: float) -> Datas
     ----------
     data : Dataset
     labels : array of shape (n_rows,) or None
-        Classes. Each needs different rows on both sides of a split.
+        The classes, if y has some.
     fraction : float
         The share of the rows that is held out, which must be two groups or more.
     """
@@ -146,14 +148,14 @@ def with_copies_grouped(data: Dataset, labels: Labels, fraction: float) -> Datas
     if not (isinstance(data.X, np.ndarray) and is_column) or data.groups is not None:
         return data
     _, first, numbers = np.unique(_hashes(data), return_index=True, return_inverse=True)
-    fewest = max(FEWEST_DIFFERENT, 2 / fraction)
-    if not fewest <= first.size <= (1 - MANY_COPIES) * data.n_rows:
+    if not 2 / fraction <= first.size <= (1 - MANY_COPIES) * data.n_rows:
         return data
     classes = np.unique(
         np.zeros(data.n_rows) if labels is None else labels, return_inverse=True
     )
     n_of_class = np.bincount(classes[1][first], minlength=classes[0].size)
-    are_copies = n_of_class.min() > 1 and _agree(data.y, numbers) and _differ(data, first)
+    are_enough = n_of_class.min() >= FEWEST_DIFFERENT
+    are_copies = are_enough and _agree(data.y, numbers) and _differ(data, first)
     return data._replace(groups=numbers) if are_copies else data
 
 

@@ -48,6 +48,7 @@ NO_COPIES = {
     "one column of numbers": (np.tile(rng.normal(size=(50, 1)), (8, 1)), np.tile([0, 1], 200)),
     "values of dice": (rng.integers(1, 7, size=(900, 3)) * 1.0, np.arange(900) % 2),
     "repeated trials": (np.tile(rng.normal(size=(50, 3)), (8, 1)), rng.integers(2, size=400)),
+    "few rows of a class": (np.repeat(rng.normal(size=(99, 3)), 4, 0), np.arange(396) >= 280),
     "classes of one row": (np.repeat(rng.normal(size=(30, 4)), 9, 0), np.repeat(range(30), 9)),
     "blank rows": (np.r_[rng.normal(size=(300, 3)), np.zeros((300, 3))], np.arange(600) % 2),
     "few rows": (np.tile(rng.normal(size=(10, 3)), (8, 1)), np.tile([0, 1], 40)),
@@ -68,7 +69,7 @@ def test_groups_of_the_user_are_kept():
 
 def test_two_groups_are_held_out_or_none():
     X = np.repeat(rng.normal(size=(40, 3)), [41, *[1] * 39], axis=0)
-    y = np.arange(80) % 2 * 0.0 + X[:, 0]
+    y = X[:, 0]
     assert with_copies_grouped(Dataset(X, y), None, 0.05).groups is not None
     assert with_copies_grouped(Dataset(X, y), None, 0.04).groups is None
     NNRegressor(validation_fraction=0.02, max_iter=2, random_state=0).fit(X, y)

@@ -351,6 +351,15 @@ def test_equal_quartiles_do_not_hide_a_year():
     assert_allclose(numbers.scale[0], 2 / np.ptp(X[:, 0]))
 
 
+def test_long_tails_are_not_centered():
+    """The clip would cut them, although y is often linear in them."""
+    rng = np.random.default_rng(0)
+    columns = [rng.normal(size=500), rng.standard_t(2, size=500)]
+    X = 20 + np.column_stack([*columns, np.where(rng.random(500) < 0.1, 40, columns[0])])
+    numbers = fit(sparse.csr_matrix(X)).numbers_
+    assert_array_equal(numbers.center > 0, [True, False, False])
+
+
 def test_a_year_in_a_sparse_matrix_is_learned():
     rng = np.random.default_rng(0)
     year = rng.integers(1990, 2025, 800).astype(float)

@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from scipy import sparse
 
 from sknet.data.columns import scaling as module
-from sknet.data.columns.scaling import nonzero_quantiles
+from sknet.data.columns.scaling import NONZERO_LEVELS, nonzero_quantiles
 from sknet.data.weights import quantiles
 
 LEVELS = [np.array([0, 0.25, 0.5, 0.75, 1]), np.linspace(0, 1, 11), np.linspace(0, 1, 49)]
@@ -86,7 +86,7 @@ def test_quantiles_of_the_non_zeros(weighted, elements, monkeypatch):
         values = np.repeat(column, weights)
         values = values[values != 0]
         if values.size:
-            levels, method = [0, 0.25, 0.5, 0.75, 1], "inverted_cdf"
+            levels, method = NONZERO_LEVELS, "inverted_cdf"
             assert_array_equal(of_column, np.quantile(values, levels, method=method))
             assert_array_equal(size, np.quantile(np.abs(values), 0.5, method=method))
         else:

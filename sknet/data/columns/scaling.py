@@ -20,6 +20,8 @@ TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 
 #: The levels of the quantiles that give the center, the scale and the limit of a column.
 LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
+#: Those of the non-zeros of a sparse column.
+NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
 #: A sparse column is centered if at least the first share of its entries are not zero, and
@@ -42,13 +44,13 @@ def nonzero_quantiles(X: Any, weights: Floats | None) -> tuple[NDArray[np.float6
     Returns
     -------
     magnitudes : ndarray of shape (n_columns,)
-    found : ndarray of shape (5, n_columns)
-        The minimum, the quartiles and the maximum.
+    found : ndarray of shape (7, n_columns)
+        Those of ``NONZERO_LEVELS``.
     """
-    magnitudes, found = np.full(X.shape[1], np.nan), np.full((5, X.shape[1]), np.nan)
+    magnitudes, found = np.full(X.shape[1], np.nan), np.full((7, X.shape[1]), np.nan)
     for columns, block, rows in _nonzero_blocks(X):
         of_values = None if weights is None else weights[rows]
-        found[:, columns] = quantiles(block, [0, 0.25, 0.5, 0.75, 1], of_values)
+        found[:, columns] = quantiles(block, NONZERO_LEVELS, of_values)
         magnitudes[columns] = quantiles(np.abs(block), [0.5], of_values)[0]
     return magnitudes, found
 
@@ -204,17 +206,20 @@ def sparse_center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
 
     A scale maps the median magnitude of the non-zeros to 1/2, and the center is zero. But if
     most rows of a column have numbers far from zero compared with their spread, such as years,
-    these are the median and the inverse spread of the non-zeros.
+    these are the median and the inverse spread of the non-zeros. A column with a long tail, in
+    which the clip would then cut more, is not centered.
     """
     # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
     X.sum_duplicates()
-    magnitudes, (low, q1, middle, q3, high) = nonzero_quantiles(X, data.sample_weight)
+    magnitudes, found = nonzero_quantiles(X, data.sample_weight)
+    low, left, q1, middle, q3, right, high = found
     scale = 0.5 / np.maximum(magnitudes, np.finfo(X.dtype).tiny)
     by_spread = _inverse_spread(low, q1, q3, high, X.dtype)
     weights = np.ones(X.shape[0]) if data.sample_weight is None else data.sample_weight
     far = weights @ (X != 0) >= MOSTLY_NONZERO * weights.sum()
     far &= (by_spread > 0) & (np.abs(middle) * by_spread > FAR_FROM_ZERO)
+    far &= np.maximum(middle - left, right - middle) * by_spread <= CLIP
     scale = np.where(far, by_spread, np.where(np.isnan(magnitudes), 1, scale))
     return np.where(far, middle, 0).astype(X.dtype), scale.astype(X.dtype)
 
