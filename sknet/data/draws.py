@@ -148,7 +148,7 @@ def with_copies_grouped(data: Dataset, labels: Labels, fraction: float) -> Datas
     if not (isinstance(data.X, np.ndarray) and is_column) or data.groups is not None:
         return data
     _, first, numbers = np.unique(_hashes(data), return_index=True, return_inverse=True)
-    if not 2 / fraction <= first.size <= (1 - MANY_COPIES) * data.n_rows:
+    if first.size * fraction < 2 or first.size > (1 - MANY_COPIES) * data.n_rows:
         return data
     classes = np.unique(
         np.zeros(data.n_rows) if labels is None else labels, return_inverse=True
