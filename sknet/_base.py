@@ -36,7 +36,7 @@ from sknet._summary import NotebookMixin
 from sknet._target_learning import weigh
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
-from sknet.data.draws import cross_fitted, with_copies_grouped
+from sknet.data.draws import cross_fitted
 from sknet.data.splits import Given
 from sknet.nn.budget import Budget
 from sknet.nn.soundness import FAULTS, Ending
@@ -388,7 +388,6 @@ def _weigh_and_split(
     weighted = weigh(settings, target, data)
     if held_out is None and settings.cross_fits and weighted.n_groups >= settings.n_parts:
         n_members, strata = settings.n_members, target.strata(weighted.y)
-        weighted = with_copies_grouped(weighted, strata, 1 / settings.n_parts)
         return cross_fitted(weighted, n_members, settings.n_parts, strata, run.split_seed)
     if held_out is None:
         return split_off_validation(model, weighted, run.split_seed, given)

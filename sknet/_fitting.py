@@ -14,7 +14,6 @@ from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporte
 from sknet._run import Run, training_threads
 from sknet._target_learning import row_weights
 from sknet.data.batches import Batch, Batches, Dataset
-from sknet.data.draws import with_copies_grouped
 from sknet.data.row_blocks import RowBlocks
 from sknet.data.splits import Given
 from sknet.nn.budget import Budget
@@ -43,10 +42,7 @@ def split_off_validation(
     settings = model.settings
     if not settings.early_stopping:
         return data, None
-    labels = model.target.strata(data.y)
-    if settings.split.is_random:
-        data = with_copies_grouped(data, labels, settings.split.fraction)
-    parts = settings.split(data, labels, split_seed, given)
+    parts = settings.split(data, model.target.strata(data.y), split_seed, given)
     if isinstance(data.X, RowBlocks):
         for rows in parts:
             rows.sort()  # In place, since a copy of many positions takes a lot of memory.

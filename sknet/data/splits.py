@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sknet.data.batches import Dataset
+from sknet.data.copies import with_copies_grouped
 from sknet.data.draws import Labels, count_validation_rows, deal_groups, split_rows
 from sknet.data.kinds import naming
 
@@ -100,6 +101,7 @@ class RandomRows(Split):
 
     def __call__(self, data: Dataset, labels: Labels, seed: int, given: Given) -> Sides:
         """Return the sides of a random split."""
+        data = with_copies_grouped(data, labels, self.fraction)
         if data.groups is None:
             return split_rows(data.n_rows, self.fraction, labels, seed)
         count_validation_rows(data.n_rows, self.fraction)

@@ -356,12 +356,10 @@ class RegressionTarget(Target):
         sizes = np.maximum(np.abs(mean), deviation)
         low, high = SINGLE_LIMITS
         self._fits_single = bool(((sizes == 0) | ((low <= sizes) & (sizes <= high))).all())
-        spacing = np.finfo(np.float32).eps * np.abs(mean)
+        size = np.abs(mean)
+        coarse = np.finfo(np.float32).eps * size > COARSE_SHARE * deviation
         # The deviation of a constant may be a rounding error.
-        coarse = (spacing > COARSE_SHARE * deviation) & (
-            deviation > LEAST_SPREAD * np.abs(mean)
-        )
-        self._rounds_single = bool(coarse.any())
+        self._rounds_single = bool((coarse & (deviation > LEAST_SPREAD * size)).any())
         self.mean_, self.scale_ = np.zeros(self.n_outputs), np.ones(self.n_outputs)
         self.spread_ = (1.0,) * self.n_outputs
         if self.standardize and self.shift:

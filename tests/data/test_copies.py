@@ -8,7 +8,7 @@ from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.batches import Dataset
-from sknet.data.draws import with_copies_grouped
+from sknet.data.copies import with_copies_grouped
 from sknet.data.splits import RandomRows
 
 

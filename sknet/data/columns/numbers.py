@@ -252,8 +252,8 @@ class Numbers(Feature):
             u = u.astype(np.float64, copy=False)
             return scaling.clip_slopes(u, self._limits(slice(None), u.dtype)) * self.scale
 
-    def scaled(self, numbers: Floats, dtype: DTypeLike, columns: slice = slice(None)) -> Floats:
-        """Return the given columns, imputed and scaled."""
+    def scaled(self, numbers: Floats, dtype: DTypeLike, columns: Any = slice(None)) -> Floats:
+        """Return numbers imputed and scaled, given their columns: a slice, or one for each."""
         if self.scale is None:
             if not _is_moderate(numbers):
                 filling = 0 if self.center is None else self.center[columns]
@@ -263,13 +263,13 @@ class Numbers(Feature):
         u = self._clipped(numbers, dtype, columns)
         if self.origin is not None:
             origin = self.rounded_origin(numbers.dtype)
-            u -= self._clipped(origin[np.newaxis, columns], dtype, columns)
+            u -= self._clipped(origin[columns], dtype, columns)
         if math.isnan(u.sum()):
             # The value for a missing number, usually the median, is zero after scaling.
             u[np.isnan(u)] = 0
         return u
 
-    def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: slice) -> Floats:
+    def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: Any) -> Floats:
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(numbers, columns).astype(dtype, copy=False)
@@ -280,7 +280,7 @@ class Numbers(Feature):
         """The limits L of the columns, or the limit of all of them."""
         return scaling.CLIP if self.limit is None or not self.keeps_tails else self.limit
 
-    def _limits(self, columns: slice, dtype: np.dtype[Any]) -> Floats | float:
+    def _limits(self, columns: Any, dtype: np.dtype[Any]) -> Floats | float:
         """Return the limits of the given columns, or the limit of all of them."""
         limit = self.clip_limit
         return limit if isinstance(limit, float) else limit[columns].astype(dtype)
@@ -290,7 +290,7 @@ class Numbers(Feature):
         clip = scaling.clip_in_order if self.in_order else scaling.clip_smoothly
         return clip(u, limit)
 
-    def _standardized(self, numbers: Floats, columns: slice) -> Floats:
+    def _standardized(self, numbers: Floats, columns: Any) -> Floats:
         """Return (x - center) s of the given columns."""
         scale = cast(Floats, self.scale)[columns]
         if self.center is None:
@@ -302,22 +302,12 @@ class Numbers(Feature):
         return u
 
     def scaled_sparse(self, X: Any, dtype: DTypeLike) -> Any:
-        """Return scaled sparse rows, if training rows were also sparse."""
-        if self.scale is None:
-            X = copy.copy(X)
-            data = X.data if _is_moderate(X.data) else np.clip(X.data, -FARTHEST, FARTHEST)
-            X.data = data.astype(dtype, copy=False)
-            return X
-        with np.errstate(over="ignore"):
-            if self.center is None:
-                X = X.multiply(self.scale).tocsr()
-                X.data = self._clip(X.data.astype(dtype, copy=False))
-                return X
-            X = X.tocsr(copy=True)
+        """Return scaled CSR rows, if training rows were also sparse."""
+        canonical = X.has_canonical_format
+        X = copy.copy(X) if canonical else X.copy()
+        if not canonical:
             X.sum_duplicates()
-            u = (X.data - self.center[X.indices]) * self.scale[X.indices]
-            zero = self._clipped(np.zeros((1, self.width), X.dtype), dtype, slice(None))[0]
-            X.data = self._clip(u.astype(dtype, copy=False)) - zero[X.indices]
+        X.data = self.scaled(X.data, dtype, X.indices)
         return X
 
     def rounded_origin(self, dtype: np.dtype[Any]) -> Floats:

@@ -20,6 +20,7 @@ from sknet.data.batches import Dataset
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
 from sknet.data.columns.column import Column, Feature, Region, number_text
 from sknet.data.columns.scaling import coarser
+from sknet.data.copies import equal_rows
 from sknet.data.effects import MOST_PRODUCTS, RowsByLevel, some_rows
 from sknet.data.weights import Floats, repetitions
 
@@ -283,8 +284,8 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
     if not candidates:
         return []
     X = looked_at.batch().X
-    _, same = _equal_rows(X)
-    distinct = np.sort(_equal_rows(np.hstack([X, Y]))[0])
+    _, same = equal_rows(Dataset(X))
+    distinct = np.sort(equal_rows(Dataset(np.hstack([X, Y])))[0])
     n_targets = np.bincount(same[distinct])
     if np.mean(n_targets[same] > 1) < LEAST_CONFLICTS:
         looked_at, Y, same = looked_at.choose(distinct), Y[distinct], same[distinct]
@@ -292,17 +293,6 @@ def find_codes(data: Dataset, numbers: Sequence[int], Y: Floats, keep_rare: bool
         Code(i, data, keep_rare) for i in candidates if is_code(looked_at.column(i), Y, same)
     ]
     return [one for one in codes if one.embedded]
-
-
-def _equal_rows(rows: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the position of the first of equal rows, and a number for each row.
-
-    Equal rows have the same number.
-    """
-    rows = np.ascontiguousarray(rows)
-    as_bytes = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1])))
-    _, first, numbers = np.unique(as_bytes[:, 0], return_index=True, return_inverse=True)
-    return first, numbers
 
 
 def _variance_of_equal(by_value: RowsByLevel, Y: Floats, same: NDArray[np.intp]) -> Floats:
