@@ -275,7 +275,9 @@ def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
 def _components(layer: PrincipalComponents, params: Views, x: Tensor, width: int) -> Tensor:
     numbers = x.take(np.array(layer.columns), axis=1)
     centered = numbers - np.array(layer.center)
-    return x.graph.concat([x, centered @ np.array(layer.directions)])
+    components = centered @ np.array(layer.directions)
+    limited = components.maximum(np.array(layer.low)).minimum(np.array(layer.high))
+    return x.graph.concat([x, limited])
 
 
 def _scattered(layer: Scattered, params: Views, x: Tensor, width: int) -> Tensor:

@@ -258,20 +258,10 @@ def affine_part(network: Network, params: Array) -> tuple[Affine, int]:
 
     The second result is the position of the first layer that is not part of the map.
     """
-    views = network.views(params)
-
-    def of_layer(place: int) -> Affine:
-        layer, width = network.layers[place], network.widths[place]
-        return cast(Affine, layer.affine(views[place], width, params.dtype))
-
-    first = of_layer(network.front)
-    if first.activation is not None or sparse.issparse(first.matrix):
-        return first, network.front + 1
-    # The next layer multiplies components that the first one appends.
-    following = of_layer(network.front + 1)
-    matrix = first.matrix @ following.matrix
-    bias = first.bias @ following.matrix + following.bias
-    return Affine(matrix, bias, following.activation), network.front + 2
+    place = network.front
+    layer, width = network.layers[place], network.widths[place]
+    affine = layer.affine(network.views(params)[place], width, params.dtype)
+    return cast(Affine, affine), place + 1
 
 
 class OutputFunction:

@@ -1,5 +1,6 @@
 """Layers that treat columns separately, embeddings of categories, and principal components."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,8 +10,9 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 
-from sknet.nn.activations import Draws
+from sknet.nn.activations import Activation, Draws
 from sknet.nn.kernels import Array, SparseRows, Views
 from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT
@@ -283,8 +285,25 @@ class Repeated(ColumnEmbedding):
 
 
 @dataclass(frozen=True)
+class Limited(Activation):
+    """f(z) = min(max(z, low), high), with limits for each unit."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+    def forward(self, z: Array, a: Array) -> None:
+        np.clip(z, np.array(self.low, z.dtype), np.array(self.high, z.dtype), out=a)
+
+    def backward(self, z: Array, a: Array, delta: Array) -> None:
+        delta *= a > np.array(self.low, a.dtype)
+        delta *= a < np.array(self.high, a.dtype)
+
+
+@dataclass(frozen=True)
 class PrincipalComponents(Layer):
-    """Appends principal components of the numeric columns x of the inputs: (x - center) D.
+    """Appends principal components of the numeric columns x of the inputs.
+
+    They are (x - center) D, limited to a range for each component.
 
     If columns nearly repeat each other, some of their components are small differences between
     them. A step of gradient descent changes the weight of a direction in proportion to its
@@ -292,7 +311,7 @@ class PrincipalComponents(Layer):
     only after very many steps. The weights of components with variance one are learned as fast
     as those of any input (LeCun, Bottou, Orr and Mueller, "Efficient BackProp", 1998, section
     4.3). A hidden layer can compute the same functions without components. The matrix D is not
-    learned.
+    learned. Only rows unlike all training rows are outside of the limits.
 
     Parameters
     ----------
@@ -300,6 +319,8 @@ class PrincipalComponents(Layer):
         The value subtracted from each numeric column.
     directions : tuple of tuple of float
         The matrix D, with a row for each numeric column and a column for each component.
+    low, high : tuple of float
+        The limits of each component.
     columns : tuple of int
         The positions of the numeric columns among the inputs. After an embedding, they are
         those of the outputs that are the numbers themselves.
@@ -307,6 +328,8 @@ class PrincipalComponents(Layer):
 
     center: tuple[float, ...]
     directions: tuple[tuple[float, ...], ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     columns: tuple[int, ...]
 
     @property
@@ -334,13 +357,17 @@ class PrincipalComponents(Layer):
         out, n_inputs = buffers["out"], x.shape[1]
         out[:, :n_inputs] = x
         np.subtract(x[:, buffers["columns"]], buffers["center"], out=buffers["numbers"])
-        out[:, n_inputs:] = buffers["numbers"].dot(buffers["directions"])
+        components = out[:, n_inputs:]
+        components[...] = buffers["numbers"].dot(buffers["directions"])
+        Limited(self.low, self.high).forward(components, components)
         return out
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         inputs, n_inputs = buffers["delta"], x.shape[1]
         inputs[...] = delta[:, :n_inputs]
-        inputs[:, buffers["columns"]] += delta[:, n_inputs:].dot(buffers["directions"].T)
+        components, delta = buffers["out"][:, n_inputs:], delta[:, n_inputs:]
+        Limited(self.low, self.high).backward(components, components, delta)
+        inputs[:, buffers["columns"]] += delta.dot(buffers["directions"].T)
         return inputs
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
@@ -348,7 +375,9 @@ class PrincipalComponents(Layer):
         matrix = np.eye(n_inputs, self.n_outputs(n_inputs), dtype=dtype)
         matrix[self._where(), n_inputs:] = directions
         shift = np.concatenate([np.zeros(n_inputs), -np.array(self.center) @ directions])
-        return Affine(matrix, shift.astype(dtype))
+        free = (math.inf,) * n_inputs
+        limited = Limited((*[-one for one in free], *self.low), (*free, *self.high))
+        return Affine(sparse.csr_array(matrix), shift.astype(dtype), limited)
 
     def _where(self) -> Where:
         """Return the positions of the numeric columns, as a slice if they are evenly spaced."""

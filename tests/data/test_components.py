@@ -39,6 +39,16 @@ def test_weights_are_repetitions():
     assert_allclose(weighted.directions, repeated.directions, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("weights", [None, np.arange(1.0, 41)], ids=["equal", "weights"])
+def test_limits_are_the_range_extended_by_half_of_it_on_either_side(weights):
+    rows = table(40, 4)
+    found = principal_components(rows.copy(), weights, 4)
+    values = scores(rows, found)
+    low, high = values.min(axis=0), values.max(axis=0)
+    assert_allclose(np.add(found.low, found.high), low + high, rtol=1e-6, atol=1e-8)
+    assert_allclose(np.subtract(found.high, found.low), 2 * (high - low), rtol=1e-6)
+
+
 def test_directions_without_variance_are_left_out():
     rows = table(60, 3)
     doubled = np.hstack([rows, rows[:, :1] + rows[:, 1:2], np.full((60, 1), 7.0)])
@@ -90,6 +100,24 @@ def test_small_differences_of_similar_columns_are_learned(collinear):
     ]
     with_components, without = (one.score(X[300:], y[300:]) for one in fits)
     assert with_components > 0.9 > without + 0.2
+
+
+@pytest.mark.parametrize("n_rows", [100, 1000])
+def test_a_missing_part_of_a_difference_has_a_bounded_effect(n_rows):
+    """In training, the numbers are known, and the third is the difference of the others."""
+    rng = np.random.default_rng(0)
+    rate = np.round(6 + np.cumsum(rng.normal(scale=0.2, size=n_rows + 101)), 1)
+    X = np.column_stack([rate[1:], rate[:-1], np.diff(rate), rng.normal(size=n_rows + 100)])
+    y = X[:, 0] + X[:, 3] + rng.normal(scale=0.3, size=len(X))
+    order = rng.permutation(len(X))
+    train, test = order[:n_rows], order[n_rows:]
+    network = NNRegressor(random_state=0).fit(X[train], y[train])
+    assert network._model.encoder.n_found_components_ == 4
+    for column in range(3):
+        rows = X[test].copy()
+        rows[:, column] = np.nan
+        distances = np.abs(network.predict(rows) - y[train].mean())
+        assert distances.max() < 0.7 * np.ptp(y[train])
 
 
 @pytest.mark.filterwarnings("ignore:Training ended after:sklearn.exceptions.ConvergenceWarning")

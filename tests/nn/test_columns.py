@@ -1,12 +1,16 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import approx_fprime
 
 from sknet.nn.columns import PrincipalComponents, Repeated
 from sknet.nn.network import Network, Workspace
 
 CENTER, DIRECTIONS = (0.5, -1.0), ((1.0, 2.0, -1.0), (-0.5, 0.0, 4.0))
+#: Random rows lie within these limits, or on either side of them.
+WIDE, NARROW = ((-99.0,) * 3, (99.0,) * 3), ((-0.7, -0.5, -0.9), (0.3, 0.2, 1.1))
 
 
 def forward(layer, x):
@@ -22,7 +26,9 @@ def forward(layer, x):
 def test_components_of_numbers_that_are_spaced_out():
     """The numbers are the first of every three inputs; the last input is another one."""
     x = np.random.default_rng(0).normal(size=(6, 7))
-    outputs, delta, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS, (0, 3)), x)
+    outputs, delta, gradient = forward(
+        PrincipalComponents(CENTER, DIRECTIONS, *WIDE, (0, 3)), x
+    )
     assert_array_equal(outputs[:, :7], x)
     assert_allclose(outputs[:, 7:], (x[:, [0, 3]] - CENTER) @ DIRECTIONS, rtol=1e-14)
     expected = delta[:, :7].copy()
@@ -37,17 +43,42 @@ def test_the_gradient_of_a_repeated_column_is_the_sum_of_those_of_its_copies():
     assert_array_equal(gradient, delta[:, ::2] + delta[:, 1::2])
 
 
-def test_matrix_and_shift_are_the_same_map():
+@pytest.mark.parametrize("limits", [WIDE, NARROW])
+def test_limited_components_and_their_gradient(limits):
+    x = np.random.default_rng(0).normal(size=(8, 6))
+    layer = PrincipalComponents(CENTER, DIRECTIONS, *limits, (0, 3))
+    outputs, delta, gradient = forward(layer, x)
+    expected = (x[:, [0, 3]] - CENTER) @ DIRECTIONS
+    limited = np.clip(expected, *limits)
+    assert (limited != expected).any() == (limits is NARROW)
+    assert_allclose(outputs[:, 6:], limited, rtol=1e-13)
+
+    def value(flat):
+        return float(np.vdot(forward(layer, flat.reshape(x.shape))[0], delta))
+
+    differences = approx_fprime(x.ravel(), value, 1e-7)
+    assert_allclose(gradient.ravel(), differences, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("limits", [WIDE, NARROW])
+def test_the_affine_map_and_its_activation_are_the_layer(limits):
     x = np.random.default_rng(0).normal(size=(5, 6))
-    layer = PrincipalComponents(CENTER, DIRECTIONS, (0, 3))
+    layer = PrincipalComponents(CENTER, DIRECTIONS, *limits, (0, 3))
     matrix, shift, activation = layer.affine(SimpleNamespace(), 6, np.float64)
-    assert activation is None
-    assert_allclose(x @ matrix + shift, forward(layer, x)[0], rtol=1e-13)
+    a = x @ matrix + shift
+    activation.forward(a, a)
+    outputs, delta, gradient = forward(layer, x)
+    assert_allclose(a, outputs, rtol=1e-13)
+    activation.backward(a, a, delta)
+    assert_allclose(delta @ matrix.T, gradient, rtol=1e-13)
 
 
 def test_precision_is_kept():
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
-    outputs, _, gradient = forward(PrincipalComponents(CENTER, DIRECTIONS, (0, 1)), x)
+    layer = PrincipalComponents(CENTER, DIRECTIONS, *NARROW, (0, 1))
+    outputs, _, gradient = forward(layer, x)
     assert outputs.dtype == gradient.dtype == np.float32
-    found = PrincipalComponents(CENTER, DIRECTIONS, (0, 1)).affine(SimpleNamespace(), 2, "f")
+    found = PrincipalComponents(CENTER, DIRECTIONS, *NARROW, (0, 1)).affine(
+        SimpleNamespace(), 2, "f"
+    )
     assert found.matrix.dtype == found.bias.dtype == np.float32

@@ -49,6 +49,8 @@ VALUES = {
     "edges": [EDGES],
     "center": [(0.5, -1.0, 2.0)],
     "directions": [((1.0, 2.0), (-0.5, 0.0), (0.25, -3.0))],
+    "low": [(-2.0, -9.0)],  # most rows are within the limits, and some are outside
+    "high": [(9.0, 3.0)],
     "columns": [(0, 2, 4), (0, 1, 5)],
     "parts": [((N_COLUMNS, layer), *LEVELS) for layer in NUMERIC],
     "signs": [(), RISING.signs],

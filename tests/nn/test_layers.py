@@ -308,7 +308,10 @@ def test_layer_norm_of_equal_columns_is_finite():
         (EnsembleHead(1, 2), "dense by member"),
         (LayerNorm(ReLU()), "layer normalization relu"),
         (Dropout(0.25), "dropout 0.25"),
-        (PrincipalComponents((0.0, 0.0), ((1.0,), (0.0,)), (0, 1)), "principal components (1)"),
+        (
+            PrincipalComponents((0.0, 0.0), ((1.0,), (0.0,)), (-9.0,), (9.0,), (0, 1)),
+            "principal components (1)",
+        ),
         (Repeated(5), "columns repeated 5 times"),
         (
             Columns(((2, Periodic()), (1, None), (1, Embedding(3, 2)))),

@@ -20,7 +20,7 @@ import pytest
 import sknet.nn
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import ACTIVATION, ACTIVATIONS, Identity, LeakyReLU, Reflected, ReLU
-from sknet.nn.columns import Columns, PrincipalComponents, Scattered
+from sknet.nn.columns import Columns, Limited, PrincipalComponents, Scattered
 from sknet.nn.cumulative import (
     CUMULATIVE_LINK,
     DISTINCT,
@@ -81,7 +81,7 @@ def concrete_rules():
 #: The rules that only the package constructs, from settings and from a table.
 BUILT = {
     *(Activated, ByUnit, Columns, EnsembleDense, EnsembleHead, EnsembleInput, GroupColumns),
-    *(GroupedDense, JointLoss, LevelLogLoss, MonotonePairwiseHead, MonotoneWeights),
+    *(GroupedDense, JointLoss, LevelLogLoss, Limited, MonotonePairwiseHead, MonotoneWeights),
     *(PairwiseHead, PrincipalComponents, Promise, Reflected, Scattered, Signed, Stacked),
     WithConstants,
 }

@@ -244,10 +244,14 @@ class Components(NamedTuple):
         The mean of each column.
     directions : tuple of tuple of float
         For each column, its factor in each component.
+    low, high : tuple of float
+        The limits of each component.
     """
 
     center: tuple[float, ...]
     directions: tuple[tuple[float, ...], ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
 
 
 def principal_components(
@@ -277,10 +281,10 @@ def principal_components(
     center = np.average(rows, axis=0, weights=sample_weight)
     rows -= center
     unweighted = np.vdot(rows, rows) / len(rows)
-    if sample_weight is None:
-        rows *= 1 / np.sqrt(len(rows))
-    else:
-        rows *= np.sqrt(sample_weight / sample_weight.sum())[:, np.newaxis]
+    root: Any = 1 / np.sqrt(len(rows))
+    if sample_weight is not None:
+        root = np.sqrt(sample_weight / sample_weight.sum())[:, np.newaxis]
+    rows *= root
     total = np.vdot(rows, rows)
     product = _smaller_product(rows)
     # A few rows with nearly all of the weight say nothing about the other rows.
@@ -292,7 +296,22 @@ def principal_components(
     # The sign of a component is arbitrary: its factor of the largest magnitude is positive.
     largest = np.abs(directions).argmax(axis=0)
     directions *= np.sign(directions[largest, np.arange(largest.size)])
-    return Components(tuple(center.tolist()), tuple(map(tuple, directions.tolist())))
+    limits = _limits(rows @ directions / root)
+    return Components(
+        tuple(center.tolist()), tuple(map(tuple, directions.tolist())), *map(tuple, limits)
+    )
+
+
+def _limits(scores: Floats) -> list[list[float]]:
+    """Return the lowest and the highest value that each component may have.
+
+    They are the range of its values, extended by half of its width on either side. If columns
+    have always had a fixed relation, a row without it, such as one with a missing number, may
+    be hundreds of standard deviations away, and the network would extrapolate to it.
+    """
+    low, high = scores.min(axis=0), scores.max(axis=0)
+    margin = (high - low) / 2
+    return [(low - margin).tolist(), (high + margin).tolist()]
 
 
 def _may_be_chance(rows: Floats, product: Floats, n_rows: float) -> bool:
