@@ -52,7 +52,8 @@ class ClassificationModel(Model):
             raise ValueError(
                 f"loss={settings.loss!r} needs two classes or a multi-label y, because its "
                 "probabilities of several classes would not sum to one. y has "
-                f"{target.classes_.size} class(es). Use loss='log_loss'."
+                f"{target.classes_.size} class(es). Use loss='log_loss', or define link = "
+                "Softmax() in the class of your loss."
             )
         if target.kind == "multilabel":
             loss = settings.loss.binary()
@@ -63,6 +64,15 @@ class ClassificationModel(Model):
                 f"loss={loss!r} predicts no probabilities, because its link is Identity(). "
                 "Define link in its class, such as sknet.nn.links.Softmax(), or Logit() for "
                 "two classes."
+            )
+        opposite = np.array([[-1.0], [1.0]])
+        has_one = target.kind != "multiclass" and not loss.link.ordered
+        if has_one and not np.isclose(loss.link.inverse(opposite).sum(), 1):
+            raise ValueError(
+                f"loss={loss!r} has one raw prediction for two classes. inverse(-raw) of its "
+                f"link must therefore be 1 - inverse(raw), which is false for {loss.link!r}. "
+                "Define the method binary of the loss: it returns the loss for two classes, "
+                "with a link such as Logit()."
             )
         return loss
 

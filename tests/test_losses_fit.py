@@ -14,7 +14,7 @@ from sklearn.metrics import d2_pinball_score, log_loss, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils.class_weight import compute_sample_weight
 
-from sknet.nn.losses import Huber, Loss
+from sknet.nn.losses import Huber, Loss, MultinomialLogLoss
 
 
 class Quartic(Loss):
@@ -679,3 +679,20 @@ def test_early_stopping_sees_the_other_rows_beside_an_outlier(loss):
     network.set_params(n_iter_no_change=np.inf).fit(X, y)
     middle = network.predict(X).reshape(800, -1)
     assert r2_score(truth, middle[:, middle.shape[1] // 2]) > 0.95
+
+
+class Focal(MultinomialLogLoss):
+    """The log loss, but also for two classes, for which its link has no form."""
+
+    def binary(self):
+        return self
+
+
+@pytest.mark.parametrize("kind", ["two classes", "labels"])
+def test_a_link_without_a_form_for_two_classes_is_refused(kind):
+    X, y = np.arange(20.0)[:, np.newaxis], np.arange(20) % 2
+    y = y if kind == "two classes" else np.column_stack([y, 1 - y])
+    with pytest.raises(
+        ValueError, match=r"1 - inverse\(raw\), which .* Define the method binary"
+    ):
+        NNClassifier(loss=Focal()).fit(X, y)

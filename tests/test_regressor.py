@@ -399,6 +399,19 @@ class Median(Loss):
         return ((raw - y) * gradient_out).sum(axis=1)
 
 
+def test_losses_with_different_attributes_differ():
+    assert Median(0.3) == Median(0.3) != Median(0.9)
+
+
+def test_values_that_are_not_one_per_row_are_refused():
+    class Columns(Median):
+        def pointwise(self, y, raw, gradient_out):
+            return super().pointwise(y, raw, gradient_out)[:, np.newaxis]
+
+    with pytest.raises(ValueError, match=r"pointwise must return one value .* shape \(20, 1\)"):
+        quick(loss=Columns()).fit(np.zeros((20, 1)), np.arange(20.0))
+
+
 def test_a_loss_of_the_user():
     rng = np.random.default_rng(0)
     X, y = np.zeros((400, 1)), rng.exponential(size=400)

@@ -22,6 +22,8 @@ from sknet.nn.training import Evaluate, Report
 
 #: A run of the minimizer that lowers the objective by less than this fraction is the last one.
 LEAST_DECREASE = 1e-6
+#: A gradient that is larger than this is not due to rounding in float64.
+LEAST_SLOPE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -90,14 +92,16 @@ def train_lbfgs(
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         budget.begin(evaluate and partial(evaluate, params))
         result = _minimize(trace, problem.split(params.astype(np.float64)), solver)
+        stuck = False
         if not trace.history:
             # No iteration was made: the initial point was stationary, or the line search found
             # no better one.
+            stuck = problem.slope(result) > max(stopping.tol, LEAST_SLOPE)
             trace.record(result)
         last = problem.join(result.x).astype(params.dtype, copy=False)
     best = trace.monitor.best_params
     candidate = last if evaluate is None else best
-    ending, found = judge.verdict(candidate, best, _ending(result, trace))
+    ending, found = judge.verdict(candidate, best, _ending(result, trace, stuck))
     np.copyto(params, found)
     return TrainingResult(params, trace.history, ending)
 
@@ -131,16 +135,17 @@ def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
         x, before = result.x, result.fun
 
 
-def _ending(result: OptimizeResult, trace: "Trace") -> Ending:
-    """Return what ended the minimizer."""
+def _ending(result: OptimizeResult, trace: "Trace", stuck: bool) -> Ending:
+    """Return what ended the minimizer; ``stuck`` if its first line search failed."""
     if not math.isfinite(result.fun):
         return Ending.DIVERGED
     if trace.stopped:
         return Ending.STOPPED
     if trace.timed_out:
         return Ending.TIME_LIMIT
-    # Status 1 means that max_iter iterations or max_fun evaluations are used up.
-    return Ending.MAX_ITER if result.status == 1 else Ending.CONVERGED
+    if result.status == 1:  # max_iter iterations or max_fun evaluations are used up.
+        return Ending.MAX_ITER
+    return Ending.STUCK if stuck else Ending.CONVERGED
 
 
 @dataclass

@@ -238,8 +238,13 @@ class Loss(Rule, ABC):
         sample_weight : ndarray of shape (n_rows,) or None
             None stands for weights of one.
         """
-        value = self.pointwise(y, raw, gradient_out)
         n_rows = raw.shape[0]
+        value = self.pointwise(y, raw, gradient_out)
+        if np.shape(value) != (n_rows,):
+            raise ValueError(
+                f"{type(self).__name__}.pointwise must return one value for each of the "
+                f"{n_rows} rows, but its result has the shape {np.shape(value)}."
+            )
         if sample_weight is not None:
             gradient_out *= sample_weight[:, np.newaxis]
             value = value * sample_weight

@@ -146,6 +146,11 @@ QUANTILES = Constraint(
 )
 
 
+def _same_attributes(one: Any, other: Any) -> bool:
+    """Return whether two objects have the same class and equal attributes."""
+    return type(one) is type(other) and vars(one) == vars(other)
+
+
 class Rule:
     """A frozen dataclass that checks its fields when it is constructed.
 
@@ -154,6 +159,12 @@ class Rule:
     inherited one, or its fields are not checked. An annotation that is a string is not read:
     ``from __future__ import annotations`` turns all annotations into strings.
     """
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls) and "__eq__" not in vars(cls):
+            # The inherited method compares fields, which such a class need not have.
+            cls.__eq__ = _same_attributes  # type: ignore[method-assign]
 
     def __post_init__(self) -> None:
         for name, constraint in constraints(type(self)).items():

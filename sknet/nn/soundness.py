@@ -8,6 +8,7 @@ evaluated with other parameters, and dropout and augmentation make the losses la
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Protocol
@@ -43,7 +44,7 @@ SPOILED_FACTOR, SPOILED_SHARE = 2.0, 0.05
 
 
 class Ending(Enum):
-    """What ended training. The final four mean that the last parameters are not sound."""
+    """What ended training. The final five mean that the last parameters are not sound."""
 
     #: The improvements, or the gradient, became small.
     CONVERGED = "converged"
@@ -55,6 +56,8 @@ class Ending(Enum):
     MAX_ITER = "max_iter"
     #: A part of the plan, or of the iterations, was left out to keep to a time limit.
     TIME_LIMIT = "time_limit"
+    #: The gradient is not zero, but no step along it lowered the objective.
+    STUCK = "stuck"
     #: The training rows are predicted far worse than by a constant, and no epoch was better.
     POOR = "poor"
     #: The training rows are predicted hardly better than by a constant, or worse. The best
@@ -75,6 +78,10 @@ class Ending(Enum):
 
 #: What is wrong after an ending, in words.
 FAULTS = {
+    Ending.STUCK: (
+        "no step along the gradient lowered the objective. If you wrote the loss or a layer, "
+        "check its gradient by sknet.nn.gradients.largest_error"
+    ),
     Ending.POOR: "predictions of the training rows are far worse than a constant",
     Ending.WORSE: (
         "the last predictions of the training rows are hardly better than a constant, or worse"
@@ -166,7 +173,11 @@ class Judge:
     poor: float = POOR_FACTOR
 
     def verdict(
-        self, candidate: Array | None, best: Array | None, ending: Ending
+        self,
+        candidate: Array | None,
+        best: Array | None,
+        ending: Ending,
+        losses: Sequence[float] = (),
     ) -> tuple[Ending, Any]:
         """Return the ending, and the candidate, or the best parameters if it is not sound.
 
@@ -179,6 +190,9 @@ class Judge:
             The best parameters after at least one epoch, if there are any.
         ending : Ending
             What ended the training.
+        losses : sequence of float, optional
+            The losses of the epochs. If one of them was immense, and the candidate is hardly
+            better than a constant, training diverged, even if its predictions are finite.
 
         Returns
         -------
@@ -196,7 +210,11 @@ class Judge:
         if _exceeds(constant, BETTER_FACTOR, loss):
             return ending, candidate
         best_loss = self._loss(best)
-        diverged = self._diverged(loss, constant)
+        # An outlier among the rows makes all losses large.
+        usual = max(constant, min(losses, default=constant))
+        diverged = self._diverged(loss, constant) or self._immense(
+            max(losses, default=0), usual
+        )
         if diverged and self._diverged(best_loss, constant):
             fault = f"{FAULTS[Ending.DIVERGED]} before any epoch ended well"
             raise DivergenceError(f"Training diverged: {fault}. {self.remedy}")
@@ -229,9 +247,12 @@ class Judge:
 
     def _diverged(self, loss: float, constant: float) -> bool:
         """Whether a loss is infinite, NaN or immense."""
+        return self._immense(loss, constant) or not math.isfinite(loss)
+
+    def _immense(self, loss: float, usual: float) -> bool:
+        """Whether a loss is far above a usual one, and above the initial one."""
         initial = self.initial_loss if math.isfinite(self.initial_loss) else math.inf
-        immense = _exceeds(loss, DIVERGED_FACTOR, max(constant, initial))
-        return immense or not math.isfinite(loss)
+        return _exceeds(loss, DIVERGED_FACTOR, max(usual, initial))
 
 
 def _exceeds(loss: float, factor: float, other: float) -> bool:

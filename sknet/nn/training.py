@@ -175,7 +175,8 @@ def train_epochs(
     # If a cool-down is cut short, the learning rate is still far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
     candidate = best if scored and not cooled else last
-    ending, result = judge.verdict(candidate, best, ending)
+    losses = state.history.get("loss", [])
+    ending, result = judge.verdict(candidate, best, ending, losses)
     np.copyto(epoch.params, result)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
         np.copyto(epoch.params, best)
@@ -318,7 +319,10 @@ def cooling_start(schedule: Schedule, best: float) -> float:
         return best  # The plan is over, and a schedule need not have a rate at its end.
     first, rate = max(COOLING_PROGRESS, best), schedule(best, 0)
     places = np.linspace(first, 1, COOLING_PLACES, endpoint=False).tolist()
-    return next((place for place in places if schedule(place, 0) <= rate), places[-1])
+    # The rate must not be exceeded later, either: a schedule of several cycles rises again.
+    highest = np.maximum.accumulate([schedule(place, 0) for place in reversed(places)])[::-1]
+    low_enough = np.flatnonzero(highest <= rate)
+    return places[low_enough[0] if low_enough.size else -1]
 
 
 def reduce_learning_rate(rule: UpdateRule, state: TrainingState, monitor: Monitor) -> bool:

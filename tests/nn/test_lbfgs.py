@@ -15,7 +15,7 @@ from sknet.nn.losses import BinaryLogLoss, HalfPoisson, SquaredError
 from sknet.nn.network import Network
 from sknet.nn.objective import Objective
 from sknet.nn.sets import ElasticNet
-from sknet.nn.soundness import DivergenceError, Ending
+from sknet.nn.soundness import FAULTS, DivergenceError, Ending
 from sknet.nn.state import Stopping, best_epoch, objectives
 
 
@@ -249,6 +249,18 @@ def test_start_at_the_minimum_has_one_record(linear_problem, minimize):
     assert len(again.history["loss"]) == best_epoch(again.history) == 1
     assert_allclose(again.params, first.params, rtol=1e-6, atol=1e-8)
     assert again.ending is Ending.CONVERGED
+
+
+def test_a_gradient_of_the_wrong_sign_is_named(linear_problem, minimize):
+    class FlippedError(SquaredError):
+        def pointwise(self, y, raw, gradient_out):
+            value = super().pointwise(y, raw, gradient_out)
+            np.negative(gradient_out, out=gradient_out)
+            return value
+
+    result = minimize(*linear_problem(ElasticNet(0.0), FlippedError()))
+    assert result.ending is Ending.STUCK
+    assert "largest_error" in FAULTS[Ending.STUCK]
 
 
 def test_tol_bounds_the_gradient(linear_problem, minimize, evaluate_objective):

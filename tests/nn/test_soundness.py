@@ -98,6 +98,30 @@ def test_a_training_that_has_diverged_is_not_asked_for_its_last_parameters():
     assert ending is Ending.DIVERGED and params[0] == 0.2
 
 
+@pytest.mark.parametrize(
+    ("losses", "last", "best", "ending"),
+    [
+        ([2.0, 1e3, 1.0], 0.9, 0.8, Ending.DIVERGED),
+        ([1e3, 1e3, 1.0], 0.9, 0.8, Ending.DIVERGED),
+        # The result is good, the rise is small, or one outlier is in all epochs.
+        ([2.0, 1e3, 1.0], 0.5, 0.4, Ending.FINISHED),
+        ([2.0, 150.0, 1.0], 0.9, 0.8, Ending.FINISHED),
+        ([1e9, 1e9, 1e8], 0.9, 0.8, Ending.FINISHED),
+        ([], 0.9, 0.8, Ending.FINISHED),
+    ],
+)
+def test_an_epoch_with_an_immense_loss(losses, last, best, ending):
+    judge = Judge(Losses(), 2.0, "")
+    found, params = judge.verdict(np.array([last]), np.array([best]), Ending.FINISHED, losses)
+    assert found is ending
+    assert params[0] == (best if ending is Ending.DIVERGED else last)
+
+
+def test_an_immense_loss_is_an_error_if_nothing_better_is_known():
+    with pytest.raises(DivergenceError):
+        Judge(Losses(), 2.0, "").verdict(np.array([0.9]), None, Ending.FINISHED, [1e3, 1.0])
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_parameter_that_is_not_finite_is_no_sound_one(bad):
     """Parameters are looked at themselves: a dead unit hides its infinite bias."""

@@ -23,6 +23,7 @@ from sknet.nn.schedules import (
     Adaptive,
     Constant,
     Cosine,
+    CosLog,
     OneCycle,
     Schedule,
 )
@@ -679,6 +680,13 @@ def test_a_cool_down_starts_at_the_first_place_with_no_higher_rate(schedule):
         assert first <= start < 1 and schedule(start, 0) <= rate
         if start > first:
             assert schedule(start - space, 0) > rate
+
+
+@pytest.mark.parametrize("best", [0.1, 0.35, 0.6, 0.9])
+def test_in_a_cool_down_a_schedule_of_several_cycles_never_rises_above_its_first_rate(best):
+    schedule = CosLog()
+    start, rate = cooling_start(schedule, best), schedule(best, 0)
+    assert max(schedule(place, 0) for place in np.linspace(start, 1, 500)) <= rate
 
 
 @dataclass(frozen=True)
