@@ -336,9 +336,9 @@ def observe(
 
 def scored(estimator: BaseNN, features: Features, model: Model) -> BaseNN:
     """Return an estimator that predicts with a model, for a scorer."""
-    scored = object.__new__(type(estimator))
-    scored.__dict__ = estimator._after_fit(fitted_attributes(features, model, {}))
-    return scored
+    copied = object.__new__(type(estimator))
+    copied.__dict__ = estimator._after_fit(fitted_attributes(features, model, {}))
+    return copied
 
 
 def conclude(

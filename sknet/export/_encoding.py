@@ -209,13 +209,22 @@ def _scaled(feature: Numbers, x: Tensor, dtype: np.dtype[Any]) -> Tensor:
 def _clipped(feature: Numbers, u: Tensor) -> Tensor:
     """Return scaled numbers after the smooth clip."""
     u = u.maximum(-FARTHEST).minimum(FARTHEST)
-    limit = feature.clip_limit
+    of_limit = _inverse_limit(feature, u)
     if feature.in_order:
         # The form in which rounding keeps the order of numbers.
         inverse = (u * u).op("Reciprocal")
-        return (inverse + 1 / limit**2).op("Sqrt").op("Reciprocal") * u.op("Sign")
-    divisor = u * (1 / limit)
+        return (inverse + of_limit * of_limit).op("Sqrt").op("Reciprocal") * u.op("Sign")
+    divisor = u * of_limit
     return u / (divisor * divisor + 1).op("Sqrt")
+
+
+def _inverse_limit(feature: Numbers, u: Tensor) -> Any:
+    """Return 1 / L for the limit L of each number, or of all of them."""
+    inverse = 1 / feature.clip_limit
+    if isinstance(inverse, float):
+        return inverse
+    below, above = (u.graph.constant(one, u.dtype) for one in inverse)
+    return u.graph.add("Where", [u.op("Less", 0.0, dtype=bool), below, above], u.dtype)
 
 
 def _filled(x: Tensor, value: ArrayLike) -> Tensor:

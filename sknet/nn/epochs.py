@@ -154,7 +154,7 @@ class Epoch(Epochs):
     ----------
     params, rule, horizon, state, objective, budget
         As for :class:`Epochs`.
-    batches : iterable with ``n_rows``, ``batch_size`` and a length
+    batches : BatchIterable
         Each iteration is one epoch of batches. If an epoch has begun according to ``state``,
         the first iteration is the rest of that epoch.
     team : Team, optional

@@ -196,7 +196,8 @@ class Layer(Rule, ABC):
         for name in (*self.output_weights, "bias"):
             by_output = getattr(params, name).reshape(-1, factor.size)
             by_output *= factor
-        by_output += shift  # The bias comes last.
+        by_output = params.bias.reshape(-1, factor.size)
+        by_output += shift
 
     @abstractmethod
     def backward_inputs(self, params: Views, x: Rows, delta: Any, buffers: Buffers) -> Array:

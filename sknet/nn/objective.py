@@ -177,7 +177,7 @@ class Objective:
     penalty : ElasticNet
     weighs_steps : bool, default=False
         Whether the loss weights the gradients of rows for the steps of a stochastic solver.
-        Otherwise, the gradients are the derivatives of J.
+        Otherwise, the gradients are the derivatives of the loss and the ridges.
     """
 
     network: Network

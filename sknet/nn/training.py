@@ -73,7 +73,7 @@ def train(
     objective : Objective
     params : ndarray of shape (n_params,)
         The initial parameters.
-    batches : iterable with ``n_rows``, ``batch_size`` and a length
+    batches : BatchIterable
         Each iteration is one epoch of batches, or the rest of the epoch that ``state`` is in.
     rule : UpdateRule
     stopping : Stopping
@@ -113,10 +113,12 @@ def train(
         If training diverges before an epoch has ended well (see
         :mod:`sknet.nn.soundness`).
     """
-    plan = rule, stopping.horizon(state.cooling), state, objective
     epoch = Epoch(
         params,
-        *plan,
+        rule,
+        stopping.horizon(state.cooling),
+        state,
+        objective,
         batches,
         team or Team(),
         return_to_best,

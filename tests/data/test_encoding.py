@@ -552,7 +552,7 @@ def test_sources_and_typical_row():
 
 @DTYPES
 @pytest.mark.parametrize("ordered", [(), (0,)], ids=["any", "ordered"])
-def test_columns_with_a_long_tail_have_a_higher_limit(ordered, dtype):
+def test_long_tails_have_a_higher_limit(ordered, dtype):
     rng = np.random.default_rng(0)
     n = 4000
     columns = {
@@ -567,26 +567,48 @@ def test_columns_with_a_long_tail_have_a_higher_limit(ordered, dtype):
     }
     X = np.column_stack(list(columns.values())).astype(dtype)
     encoder = fit_ordered(X, ordered, keeps_tails=True)
-    found = dict(zip(columns, encoder.numbers_.limit, strict=True))
+    below, above = (dict(zip(columns, row, strict=True)) for row in encoder.numbers_.limit)
     # The 5 % and 95 % quantiles of a normal distribution are 1.645 deviations from its center,
     # and the interquartile range is 1.349 deviations.
     quartiles, far = np.exp(stats.norm.ppf([0.25, 0.75])), np.exp(stats.norm.ppf(0.95))
     expected = 2 * ((far - 1) / np.diff(quartiles)[0]) ** 2
-    assert found["lognormal"] == pytest.approx(expected, rel=0.2)
-    assert found["to the left"] == pytest.approx(expected, rel=0.2)
-    assert found["longer"] == 30
-    for name in ("normal", "few outliers", "a code far from the others"):
-        assert found[name] == pytest.approx(2 * (1.645 / 1.349) ** 2, rel=0.1)
-    assert found["uniform"] == found["constant"] == 3
+    assert above["lognormal"] == pytest.approx(expected, rel=0.2)
+    assert below["to the left"] == pytest.approx(expected, rel=0.2)
+    assert above["longer"] == 30
+    # The other side of a long tail has no tail at all.
+    assert below["lognormal"] == above["to the left"] == below["longer"] == 3
+    for found in (below, above):
+        for name in ("normal", "few outliers", "a code far from the others"):
+            assert found[name] == pytest.approx(2 * (1.645 / 1.349) ** 2, rel=0.1)
+        assert found["uniform"] == found["constant"] == 3
     u = (X[:, 2] - np.median(X[:, 2])) / np.diff(np.quantile(X[:, 2], [0.25, 0.75]))
     encoded = encoder.transform(X, dtype)[:, 2]
-    limit = found["lognormal"]
+    limit = np.where(u < 0, below["lognormal"], above["lognormal"])
     assert_allclose(encoded, u / np.sqrt(1 + (u / limit) ** 2), rtol=1e-3, atol=1e-3)
     # Their slopes are those of differences.
     rows, step = X[:50].astype(np.float64), 1e-4
     before, after = (encoder.transform(rows + h, np.float64) for h in (-step, step))
     found_slopes = (after - before)[:, :5] / 2 / step
     assert_allclose(encoder.slopes(rows)[:, :5], found_slopes, rtol=1e-3, atol=1e-10)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "normal", "poisson"])
+def test_a_code_among_positive_amounts_has_a_bounded_effect(loss):
+    """The numbers below the center are within half an interquartile range of it."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.lognormal(3, 1.2, size=1000), rng.normal(size=1000)])
+    y = np.log(X[:, 0]) + X[:, 1] + 0.3 * rng.normal(size=1000)
+    if loss == "poisson":
+        y = rng.poisson(np.exp(0.5 * (X[:, 1] - np.log(X[:, 0]) + 3))).astype(float)
+    network = NNRegressor(loss=loss, random_state=0).fit(X, y)
+    X[:, 0] = -999
+    if loss == "normal":
+        _, deviations = network.predict(X, return_std=True)
+        assert deviations.max() < 8 * y.std()
+    elif loss == "poisson":
+        assert network.predict(X).max() < 20 * y.max()
+    else:
+        assert np.abs(network.predict(X) - y.mean()).max() < 12 * y.std()
 
 
 def test_other_encoders_have_one_limit():

@@ -126,8 +126,8 @@ class Numbers(Feature):
     clip to (-L, L), and s is the inverse of the interquartile range. If that is zero, s is 2 /
     (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
     by Default", 2024, section 3). The limit L is 3. In regression with up to 100 numeric
-    columns, L is larger for columns with a long tail, such as amounts of money, since y is
-    often linear in them. ``NormalScores`` are further inputs for a very long tail.
+    columns, L is larger on the side of a long tail, such as that of amounts of money, since y
+    is often linear in them. ``NormalScores`` are further inputs for a very long tail.
 
     A sparse column keeps its zeros: it becomes c(x s), where s maps the median magnitude of the
     non-zeros to 1/2. The formula for dense columns maps the median distance from the center of
@@ -154,7 +154,7 @@ class Numbers(Feature):
         Whether c(u) is computed as 1 / sqrt(1 / u^2 + 1 / L^2) with the sign of u. In this
         form, rounding never reverses the order of two numbers.
     keeps_tails : bool, default=False
-        Whether L is larger for columns with a long tail.
+        Whether L is larger on the side of a long tail.
     keeps_sparse : bool, default=False
         Whether training rows were sparse. Encoded sparse rows then stay sparse.
     center : ndarray of shape (n_columns,) or None
@@ -163,9 +163,9 @@ class Numbers(Feature):
         The factors s; None without scaling.
     origin : ndarray of shape (n_columns,) or None
         The numbers that become zero; None if they are the centers.
-    limit : ndarray of shape (n_columns,) or None
-        The limits of the smooth clip with ``keeps_tails``; None for sparse training rows and
-        without scaling.
+    limit : ndarray of shape (2, n_columns) or None
+        The limits of the smooth clip with ``keeps_tails``, below and above the center; None for
+        sparse training rows and without scaling.
     empty : ndarray of bool of shape (n_columns,)
         Whether a column had no number in dense training rows; only with scaling.
     """
@@ -250,7 +250,7 @@ class Numbers(Feature):
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(numbers, slice(None))
             u = u.astype(np.float64, copy=False)
-            return scaling.clip_slopes(u, self._limits(slice(None), u.dtype)) * self.scale
+            return scaling.clip_slopes(u, self._limits(u, slice(None))) * self.scale
 
     def scaled(self, numbers: Floats, dtype: DTypeLike, columns: Any = slice(None)) -> Floats:
         """Return numbers imputed and scaled, given their columns: a slice, or one for each."""
@@ -273,17 +273,20 @@ class Numbers(Feature):
         """Return c((x - center) s) of the given columns."""
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(numbers, columns).astype(dtype, copy=False)
-            return self._clip(u, self._limits(columns, u.dtype))
+            return self._clip(u, self._limits(u, columns))
 
     @property
     def clip_limit(self) -> Floats | float:
-        """The limits L of the columns, or the limit of all of them."""
+        """The limits L of the columns, below and above, or the limit of all of them."""
         return scaling.CLIP if self.limit is None or not self.keeps_tails else self.limit
 
-    def _limits(self, columns: Any, dtype: np.dtype[Any]) -> Floats | float:
-        """Return the limits of the given columns, or the limit of all of them."""
+    def _limits(self, u: Floats, columns: Any) -> Floats | float:
+        """Return the limit for each u of the given columns, or the limit of all of them."""
         limit = self.clip_limit
-        return limit if isinstance(limit, float) else limit[columns].astype(dtype)
+        if isinstance(limit, float):
+            return limit
+        below, above = limit[:, columns].astype(u.dtype)
+        return np.where(u < 0, below, above)
 
     def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
         """Return c(u), in place."""

@@ -13,9 +13,9 @@ from sknet.data.weights import Floats, quantiles, repetitions
 
 #: The usual limit of the smooth clip, in units of the robust scale.
 CLIP = 3.0
-#: A column with a long tail has a higher limit: this number times the square of the distance of
-#: its 5 % or 95 % quantile from the center, whichever is farther, in units of the scale. It is
-#: never above the second number. The limit of normally distributed numbers remains ``CLIP``.
+#: A long tail has a higher limit: this number times the square of the distance of the 5 % or
+#: 95 % quantile from the center, in units of the scale. It is never above the second number.
+#: The limits of normally distributed numbers remain ``CLIP``.
 TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 
 #: The levels of the quantiles that give the center, the scale and the limit of a column.
@@ -112,23 +112,29 @@ def clip_slopes(u: Floats, limit: Floats | float = CLIP) -> Floats:
 def center_and_scale(data: Dataset) -> tuple[Floats, Floats, Floats]:
     """Return the medians, the inverse spreads and the limits of the columns.
 
-    If a column has no value, its median is NaN. If it has no spread, the inverse is zero.
+    If a column has no value, its median is NaN. If it has no spread, the inverse is zero. The
+    limits below and above the center are two rows.
     """
-    center, scale, limit = np.zeros((3, data.X.shape[1]), data.X.dtype)
+    center, scale, *limits = np.zeros((4, data.X.shape[1]), data.X.dtype)
+    limit = np.stack(limits)
     for columns, block in data.column_blocks():
         found = quantiles(block, LEVELS, data.sample_weight)
         low, left, q1, middle, q3, right, high = np.nan_to_num(found)
         center[columns] = found[3]
         scale[columns] = _inverse_spread(low, q1, q3, high, scale.dtype)
-        limit[columns] = _limit(left, middle, right, scale[columns])
+        limit[:, columns] = _limits(left, middle, right, scale[columns])
     return center, scale, limit
 
 
-def _limit(left: Floats, center: Floats, right: Floats, scale: Floats) -> Floats:
-    """Return the limit of the smooth clip, given the 5 % and 95 % quantiles."""
+def _limits(left: Floats, center: Floats, right: Floats, scale: Floats) -> Floats:
+    """Return the limits of the smooth clip, given the 5 % and 95 % quantiles.
+
+    There is one for each side of the center. With the limit of a long tail on the other side, a
+    code such as -999 in a column of amounts would be farther out than any amount.
+    """
     with np.errstate(over="ignore"):
-        farther = np.maximum(center - left, right - center) * scale
-        return np.clip(TAIL_FACTOR * farther**2, CLIP, LARGEST_CLIP)
+        distances = np.stack([center - left, right - center]) * scale
+        return np.clip(TAIL_FACTOR * distances**2, CLIP, LARGEST_CLIP)
 
 
 def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: Any) -> Floats:
@@ -161,7 +167,7 @@ def scale_by_others(
             apart = np.diff(clip_smoothly((values - middle) * factor))
         if factor and (column in marked or (apart > LEAST_APART).all()):
             center[column], scale[column] = middle, factor
-            limit[column] = _limit(left, middle, right, factor)
+            limit[:, column] = _limits(left, middle, right, factor)
 
 
 def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, Floats]:
@@ -296,13 +302,13 @@ def principal_components(
     # The sign of a component is arbitrary: its factor of the largest magnitude is positive.
     largest = np.abs(directions).argmax(axis=0)
     directions *= np.sign(directions[largest, np.arange(largest.size)])
-    limits = _limits(rows @ directions / root)
+    limits = _range_of(rows @ directions / root)
     return Components(
         tuple(center.tolist()), tuple(map(tuple, directions.tolist())), *map(tuple, limits)
     )
 
 
-def _limits(scores: Floats) -> list[list[float]]:
+def _range_of(scores: Floats) -> list[list[float]]:
     """Return the lowest and the highest value that each component may have.
 
     They are the range of its values, extended by half of its width on either side. If columns

@@ -96,7 +96,7 @@ class NormalScores(Numbers):
         if numbers.limit is None:
             return []
         found = {}
-        for column in np.flatnonzero(numbers.limit >= LARGEST_CLIP).tolist():
+        for column in np.flatnonzero(numbers.limit.max(axis=0) >= LARGEST_CLIP).tolist():
             x = sample.column(column)
             x = np.where(np.isin(x, heavy.get(column, ())), np.nan, x)
             curve = Curve.learned(x, sample.sample_weight)
