@@ -9,6 +9,7 @@ import numpy as np
 
 from sknet._base_model import Model
 from sknet._model import ClassificationModel, RegressionModel
+from sknet._parameters import is_auto
 from sknet._prediction import Arrays
 from sknet._settings import Settings
 from sknet._target_learning import check_several_targets
@@ -17,7 +18,7 @@ from sknet.data.joint import JointTarget
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
-from sknet.nn.losses import shown
+from sknet.nn.losses import SquaredError, shown
 from sknet.nn.objective import Members, of_targets
 
 #: The value of ``target_weights`` with which the network learns the weights.
@@ -64,8 +65,12 @@ class JointModel(Model):
             )
         shares = zip(target.parts, target.shares, strict=True)
         weights = tuple(float(by_name.get(name, 1)) / share for name, share in shares)
+        # Standardized numbers have comparable losses. Their learned weights only grow as the
+        # network memorizes the training rows.
+        comparable = all(type(loss) is SquaredError for loss, _ in losses)
+        learns = given == LEARNED or (is_auto(given) and not comparable)
         # The weight of a single target changes nothing.
-        learned = given == LEARNED and len(losses) > 1
+        learned = learns and len(losses) > 1
         constant = tuple(k for k, one in enumerate(target.targets) if one.is_constant)
         return JointLoss(tuple(losses), weights, learned, constant)
 

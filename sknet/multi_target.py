@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import KW_ONLY
 from typing import Annotated, Any, Self, cast
 
@@ -12,7 +11,7 @@ from sklearn.metrics import accuracy_score
 
 from sknet._base import BaseNN, fitted_attributes
 from sknet._joint_model import LEARNED, JointModel
-from sknet._parameters import defaults, one_pass, parameters_of, with_parameters
+from sknet._parameters import AUTO, defaults, is_auto, one_pass, parameters_of, with_parameters
 from sknet._requirements import available_if
 from sknet._settings import TASKS
 from sknet._shared_parameters import shared_documentation
@@ -53,11 +52,12 @@ class NNMultiTarget(BaseNN):
         ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal". Other
         columns with a numeric dtype are numbers, and the rest are labels; dates are labels only
         with "classification". The columns of an array are called "y0", "y1" and so on.
-    target_weights : dict of str to float, "learned" or None, default="learned"
+    target_weights : dict of str to float, "learned", "auto" or None, default="auto"
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
         2018): the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
-        The losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1.
+        The losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1. "auto" is None
+        if all losses are squared errors, and otherwise "learned".
 
     Attributes
     ----------
@@ -90,7 +90,9 @@ class NNMultiTarget(BaseNN):
 
     _: KW_ONLY
     targets: Annotated[dict[str, str | Loss] | None, dict, None] = None
-    target_weights: Annotated[dict[str, float] | str | None, {LEARNED}, dict, None] = LEARNED
+    target_weights: Annotated[dict[str, float] | str | None, {LEARNED}, AUTO, dict, None] = (
+        "auto"
+    )
 
     def _validate_params(self) -> None:
         super()._validate_params()
@@ -102,10 +104,18 @@ class NNMultiTarget(BaseNN):
                 raise ValueError(
                     f"targets[{name!r}] must be a Loss or one of {offered}, got {one!r}."
                 )
-        weights = {} if self.target_weights in (None, LEARNED) else self.target_weights
-        for name, weight in cast(Mapping[str, Any], weights).items():
+        weights = self.target_weights if isinstance(self.target_weights, dict) else {}
+        for name, weight in weights.items():
             if not POSITIVE.allows(weight):
                 raise ValueError(f"target_weights[{name!r}] must be > 0, got {weight!r}.")
+
+    @property
+    def auto_params_(self) -> dict[str, Any]:
+        """The value that the last fit chose for each parameter that is "auto"."""
+        chosen = super().auto_params_
+        if is_auto(self._joint.settings.values["target_weights"]):
+            chosen["target_weights"] = LEARNED if self._joint.loss.learned else None
+        return chosen
 
     @property
     def classes_(self) -> dict[str, np.ndarray]:

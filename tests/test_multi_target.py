@@ -324,10 +324,38 @@ def test_learned_weights_are_smaller_for_a_target_of_noise(table):
     X, whole, _ = table
     noise = np.random.default_rng(0).normal(size=len(X))
     y = whole[["price"]].assign(noise=noise)
-    fitted = NNMultiTarget((32,), max_iter=60, random_state=0).fit(X, y)
+    options = {"target_weights": "learned", "max_iter": 60, "random_state": 0}
+    fitted = NNMultiTarget((32,), **options).fit(X, y)
     weights = fitted.target_weights_
     assert weights["price"] > 3 * weights["noise"]
     assert fitted.target_scores(X, y)["price"] > 0.95
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "huber", "labels"])
+def test_weights_are_learned_unless_all_losses_are_squared_errors(table, loss):
+    X, whole, _ = table
+    y = whole[["price", "color" if loss == "labels" else "price"]].set_axis(
+        ["one", "two"], axis=1
+    )
+    targets = {"two": loss} if loss != "labels" else None
+    fitted = network(targets=targets, max_iter=5).fit(X, y)
+    learned = loss != "squared_error"
+    assert fitted.auto_params_["target_weights"] == ("learned" if learned else None)
+    assert all((weight != 1) == learned for weight in fitted.target_weights_.values())
+
+
+def test_small_tables_of_numbers_are_not_memorized():
+    """Each target is hardly predictable, so that learned weights grow with memorizing."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(1150, 6))
+    y = pd.DataFrame(X[:, :3] + 1.2 * rng.normal(size=(1150, 3)), columns=["a", "b", "c"])
+    together, learned = (
+        NNMultiTarget(random_state=0, **options).fit(X[:150], y[:150])
+        for options in ({}, {"target_weights": "learned"})
+    )
+    equal = NNRegressor(random_state=0).fit(X[:150], y[:150])
+    assert_allclose(together.predict(X), equal.predict(X), rtol=1e-4, atol=1e-4)
+    assert together.score(X[150:], y[150:]) > learned.score(X[150:], y[150:])
 
 
 def test_losses_without_a_best_weight_keep_a_weight_of_one(table):
