@@ -70,8 +70,9 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows.
 PENALTY = 0.3
-#: The upper limit of alpha. In classification, each hidden layer after the second divides it by
-#: the second number, since a strong penalty lets all weights of deep networks fall to zero.
+#: The upper limit of alpha. In classification, the second number divides it once if there are
+#: not very few rows, and once more for each hidden layer after the third, since a strong
+#: penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
 #: alpha on small tables, where it does not depend on the number of rows, so that a row of
 #: weight two has the same effect as two equal rows; and alpha for lbfgs.
@@ -299,14 +300,16 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_seen
     scarcity = _scarcity(facts, facts.n_rows)
+    very_few = facts.n_seen < SMALL_WITHOUT_CROSS_FITTING
+    few = facts.is_small and very_few
     if facts.one_score:
         factor = min(scarcity, STRONGEST_OF_NUMBERS) if facts.is_wide else 1
-        n_further = 0
+        n_divided = 0
     else:
-        factor, n_further = scarcity**2, max(0, len(hidden_layer_sizes(known)) - 2)
-    few = facts.is_small and facts.n_seen < SMALL_WITHOUT_CROSS_FITTING
+        factor = scarcity**2
+        n_divided = max(0 if very_few else 1, len(hidden_layer_sizes(known)) - 2)
     alpha = ALPHA_OF_FEW if few else PENALTY * factor / facts.n_seen
-    return min(alpha, LARGEST_ALPHA / ALPHA_DIVISOR**n_further)
+    return min(alpha, LARGEST_ALPHA / ALPHA_DIVISOR**n_divided)
 
 
 def _scarcity(facts: Facts, n_rows: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, TypeAlias, cast
 import numpy as np
 from scipy import sparse
 
-from sknet._building import check_memory, make_network
+from sknet._building import check_memory, make_network, with_limits_of
 from sknet._prediction import Arrays, Predictor
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
@@ -220,8 +220,13 @@ class Model:
         return replace(self, settings=settings, loss=loss, network=network, calibration=kept)
 
     def with_late_scales(self, data: Dataset) -> Self:
-        """Return the model with scales for columns that were constant until now."""
-        return replace(self, encoder=self.encoder.with_late_scales(data))
+        """Return the model with scales for columns that were constant until now.
+
+        The limits of principal components also cover the rows.
+        """
+        encoder = self.encoder.with_late_scales(data).covering(data)
+        network = with_limits_of(encoder.components_, self.network)
+        return replace(self, encoder=encoder, network=network)
 
     def with_params(self, params: np.ndarray, **training: Any) -> Self:
         """Return the model with other parameters, and with these fields of its provenance."""

@@ -67,7 +67,8 @@ class JointModel(Model):
         weights = tuple(float(by_name.get(name, 1)) / share for name, share in shares)
         # Standardized numbers have comparable losses. Their learned weights only grow as the
         # network memorizes the training rows.
-        comparable = all(type(loss) is SquaredError for loss, _ in losses)
+        comparable = settings.standardize
+        comparable &= all(type(loss) is SquaredError for loss, _ in losses)
         learns = given == LEARNED or (is_auto(given) and not comparable)
         # The weight of a single target changes nothing.
         learned = learns and len(losses) > 1

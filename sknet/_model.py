@@ -69,10 +69,10 @@ class ClassificationModel(Model):
         has_one = target.kind != "multiclass" and not loss.link.ordered
         if has_one and not np.isclose(loss.link.inverse(opposite).sum(), 1):
             raise ValueError(
-                f"loss={loss!r} has one raw prediction for two classes. inverse(-raw) of its "
-                f"link must therefore be 1 - inverse(raw), which is false for {loss.link!r}. "
-                "Define the method binary of the loss: it returns the loss for two classes, "
-                "with a link such as Logit()."
+                f"loss={loss!r} has one raw prediction for two classes, or for a label. "
+                "inverse(-raw) of its link must therefore be 1 - inverse(raw), which is false "
+                f"for {loss.link!r}. Define the method binary of the loss: it returns the loss "
+                "for this case, with a link such as Logit()."
             )
         return loss
 

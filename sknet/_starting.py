@@ -260,7 +260,7 @@ def transfer_model(
     source.check_layers(settings)
     known = counts or measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
-    encoder = source.encoder.with_late_scales(data)
+    encoder = source.encoder.with_late_scales(data).covering(data)
     # With the seed of the source, a new output layer would otherwise start from the same draw,
     # and its trained weights would fit the layers below.
     (rng,) = streams["init"].spawn(1)

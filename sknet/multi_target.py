@@ -57,7 +57,7 @@ class NNMultiTarget(BaseNN):
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
         2018): the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
         The losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1. "auto" is None
-        if all losses are squared errors, and otherwise "learned".
+        if all losses are squared errors and y is standardized, and otherwise "learned".
 
     Attributes
     ----------

@@ -60,6 +60,8 @@ def test_every_rule_is_on_the_page():
             _auto.ALPHA_OF_FEW,
             _auto.SMALL,
             _auto.LARGEST_ALPHA,
+            _auto.SMALL_WITHOUT_CROSS_FITTING,
+            _auto.ALPHA_DIVISOR,
             _auto.ALPHA_DIVISOR,
             _auto.PENALTY_OF_GROUPS,
             _auto.LBFGS_ALPHA,

@@ -1,6 +1,8 @@
 """Losses and class weights, through the estimators."""
 
 import pickle
+import warnings
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -696,3 +698,31 @@ def test_a_link_without_a_form_for_two_classes_is_refused(kind):
         ValueError, match=r"1 - inverse\(raw\), which .* Define the method binary"
     ):
         NNClassifier(loss=Focal()).fit(X, y)
+
+
+@pytest.mark.parametrize("loss", ["huber", "absolute_error"])
+def test_an_outlier_among_the_validation_rows_is_no_divergence(loss):
+    """The cool-down on all rows has a larger loss than the epochs before it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(600, 4))
+    y = 0.5 * X[:, 0] + rng.normal(size=600)
+    options = {"loss": loss, "scoring": "neg_median_absolute_error", "random_state": 0}
+    for outlier in range(6):
+        y_with = y.copy()
+        y_with[100 * outlier] = 1e6
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            NNRegressor(**options).fit(X, y_with)
+
+
+def test_a_loss_with_a_cached_property_stays_equal():
+    class Cached(Quartic):
+        def __init__(self, power=4.0):
+            self.power = power
+
+        @cached_property
+        def half(self):
+            return self.power / 2
+
+    loss = Cached()
+    assert loss.half == 2 and loss == Cached() != Cached(3.0)

@@ -18,6 +18,7 @@ from sknet.data.columns.numbers import MissingFlags, Numbers
 from sknet.data.columns.scaling import CLIP, Components, principal_components
 from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
+from sknet.data.draws import same_rows
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
 from sknet.data.targets import Target
@@ -171,11 +172,20 @@ class TableEncoder:
 
     def _find_components(self, sample: Dataset) -> Components | None:
         """Return the principal components of the encoded numeric columns."""
-        most_rows = min(COMPONENT_ROWS, max(1, COMPONENT_NUMBERS // self.n_numeric_))
-        rows = sample.choose(slice(None, None, math.ceil(sample.n_rows / most_rows)))
+        rows = sample.choose(slice(None, None, math.ceil(sample.n_rows / self._most_rows())))
+        return principal_components(
+            self._numbers_of(rows), rows.sample_weight, self.n_components
+        )
+
+    def _most_rows(self) -> int:
+        """Return the maximum number of rows from which components are found."""
+        return min(COMPONENT_ROWS, max(1, COMPONENT_NUMBERS // self.n_numeric_))
+
+    def _numbers_of(self, rows: Dataset) -> Floats:
+        """Return the encoded numeric columns of dense rows, without normal scores."""
         blocks = ((self._encoded_numbers(X),) for _, X in rows.row_blocks())
         (encoded,) = stack_rows(blocks, rows.n_rows, np.float64)
-        return principal_components(encoded, rows.sample_weight, self.n_components)
+        return encoded
 
     def learn_from_target(
         self, sample: Dataset, Y: Floats, *, labels: bool, finds_codes: bool = False
@@ -220,6 +230,17 @@ class TableEncoder:
             return self
         after = copy.copy(self)
         after.features_ = (numbers, *self.features_[1:])
+        return after
+
+    def covering(self, data: Dataset) -> Self:
+        """Return the encoder whose limits of components also cover further training rows."""
+        if self.components_ is None:
+            return self
+        rows = same_rows(data, self._most_rows())
+        if sparse.issparse(rows.X):
+            rows = Dataset(rows.batch().X.toarray())
+        after = copy.copy(self)
+        after.components_ = self.components_.covering(self._numbers_of(rows))
         return after
 
     # These methods use the learned features.

@@ -162,10 +162,12 @@ def integrated_gradients(
     -----
     If the derivative is continuous (with any activation except relu, leaky_relu and selu), the
     Clenshaw-Curtis rule computes the integral, and eight steps give about six digits. If the
-    derivative has jumps, the trapezoidal rule is used, and the error falls as 1 / n_steps. A
-    remaining difference from f(x) - f(b) is distributed over the contributions in proportion to
-    their sizes, so that they always add up. To check the contributions, compare them with those
-    of more steps and ``tol=0``.
+    derivative has jumps, the trapezoidal rule is used, and the error falls as 1 / n_steps. In a
+    row unlike all training rows, a principal component may be at its limit, where the
+    derivative jumps as well: with eight steps, errors of single contributions were up to 17 %.
+    A remaining difference from f(x) - f(b) is distributed over the contributions in proportion
+    to their sizes, so that they always add up. To check the contributions, compare them with
+    those of more steps and ``tol=0``.
 
     References
     ----------

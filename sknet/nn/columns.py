@@ -288,6 +288,8 @@ class Repeated(ColumnEmbedding):
 class Limited(Activation):
     """f(z) = min(max(z, low), high), with limits for each unit."""
 
+    smooth = False
+
     low: tuple[float, ...]
     high: tuple[float, ...]
 
@@ -311,7 +313,9 @@ class PrincipalComponents(Layer):
     only after very many steps. The weights of components with variance one are learned as fast
     as those of any input (LeCun, Bottou, Orr and Mueller, "Efficient BackProp", 1998, section
     4.3). A hidden layer can compute the same functions without components. The matrix D is not
-    learned. Only rows unlike all training rows are outside of the limits.
+    learned. Only rows unlike all training rows are outside of the limits. Within them, the
+    derivative is continuous, so attributions use the rule for smooth functions, which is more
+    accurate for all other rows.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from sknet.nn.objective import Batch, Objective
 from sknet.nn.sets import ElasticNet
 
 #: The size of the problem, the step of a difference, and the bins of an embedding.
-N_ROWS, N_INPUTS, STEP = 8, 3, 1e-6
+N_ROWS, N_INPUTS, STEP = 64, 3, 1e-6
 EDGES = ((-2.0, -0.5, 0.5, 2.0),) * N_INPUTS
 
 
@@ -23,14 +23,16 @@ def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> flo
     respect to all parameters. A gradient with a mistake does not always show in a fit, which
     may merely learn less. The error of a correct rule is below 1e-6. It may be larger if the
     derivative has a jump that is within a step of one of the random numbers; another
-    ``random_state`` then gives a small error.
+    ``random_state`` then gives a small error. A mistake that concerns only numbers far out, or
+    the gradient of the inputs of an embedding, is not found.
 
     Parameters
     ----------
     rule : Loss, Activation or Layer
         A loss is a function of two columns of y, or of one if it predicts quantiles. They are
-        0 or 1 for classification, and otherwise between 0.5 and 2. An embedding receives three
-        numeric columns.
+        0 or 1 for classification. Otherwise, they are the first of these kinds that the loss
+        accepts: normally distributed, between 0.5 and 2, or between 0 and 1. An embedding
+        receives three numeric columns.
     random_state : int, default=0
         The seed of the rows and of the parameters.
 
@@ -38,6 +40,11 @@ def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> flo
     -------
     float
         The largest difference, divided by the largest slope.
+
+    Raises
+    ------
+    ValueError
+        If the loss accepts no such y.
 
     Examples
     --------
@@ -54,7 +61,8 @@ def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> flo
     objective = Objective(network, loss, ElasticNet())
     batch = Batch(rng.normal(size=(N_ROWS, N_INPUTS)), y)
     params, workspace = network.init(rng), Workspace(network, N_ROWS, np.dtype(np.float64))
-    params += rng.normal(scale=0.1, size=params.size)
+    # Raw predictions are as large as those of a trained network, and larger.
+    params += rng.normal(size=params.size)
 
     def value(params: Array, gradient: Array) -> float:
         return objective.loss_and_gradient(params, batch, workspace, gradient)
@@ -71,7 +79,11 @@ def _targets(loss: Loss, rng: np.random.Generator) -> Array:
     n_columns = 1 if loss.predicts_quantiles else 2
     if loss.task == "classification":
         return np.eye(n_columns)[rng.integers(n_columns, size=N_ROWS)]
-    return rng.uniform(0.5, 2, size=(N_ROWS, n_columns))
+    size = N_ROWS, n_columns
+    for y in (rng.normal(size=size), rng.uniform(0.5, 2, size), rng.uniform(size=size)):
+        if loss.in_domain(y):
+            return y
+    raise ValueError(f"{loss!r} is not defined for the random y. Its domain is {loss.domain}.")
 
 
 def _layers_with(rule: Loss | Activation | Layer) -> list[Layer]:

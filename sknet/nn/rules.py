@@ -11,6 +11,7 @@ cannot be changed.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from itertools import pairwise
 from numbers import Integral, Real
 from types import NoneType
@@ -147,8 +148,17 @@ QUANTILES = Constraint(
 
 
 def _same_attributes(one: Any, other: Any) -> bool:
-    """Return whether two objects have the same class and equal attributes."""
-    return type(one) is type(other) and vars(one) == vars(other)
+    """Return whether two objects have the same class and equal attributes.
+
+    What a ``cached_property`` has stored does not count.
+    """
+
+    def own(rule: Any) -> dict[str, Any]:
+        cls = type(rule)
+        cached = {x for x in vars(rule) if isinstance(getattr(cls, x, None), cached_property)}
+        return {name: value for name, value in vars(rule).items() if name not in cached}
+
+    return type(one) is type(other) and own(one) == own(other)
 
 
 class Rule:

@@ -4,7 +4,8 @@ At its end, training checks once whether the parameters that it is about to retu
 They and their predictions must be finite. Their loss on a few of the training rows is compared
 with the losses of the initial parameters, of the best parameters of the training, and of a
 constant. The losses of an epoch do not show whether parameters are sound, since each batch was
-evaluated with other parameters, and dropout and augmentation make the losses larger.
+evaluated with other parameters, and dropout and augmentation make the losses larger. They only
+show whether training was in a bad state, which explains why nothing was learned.
 """
 
 import math
@@ -35,6 +36,9 @@ BETTER_FACTOR = 1.4
 #: rate, a pass of ``partial_fit`` made the loss of networks with 512 units up to 33 times as
 #: large, and further passes then led to good networks.
 DIVERGED_FACTOR = 100.0
+#: A line search that fails at once is a fault if the loss exceeds this multiple of the loss of
+#: a constant prediction.
+STUCK_FACTOR = 1.01
 #: A cool-down on all rows has spoiled the training if the loss is then more than
 #: ``SPOILED_FACTOR`` times the loss of the epoch that it began at, and if the difference is
 #: more than ``SPOILED_SHARE`` of the loss of a constant prediction. In 99 default fits to 33
@@ -207,6 +211,9 @@ class Judge:
         """
         constant = self.probe.constant_loss()
         loss = math.nan if ending is Ending.DIVERGED else self._loss(candidate)
+        if ending is Ending.STUCK and not _exceeds(loss, STUCK_FACTOR, constant):
+            # The best parameters may be at a kink of the loss, where its slope is not zero.
+            ending = Ending.CONVERGED
         if _exceeds(constant, BETTER_FACTOR, loss):
             return ending, candidate
         best_loss = self._loss(best)

@@ -177,7 +177,9 @@ def train_epochs(
     # If a cool-down is cut short, the learning rate is still far from zero.
     cooled = state.on_all_rows and ending is not Ending.STOPPED
     candidate = best if scored and not cooled else last
-    losses = state.history.get("loss", [])
+    # A refit also trains on the validation rows, so its losses cannot be compared.
+    n_compared = len(state.history.get("loss", [])) - state.n_refit
+    losses = state.history.get("loss", [])[:n_compared]
     ending, result = judge.verdict(candidate, best, ending, losses)
     np.copyto(epoch.params, result)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):

@@ -102,6 +102,31 @@ def test_small_differences_of_similar_columns_are_learned(collinear):
     assert with_components > 0.9 > without + 0.2
 
 
+@pytest.mark.parametrize("way", ["partial_fit", "warm_start", "init"])
+def test_further_training_rows_widen_the_limits(way):
+    """Two columns differ by a small number, which begins to be larger."""
+    rng = np.random.default_rng(0)
+
+    def rows(n, level):
+        a, small = rng.normal(size=n), rng.normal(scale=0.02, size=n)
+        return np.column_stack([a, a + level + small, rng.normal(size=n)]), 50 * small + a
+
+    network = NNRegressor(n_components=3, random_state=0, warm_start=way == "warm_start")
+    (X, y), (later, y_later), test = rows(1000, 0), rows(2000, 0.4), rows(500, 0.4)
+    if way == "partial_fit":
+        for chunk in np.split(np.arange(1000), 5):
+            network.partial_fit(X[chunk], y[chunk])
+        for _ in range(8):
+            for chunk in np.split(np.arange(2000), 10):
+                network.partial_fit(later[chunk], y_later[chunk])
+    else:
+        source = network.fit(X, y)
+        options = {"init": source} if way == "init" else {}
+        network = NNRegressor(n_components=3, random_state=0) if way == "init" else network
+        network.fit(later, y_later, **options)
+    assert network.score(*test) > 0.9
+
+
 @pytest.mark.parametrize("n_rows", [100, 1000])
 def test_a_missing_part_of_a_difference_has_a_bounded_effect(n_rows):
     """In training, the numbers are known, and the third is the difference of the others."""

@@ -117,6 +117,15 @@ def test_an_epoch_with_an_immense_loss(losses, last, best, ending):
     assert params[0] == (best if ending is Ending.DIVERGED else last)
 
 
+@pytest.mark.parametrize(
+    ("last", "ending"),
+    [(0.1, Ending.CONVERGED), (1.0, Ending.CONVERGED), (1.1, Ending.STUCK)],
+)
+def test_a_line_search_may_fail_at_a_kink(last, ending):
+    found, _ = Judge(Losses(), 2.0, "").verdict(np.array([last]), None, Ending.STUCK)
+    assert found is ending
+
+
 def test_an_immense_loss_is_an_error_if_nothing_better_is_known():
     with pytest.raises(DivergenceError):
         Judge(Losses(), 2.0, "").verdict(np.array([0.9]), None, Ending.FINISHED, [1e3, 1.0])

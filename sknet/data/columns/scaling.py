@@ -259,6 +259,12 @@ class Components(NamedTuple):
     low: tuple[float, ...]
     high: tuple[float, ...]
 
+    def covering(self, rows: Floats) -> "Components":
+        """Return the components with limits that also cover further rows."""
+        low, high = _limits_of((rows - self.center) @ np.array(self.directions))
+        low, high = np.minimum(self.low, low), np.maximum(self.high, high)
+        return self._replace(low=tuple(low.tolist()), high=tuple(high.tolist()))
+
 
 def principal_components(
     rows: Floats, sample_weight: Floats | None, most: int
@@ -302,13 +308,12 @@ def principal_components(
     # The sign of a component is arbitrary: its factor of the largest magnitude is positive.
     largest = np.abs(directions).argmax(axis=0)
     directions *= np.sign(directions[largest, np.arange(largest.size)])
-    limits = _range_of(rows @ directions / root)
-    return Components(
-        tuple(center.tolist()), tuple(map(tuple, directions.tolist())), *map(tuple, limits)
-    )
+    low, high = _limits_of(rows @ directions / root)
+    described = center.tolist(), map(tuple, directions.tolist()), low.tolist(), high.tolist()
+    return Components(*map(tuple, described))
 
 
-def _range_of(scores: Floats) -> list[list[float]]:
+def _limits_of(scores: Floats) -> tuple[Floats, Floats]:
     """Return the lowest and the highest value that each component may have.
 
     They are the range of its values, extended by half of its width on either side. If columns
@@ -317,7 +322,7 @@ def _range_of(scores: Floats) -> list[list[float]]:
     """
     low, high = scores.min(axis=0), scores.max(axis=0)
     margin = (high - low) / 2
-    return [(low - margin).tolist(), (high + margin).tolist()]
+    return low - margin, high + margin
 
 
 def _may_be_chance(rows: Floats, product: Floats, n_rows: float) -> bool:
