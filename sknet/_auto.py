@@ -70,9 +70,9 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows.
 PENALTY = 0.3
-#: The upper limit of alpha. In classification, the second number divides it once if there are
-#: not very few rows, and once more for each hidden layer after the third, since a strong
-#: penalty lets all weights of deep networks fall to zero.
+#: The upper limit of alpha. In classification, the second number divides it once, except with
+#: very few rows or many inputs, and once for each hidden layer after the second or third, since
+#: a strong penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
 #: alpha on small tables, where it does not depend on the number of rows, so that a row of
 #: weight two has the same effect as two equal rows; and alpha for lbfgs.
@@ -307,7 +307,8 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         n_divided = 0
     else:
         factor = scarcity**2
-        n_divided = max(0 if very_few else 1, len(hidden_layer_sizes(known)) - 2)
+        keeps = very_few or facts.is_wide
+        n_divided = max(0 if keeps else 1, len(hidden_layer_sizes(known)) - 2)
     alpha = ALPHA_OF_FEW if few else PENALTY * factor / facts.n_seen
     return min(alpha, LARGEST_ALPHA / ALPHA_DIVISOR**n_divided)
 

@@ -223,19 +223,20 @@ def test_the_penalty_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 101)["alpha"] == pytest.approx(0.3 / 4000 * 1.01**2)
     assert resolved(4000, 200)["alpha"] == pytest.approx(0.3 / 4000 * 4)
     assert resolved(4000, 200, as_sparse=True)["alpha"] == pytest.approx(0.3 / 4000)
-    assert resolved(4000, 5000)["alpha"] == pytest.approx(0.01)
+    assert resolved(4000, 5000)["alpha"] == 0.03
     for sizes, most in (
-        ((), 0.01),
-        (9, 0.01),
-        ((9, 9), 0.01),
+        ((), 0.03),
+        (9, 0.03),
+        ((9, 9), 0.03),
         ((9, 9, 9), 0.01),
         ([9] * 4, 1 / 300),
     ):
         found = resolved(4000, 5000, hidden_layer_sizes=sizes)["alpha"]
         assert found == pytest.approx(most)
+        narrow = resolved(200, 100, hidden_layer_sizes=sizes)["alpha"]
+        assert narrow == pytest.approx(min(0.01, most))
         few = resolved(49, hidden_layer_sizes=sizes)["alpha"]
-        layers = len(np.atleast_1d(sizes))
-        assert few == pytest.approx(min(0.025, most) if layers > 2 else 0.025)
+        assert few == pytest.approx(min(0.025, most))
         # The usual penalty of regression does not let weights fall to zero.
         assert resolved(100, cls=NNRegressor, hidden_layer_sizes=sizes)["alpha"] == 0.003
     assert resolved(99, 50)["alpha"] == 0.03 > resolved(100, 50)["alpha"]
