@@ -173,8 +173,9 @@ class Rule:
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls) and "__eq__" not in vars(cls):
-            # The inherited method compares fields, which such a class need not have.
-            cls.__eq__ = _same_attributes  # type: ignore[method-assign]
+            # The inherited method compares fields, which such a class need not have. To a type
+            # checker, an assignment would hide the types of all subclasses.
+            setattr(cls, "__eq__", _same_attributes)  # noqa: B010
 
     def __post_init__(self) -> None:
         for name, constraint in constraints(type(self)).items():
