@@ -82,7 +82,8 @@ def clip_smoothly(u: Floats, limit: Floats | float = CLIP) -> Floats:
     # For a single row, np.clip takes four times as long.
     np.minimum(np.maximum(u, -FARTHEST, out=u), FARTHEST, out=u)
     if isinstance(limit, np.ndarray) and limit.shape == u.shape:
-        divisor = np.divide(u, limit, out=limit)
+        divisor = np.divide(1, limit, out=limit)
+        divisor *= u
     else:
         divisor = u * (1 / limit)
     divisor *= divisor
