@@ -14,11 +14,10 @@ from scipy import sparse
 from sknet.data.batches import Dataset, stack_rows
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.column import Feature, Region, Surveyed
-from sknet.data.columns.numbers import MissingFlags, Numbers
+from sknet.data.columns.numbers import MissingFlags, Numbers, dense_sample
 from sknet.data.columns.scaling import CLIP, Components, principal_components
 from sknet.data.columns.scores import NormalScores
 from sknet.data.columns.single_values import HeavyFlags, find_codes, heavy_values
-from sknet.data.draws import same_rows
 from sknet.data.effects import prior_rows, some_rows
 from sknet.data.survey import Survey
 from sknet.data.targets import Target
@@ -236,9 +235,7 @@ class TableEncoder:
         """Return the encoder whose limits of components also cover further training rows."""
         if self.components_ is None:
             return self
-        rows = same_rows(data, self._most_rows())
-        if sparse.issparse(rows.X):
-            rows = Dataset(rows.batch().X.toarray())
+        rows = dense_sample(data, self._most_rows())
         after = copy.copy(self)
         after.components_ = self.components_.covering(self._numbers_of(rows))
         return after

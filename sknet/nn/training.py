@@ -178,9 +178,9 @@ def train_epochs(
     cooled = state.on_all_rows and ending is not Ending.STOPPED
     candidate = best if scored and not cooled else last
     # A refit also trains on the validation rows, so its losses cannot be compared.
-    n_compared = len(state.history.get("loss", [])) - state.n_refit
-    losses = state.history.get("loss", [])[:n_compared]
-    ending, result = judge.verdict(candidate, best, ending, losses)
+    losses = state.history.get("loss", [])
+    compared = losses[: len(losses) - state.n_refit]
+    ending, result = judge.verdict(candidate, best, ending, compared)
     np.copyto(epoch.params, result)
     if cooled and best is not None and judge.finds_spoiled(epoch.params, best):
         np.copyto(epoch.params, best)

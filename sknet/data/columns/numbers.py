@@ -333,7 +333,8 @@ class Numbers(Feature):
         if self.keeps_sparse or self.center is None or self.scale is None or self.scale.all():
             return self
         late = np.flatnonzero(self.scale == 0)
-        sample = _sampled(data)
+        n_wanted = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
+        sample = dense_sample(data, n_wanted)
         constants = self.center[late]
         constants[self.empty[late]] = np.nan
         rounding = float(np.finfo(scaling.coarser(data.X.dtype, self.center.dtype)).eps)
@@ -375,8 +376,7 @@ def _is_moderate(x: Floats) -> bool:
     return x.size == 0 or bool(max(x.max(), -x.min()) <= FARTHEST)
 
 
-def _sampled(data: Dataset) -> Dataset:
-    """Return a sample of the rows, the same in each call, as a dense array."""
-    n_wanted = most_copied_rows(data.X.shape[1] * data.X.dtype.itemsize)
+def dense_sample(data: Dataset, n_wanted: int) -> Dataset:
+    """Return at most ``n_wanted`` rows, the same in each call, as a dense array."""
     X, _, sample_weight = same_rows(data, n_wanted).batch()
     return Dataset(X.toarray() if sparse.issparse(X) else X, sample_weight=sample_weight)
