@@ -269,9 +269,17 @@ def _is_planned(known: Mapping[str, Any]) -> bool:
     return is_stochastic(known["solver"]) and schedule.has_horizon
 
 
+def _is_sgd(known: Mapping[str, Any]) -> bool:
+    return known["solver"] == "sgd" or isinstance(known["solver"], SGD)
+
+
 def _suits_extras(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether the number of rows and the solver suit dropout and learned features."""
-    return not facts.is_small and is_stochastic(known["solver"])
+    """Return whether the number of rows and the solver suit dropout and learned features.
+
+    With sgd or lbfgs, users expect the plain network of scikit-learn, and its time.
+    """
+    plain = _is_sgd(known) or not is_stochastic(known["solver"])
+    return not facts.is_small and not plain
 
 
 def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
@@ -348,7 +356,7 @@ def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:
-    return not facts.is_small
+    return not facts.is_small and not _is_sgd(known)
 
 
 def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
@@ -405,8 +413,7 @@ def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
     The table must have few rows, and the other parameters must suit such members.
     """
     # The loss is a mean over the members, so it would divide sgd's steps by their number.
-    solver = known["solver"]
-    adaptive = is_stochastic(solver) and not (solver == "sgd" or isinstance(solver, SGD))
+    adaptive = is_stochastic(known["solver"]) and not _is_sgd(known)
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None or facts.is_small
     return _is_few(facts) and embedded and not facts.is_sparse and adaptive and not tied
@@ -431,7 +438,7 @@ def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:
     small = _is_one_small_network(known, facts) or _suits_small_members(known, facts)
-    return SMALL_SIZES if small else SIZES
+    return SMALL_SIZES if small or _is_sgd(known) else SIZES
 
 
 def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -444,7 +451,8 @@ def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
         return int(np.clip(ROWS_OF_MEMBERS // facts.n_rows, FEWEST_MEMBERS, MOST_MEMBERS))
     if not known["share_weights"]:
         return SEPARATE_MEMBERS
-    return 1 if facts.numeric_y or known["interaction_cst"] is not None else 2
+    single = facts.numeric_y or known["interaction_cst"] is not None or _is_sgd(known)
+    return 1 if single else 2
 
 
 def _dtype(known: Mapping[str, Any], facts: Facts) -> str:

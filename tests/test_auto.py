@@ -8,6 +8,7 @@ from sknet import NNClassifier, NNRegressor
 from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.monotone import Promise
+from sknet.nn.optimizers import SGD
 
 #: The embeddings of few numbers, and their numbers of waves, or 4 without any, and of outputs.
 USUAL_NAMES = {NNClassifier: "periodic", NNRegressor: "piecewise_linear"}
@@ -121,10 +122,22 @@ def test_without_cross_fitting_more_tables_are_small(options):
                 assert values[name] == small[name]
         assert not values["early_stopping"] and values["batch_size"] == n_rows
     usual = options | resolved(100, **options)
-    assert usual["early_stopping"] is options.get("early_stopping", True)
+    stops = options.get("solver") != "sgd"
+    assert usual["early_stopping"] is options.get("early_stopping", stops)
     assert usual["batch_size"] == 32
     cross_fitted = resolved(50, cls=options.get("cls", NNClassifier))
     assert (cross_fitted["early_stopping"], cross_fitted["batch_size"]) == (True, 32)
+
+
+@pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
+@pytest.mark.parametrize("solver", ["sgd", SGD(momentum=0.5)], ids=["sgd", "SGD"])
+def test_sgd_trains_the_plain_network_of_scikit_learn(cls, solver):
+    values = resolved(500, 20, cls=cls, solver=solver)
+    assert values["hidden_layer_sizes"] == (64, 64)
+    assert (values["n_members"], values["share_weights"]) == (1, True)
+    assert values["numeric_embedding"] is None
+    assert (values["n_components"], values["dropout"]) == (0, 0)
+    assert not values["early_stopping"]
 
 
 def test_embeddings():
