@@ -4,12 +4,12 @@
     python benchmarks/accuracy.py FOLDER --rows 200 --reference linear
     python benchmarks/accuracy.py --openml 31,44956
 
-FOLDER contains tables as CSV files (also compressed) with a column "target". Text targets, and
-numbers with at most 20 values, are classes. ``--openml`` takes ids of OpenML data sets, which
-are downloaded. Each split holds out a quarter of the rows (stratified for classes) and trains
-on at most 10 000 rows, unless ``--rows`` sets another limit. Rows of classes that the training
-rows lack are not scored. The models take turns on the same splits of the raw frame, with text
-columns as categories.
+FOLDER contains tables as CSV files (possibly compressed) with a column "target". Text targets,
+and numbers with at most 20 values, are classes. ``--openml`` takes ids of OpenML data sets,
+which are downloaded. Each split holds out a quarter of the rows (stratified for classes) and
+trains on at most 10 000 rows, unless ``--rows`` sets another limit. Rows of classes that the
+training rows lack are not scored. The models take turns on the same splits of the raw frame,
+with text columns as categories.
 
 The printed table has the score of each model divided by that of the reference, as geometric
 means over tables. Below 1 is better. Unless ``--reference`` names another model, the reference

@@ -7,7 +7,7 @@ Each fit runs in its own process, and the libraries take turns for several round
 CatBoost take part if they are installed. ``--out FILE`` appends the medians to a CSV file,
 from which ``defaults_picture.py`` draws. With ``--load``, another process computes on each core
 at the same time. ``--steps`` times single training steps, and compares them with those of the
-same network in PyTorch (extra ``bench``), which has equal batches, updates, loss, optimizer,
+same network in PyTorch (extra ``bench``), which has the same batches, updates, loss, optimizer,
 schedule and running average. It also compares the final losses.
 """
 
@@ -201,7 +201,7 @@ def check_equal_work(name, results):
 
 
 def report(name, results):
-    """Print the median time and the loss of each peer; add sknet's time over the peer's."""
+    """Print each peer's median time and loss, and sknet's time divided by the peer's."""
     ours = [seconds for seconds, *_ in results["sknet"]]
     cells = [f"{name:<11}"]
     for peer, measured in results.items():

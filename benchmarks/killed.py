@@ -73,7 +73,7 @@ def kill_and_resume(table, saved, result, n_kills):
         assert run_until_killed(partial(fit, table, result, saved, resumed), saved, rng)
         run = joblib.load(saved)._run
         place = f"epoch {run.iteration + 1} after {run.n_batches_done} batches"
-        print(f"Killed {number} times. The file was saved in {place}.", flush=True)
+        print(f"Kill number {number}: the file was saved in {place}.", flush=True)
     fit(table, result, saved, saved)
 
 

@@ -25,7 +25,7 @@ MB = 1e6
 
 @dataclass(frozen=True)
 class Case:
-    """Rows, columns, storage of X, hidden layers and the method to measure."""
+    """Rows, columns, storage of X, the method to measure, hidden layers and batch size."""
 
     n: int
     d: int
@@ -82,7 +82,7 @@ def rss_anon():
 
 
 def make_table(case, folder):
-    """Return X in its storage; a memory map is written block by block."""
+    """Return X in the storage of a case; a memory map is written block by block."""
     rng = np.random.default_rng(0)
     if case.storage == "csr":
         from scipy import sparse

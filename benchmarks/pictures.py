@@ -1,4 +1,4 @@
-"""The function that writes all pictures of recorded figures."""
+"""The function that writes all pictures of recorded results."""
 
 import matplotlib
 

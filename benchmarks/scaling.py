@@ -45,7 +45,7 @@ def fit_seconds(n, d, epochs):
 def long_fit_ratio():
     """Return the time of the last 100 of 1000 epochs divided by that of the first 100.
 
-    A high learning rate kills units, whose moments then decay towards the denormal numbers.
+    A high learning rate kills units, whose moments then decay toward denormal numbers.
     Also return the number of these units.
     """
     from sknet import NNRegressor
@@ -61,7 +61,7 @@ def long_fit_ratio():
 
 
 def search_seconds(n_jobs):
-    """Return the time in seconds of a grid search with the default workload of speed.py."""
+    """Return the time in seconds of a grid search on as many rows as "default" in speed.py."""
     from sklearn.model_selection import GridSearchCV
 
     from sknet import NNRegressor

@@ -135,7 +135,7 @@ class CatBoost(Boosting):
 
 
 class TextCategories:
-    """A CatBoost model for frames with categories, some of which are missing."""
+    """A CatBoost model for frames with categories, whose values may be missing."""
 
     def __init__(self, kind, **parameters):
         self.kind, self.parameters = kind, parameters

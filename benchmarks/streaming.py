@@ -3,12 +3,12 @@
     python benchmarks/streaming.py [--only "memory map;h5py;CSV"] [--gb 6]
 
 The first part compares one epoch on a float32 table in a file, by default of 6 GB, with one
-epoch of the same network on 1 GB of its rows in memory. The second part compares several epochs
-on a CSV file of 2 000 000 rows with a fit of the same table in memory. Each measurement runs in
-its own process. The memory is the peak of that process's anonymous resident memory (RssAnon on
-Linux). Rows per second of processor time depend less on what else the machine does than rows
-per second of elapsed time. The script writes the files to a temporary folder, which needs room
-for them, and removes them at the end.
+epoch of the same network on 1 GB of the table's rows in memory. The second part compares
+several epochs on a CSV file of 2 000 000 rows with a fit to the same table in memory. Each
+measurement runs in its own process. The memory is the peak of that process's anonymous resident
+memory (RssAnon on Linux). Rows per second of processor time depend less on what else the
+machine does than rows per second of elapsed time do. The script writes the files to a temporary
+folder, which needs room for them, and removes them at the end.
 """
 
 import argparse

@@ -162,7 +162,8 @@ def fit(estimator, X, y, n_epochs):
             loss.backward()
             optimizer.step()
             updates += 1
-            # As in sknet, the average moves after every fourth step, as far as in four steps.
+            # As in sknet, the average moves after every fourth step, as far as it would in four
+            # moves.
             if updates % STEPS_OF_AVERAGE == 0:
                 decay = min(settings.ema_decay, (1 + updates) / (10 + updates))
                 weight = 1 - decay**STEPS_OF_AVERAGE

@@ -1,6 +1,6 @@
 """The first network of many tutorials: two layers, Adam, squared error, batches of ten.
 
-Tutorials of deep-learning frameworks often begin with a network of ten ReLU units and a linear
+Tutorials for deep-learning frameworks often begin with a network of ten ReLU units and a linear
 output, which is trained on 100 rows for 100 epochs. This script trains the same network with
 sknet. It switches off most of what sknet's defaults add.
 """
@@ -12,7 +12,7 @@ from sknet import NNRegressor
 
 
 def make_data(n_rows, seed, n_features=10):
-    """Draw rows, and a noisy target that is not linear in them."""
+    """Draw rows, and a noisy target that is not linear in the columns."""
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(n_rows, n_features))
     y = X[:, 0] + np.abs(X[:, 1]) + 0.1 * rng.normal(size=n_rows)

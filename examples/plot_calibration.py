@@ -21,7 +21,7 @@ from sknet import NNClassifier
 # --------------------------------
 # The networks predict whether a digit is even or odd. They are trained on 200 digits and tested
 # on the other 1597. In the first network, everything that reduces overfitting is switched off.
-# Here it predicts more labels correctly, but its probabilities are worse.
+# Here, it predicts more labels correctly, but its probabilities are worse.
 
 X, y = load_digits(return_X_y=True)
 X_train, X_test, y_train, y_test = train_test_split(X, y % 2, train_size=200, random_state=0)

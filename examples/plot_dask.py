@@ -8,7 +8,7 @@ on. Each worker takes some steps on its own shard. Then the parameters of all wo
 averaged. These rounds are repeated until training ends.
 
 The cluster of this example consists of two processes on one machine. For another cluster,
-change only the line that starts it. The example needs the extra ``dask``.
+change only the code that starts it. The example needs the extra ``dask``.
 """
 
 # %%

@@ -4,7 +4,7 @@ Uncertainty of predictions from an ensemble
 
 The picture shows two bands around the predicted blood pressure of patients, by age. On the left
 is the spread of the members of an ensemble, on the right the standard deviation of y that
-``loss="normal"`` estimates. Only the right one is a prediction interval.
+``loss="normal"`` estimates. Only the band on the right is a prediction interval.
 
 A prediction is uncertain for two reasons. Patients of the same age differ in their blood
 pressure, and there are too few patients to know the curve of the mean. The members of an

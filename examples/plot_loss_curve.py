@@ -47,7 +47,7 @@ for name, network in (("all epochs", patient), ("stopped", stopped)):
 # %%
 # Both curves
 # -----------
-# The dotted line is the best epoch. Both networks keep the parameters of that epoch.
+# The dotted line marks the best epoch. Both networks keep the parameters of that epoch.
 
 figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True, layout="constrained")
 LossCurveDisplay.from_estimator(patient, ax=axes[0], learning_rate=False)

@@ -4,7 +4,7 @@ Grid search of hyperparameters with a progress bar
 
 The picture shows the cross-validated accuracy of networks for images of digits, by the number
 of units and the dropout. ``GridSearchCV`` tries all combinations, and scikit-learn's callback
-``ProgressBar`` (scikit-learn 1.9 or newer) shows how much of the search is done. In a terminal
+``ProgressBar`` (scikit-learn 1.9 or newer) shows how much of the search is done. In a terminal,
 the bar moves; this page shows its last state.
 """
 

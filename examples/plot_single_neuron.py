@@ -7,8 +7,8 @@ to epoch, and how the loss falls. A single neuron is a weighted sum, a bias and 
 is logistic regression; its decision boundary is a straight line.
 
 An ``NNClassifier`` without hidden layers is such a neuron. The solver ``sgd`` without momentum,
-on all rows at once, is gradient descent. The other options switch off what the defaults add to
-it, and ``warm_start`` lets you look at the weights between epochs.
+on all rows at once, is gradient descent. The other options switch off most of what the defaults
+add to it, and ``warm_start`` lets you look at the weights between epochs.
 """
 
 import matplotlib.pyplot as plt
@@ -25,13 +25,12 @@ neuron = NNClassifier(
     (),
     solver="sgd",
     momentum=0.0,
+    learning_rate="constant",
     learning_rate_init=0.3,
     batch_size=len(y),
     alpha=0.0,
     standardize=False,
-    numeric_embedding=None,
     ema_decay=None,
-    early_stopping=False,
     n_iter_no_change=np.inf,
     warm_start=True,
     random_state=3,

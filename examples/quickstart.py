@@ -71,7 +71,7 @@ def compare(X, y, splits):
     fitted = {}
     for name, model in make_models().items():
         with warnings.catch_warnings():
-            # MLPClassifier stops at max_iter. 500 epochs raise its accuracy by only 0.01.
+            # MLPClassifier stops at max_iter. With 500 epochs, its accuracy rises by only 0.01.
             warnings.simplefilter("ignore", ConvergenceWarning)
             result = cross_validate(
                 model, X, y, cv=splits, scoring=SCORES, return_estimator=True
@@ -98,7 +98,7 @@ def draw_calibration(models, X, y, path):
     figure.savefig(path)
     print(f"\n{path}: the closer a curve is to the diagonal, the more you")
     print("can trust the probabilities. On it, 70 % of the diamonds with a probability of 70 %")
-    print("have that cut.")
+    print("have the cut Ideal.")
 
 
 def draw_columns(network, X, path):

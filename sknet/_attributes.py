@@ -267,7 +267,7 @@ def _interactions(model: Model, names: Sequence[str]) -> Value:
     if settings.pairwise:
         return "of pairs: a sum of functions of at most two columns"
     if all(len(group) == 1 for group in settings.groups):
-        return "none: a sum of functions of one column"
+        return "none: a sum of functions of one column each"
     return [[names[i] for i in group] for group in settings.groups]
 
 

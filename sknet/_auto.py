@@ -25,12 +25,12 @@ from sknet.nn.schedules import SCHEDULES
 #: fewer rows than the first number, or fewer than the second if members cannot be cross-fitted:
 #: a single split of so few rows is no guide.
 SMALL, SMALL_WITHOUT_CROSS_FITTING = 50, 100
-#: On small tables: the number of updates that a network needs, and the largest number of
-#: epochs in which it makes them.
+#: On other tables with few rows: the number of updates that a network needs, and the largest
+#: number of epochs in which it makes them.
 MIN_UPDATES, MOST_EPOCHS = 2000, 300
-#: The number of epochs on a table of a few thousand rows. On large tables: the number of rows
-#: that training visits, where a row counts once for each epoch, and the smallest number of
-#: epochs.
+#: The number of epochs on a table of 10 000 to 50 000 rows. On larger tables: the number of
+#: rows that training visits, where a row counts once for each epoch, and the smallest number
+#: of epochs.
 EPOCHS, ROW_VISITS, FEWEST_EPOCHS = 60, 3_000_000, 10
 #: The number of epochs on small tables, when no validation rows can end the training.
 EPOCHS_OF_FEW = 60
@@ -87,7 +87,7 @@ ROWS_PER_INPUT, STRONGEST_OF_NUMBERS = 40, 10
 #: The largest number of numeric columns whose embeddings have their usual size, and the
 #: smallest number of rows for each of them. The embeddings of more columns shrink in
 #: proportion, down to their smallest size. This keeps the network from memorizing small tables,
-#: and training with all embeddings costs a few times as much as with none.
+#: and limits the time of training to a few times the time without embeddings.
 FULLY_EMBEDDED, ROWS_PER_EMBEDDED = 50, 10
 #: The largest number of principal components of the numeric columns, and the smallest number of
 #: rows for each component, in regression and in classification.
@@ -141,7 +141,7 @@ class Facts(NamedTuple):
 
     @property
     def n_informative(self) -> int:
-        """The number of rows, but at most twice the number that is not of the largest class."""
+        """The number of rows, but at most twice the number outside the largest class."""
         return round(self.n_rows * min(1.0, 2 * self.minority_share))
 
     @property
@@ -420,7 +420,7 @@ def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _is_one_small_network(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether a small network is enough, since a second one would double a long fit."""
+    """Return whether one small network is enough: a second would double a long fit's time."""
     return facts.one_score and facts.is_wide and _suits_few(known, facts)
 
 
@@ -462,7 +462,7 @@ def _dtype(known: Mapping[str, Any], facts: Facts) -> str:
 
 Rule = Callable[[Mapping[str, Any], Facts], Any]
 
-#: The rule of each parameter. Their order matters, since a rule sees the values that the rules
+#: The rule of each parameter. The order matters, since a rule sees the values that the rules
 #: before it have chosen.
 RULES: dict[str, Rule] = {
     "numeric_embedding": _numeric_embedding,

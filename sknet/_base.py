@@ -396,7 +396,7 @@ def _weigh_and_split(
 
 
 def _labels_of_all_rows(features: Features, y: Any, data: Dataset) -> Any:
-    """Return all labels in one column y if rows were left out for their weight, otherwise None.
+    """Return all labels of a one-column y if rows were left out for their weight, else None.
 
     As in scikit-learn, a label is a class even if no row with it has a positive weight.
     """
@@ -453,6 +453,6 @@ def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
             "pass its last step, pipeline[-1], and X transformed by the steps before it, "
             "pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )
-    message = f"{name}: this %(name)s instance is not fitted yet. Call its fit first."
+    message = f"{name}: this %(name)s instance is not fitted yet. Call its fit method first."
     check_is_fitted(estimator, msg=message)
     return estimator._features, estimator._model

@@ -66,7 +66,7 @@ class Model:
     provenance : Provenance
         The training that the parameters come from.
     calibration : ndarray of shape (n_outputs, n_numbers), tuple of these or None
-        What some rows say about the distribution of y: see :mod:`sknet.nn.distributions`. Of
+        What some rows say about the distribution of y: see :mod:`sknet.nn.distributions`. For
         several targets, a tuple has an array or None for each.
     """
 
@@ -140,7 +140,7 @@ class Model:
         """
         params, own, others = self.params.copy(), self.network, source.network
         own.copy_layers(params, others, source.params, with_outputs=False)
-        # If these are equal, raw predictions have the same number of columns and mean the same.
+        # If these are equal, raw predictions have the same meaning and number of columns.
         heads = [(type(one), one.loss.link, one.network.layers[-1]) for one in (self, source)]
         if heads[0] == heads[1] and (change := self.rescaling_from(source.target)):
             whole = params.copy()
@@ -210,7 +210,7 @@ class Model:
             of_dropout = settings.dropout != self.settings.dropout
             what = "dropout" if of_dropout else "the number of raw predictions of the loss"
             raise ValueError(
-                f"{what} has changed since the network was fitted, whose layers are kept. Set "
+                f"{what} has changed since the fit of the network, whose layers are kept. Set "
                 "it back to continue, or fit a clone from the beginning: "
                 "sklearn.base.clone(network).fit(X, y)."
             )
@@ -369,7 +369,7 @@ class Model:
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
         """
         predictor = self.predictor
-        # Inverse links may overflow for very large raw predictions, with the right limit.
+        # Inverse links may overflow for very large raw predictions, but give the right limit.
         with np.errstate(over="ignore"):
             return predictor.map_rows(
                 X, lambda outputs: function(predictor.settled(outputs[-1].astype(np.float64)))
@@ -434,7 +434,7 @@ def learn_encoder(
     target : ClassTarget, RegressionTarget or JointTarget, optional
         The encoder of y, from which the effects of levels and codes are learned.
     keep_rare : bool, default=False
-        Whether a level that the survey has seen once or never remains a level of its own,
+        Whether a level that the survey has seen at most once remains a level of its own,
         because further rows may contain it. Otherwise, it is treated as missing.
     """
     ordered = () if settings.promise is None else settings.promise.columns

@@ -248,7 +248,7 @@ class FirstPass:
 
 
 def _in_unit(look: Look, ratio: float) -> Look:
-    """Return a look whose weights are in another unit, by the ratio of its unit to that one."""
+    """Return a look whose weights are in another unit, given the ratio of its unit to that."""
     return look._replace(survey=look.survey.repeated(ratio))
 
 

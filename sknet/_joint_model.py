@@ -29,7 +29,7 @@ class JointModel(Model):
     """A model of several targets, composed of the models that each target would have alone."""
 
     numeric_y = True
-    # Of several targets, only a classifier's predictions have a standard deviation.
+    # With several targets, only a classifier's predictions have a standard deviation.
     std_remedy = ClassificationModel.std_remedy
     target: JointTarget
     loss: JointLoss
@@ -103,7 +103,7 @@ class JointModel(Model):
 
     @property
     def target_weights(self) -> list[float]:
-        """The weight of the mean loss of each target; if learned, its mean over the members."""
+        """The weight of each target's mean loss; if learned, a geometric mean over members."""
         weights = np.array(self.loss.weights) * self.target.shares
         if self.loss.learned:
             constants = self.network.views(self.params)[-1].constant

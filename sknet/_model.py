@@ -253,8 +253,8 @@ class RegressionModel(Model):
         """Return the members' mean prediction, and the standard deviation on request.
 
         The deviation is that of y if the loss predicts it, otherwise that of the members'
-        predictions. These are clipped to the magnitude ``LARGEST``. ``members`` are those of
-        the network by default.
+        predictions. Each member's prediction and deviation are clipped to the magnitude
+        ``LARGEST``. ``members`` are those of the network by default.
         """
         link = self.loss.link
 

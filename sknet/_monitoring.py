@@ -29,7 +29,7 @@ from sknet.nn.training import Report
 
 #: The width of a column in the printed line of an epoch.
 COLUMN_WIDTH = 34
-#: How to mend a scorer of one class whose labels are not 0 and 1.
+#: How to mend a scorer of one class if the labels are not 0 and 1.
 PASS_POS_LABEL = ". Name the class: make_scorer(..., pos_label=...)."
 
 
@@ -103,7 +103,7 @@ class Validation:
         self._score(self._model.params)
 
     def __call__(self, params: np.ndarray) -> dict[str, float]:
-        """Return the validation loss and the score, higher is better, as ``train`` expects.
+        """Return the validation loss and the score (higher is better), as ``train`` expects.
 
         A scorer is not called for parameters whose loss is infinite or NaN.
         """
@@ -130,8 +130,8 @@ class Validation:
             ) from error
         if not math.isfinite(score):
             raise ValueError(
-                f"scoring={scoring!r} returned {score} on the validation rows, which early "
-                "stopping cannot compare."
+                f"scoring={scoring!r} returned {score} on the validation rows, and early "
+                "stopping cannot compare such a score."
             )
         return score
 
@@ -321,7 +321,7 @@ class RowLines(RowProgress):
         self._told = (0.0, 0)
 
     def __call__(self, name: str, n_done: int, n_rows: int | None = None) -> None:
-        """Print a line, if the pass or the last line began long enough ago."""
+        """Print a line if the pass began, or the last line was printed, long enough ago."""
         now = perf_counter()
         since, before = self._told
         if name != self._name:

@@ -167,7 +167,7 @@ def defaults(estimator_class: type) -> dict[str, Any]:
     """Return the default of each parameter of an estimator.
 
     The constructor of a subclass may have other parameters. It sets those of the class that the
-    subclass derives from, and they keep the defaults of this class.
+    subclass derives from, and they keep the defaults of that class.
     """
     of_package = (one for one in estimator_class.__mro__ if one.__module__.startswith("sknet."))
     parameters = _signature_of(next(of_package)).parameters
@@ -227,7 +227,7 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
     """
     if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes in LOSSES:
         raise ValueError(
-            f"The first positional argument of {estimator_name} is hidden_layer_sizes, got "
+            f"The first positional argument of {estimator_name} is hidden_layer_sizes; got "
             f"{hidden_layer_sizes!r}. Pass the loss by keyword: loss={hidden_layer_sizes!r}."
         )
 
@@ -398,8 +398,8 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
     Raises
     ------
     ValueError
-        If a list does not hold dicts, or if a dict lacks a class but has a label that is not
-        among the classes, or has a weight that is not a finite number >= 0.
+        If a list does not hold dicts, if a dict lacks a class but has a label that is not among
+        the classes, or if a weight is not a finite number >= 0.
     """
     listed = isinstance(class_weight, list)
     for one in class_weight if listed else [class_weight]:

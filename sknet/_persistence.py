@@ -29,7 +29,7 @@ SEAL_END = b"0"
 SEAL_SIZE = len(SEAL_START) + 64 + len(SEAL_END)
 
 #: The parameters that may change before an interrupted fit is resumed. A run has its own random
-#: generators, so ``random_state`` is one of them.
+#: generators, so ``random_state`` may change too.
 FREE_TO_RESUME = {"verbose", "warm_start", "max_iter", "time_limit", "random_state"}
 
 #: Sequences that files keep as they are.
@@ -104,7 +104,7 @@ def load_checkpoint(estimator: BaseEstimator, path: Any) -> tuple[Any, Run]:
     """
     if not isinstance(path, str | os.PathLike):
         raise TypeError(
-            f"resume_from must be the path of a file that a sknet.callbacks.Checkpoint wrote, "
+            f"resume_from must be the path of a file that an sknet.callbacks.Checkpoint wrote, "
             f"got {path!r}."
         )
     saved = _read_checkpoint(path)
@@ -157,7 +157,7 @@ def _check_seal(file: IO[bytes], path: Any) -> None:
     if not found.startswith(SEAL_START):
         raise ValueError(
             f"{path} {'is not a checkpoint of sknet' if found else 'is empty'}. Pass a file "
-            "that a sknet.callbacks.Checkpoint wrote, or start a new fit without resume_from."
+            "that an sknet.callbacks.Checkpoint wrote, or start a new fit without resume_from."
         )
     if found != _seal(file):
         raise ValueError(

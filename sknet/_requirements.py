@@ -44,7 +44,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def checks_parameters(method: Method) -> Method:
-    """Decorate a method that checks the parameters of its estimator before it runs.
+    """Decorate a method so that it checks the parameters of its estimator before it runs.
 
     scikit-learn's decorators have no types. With this one, and the next, type checkers know
     the arguments and the result of the method.
@@ -53,7 +53,7 @@ def checks_parameters(method: Method) -> Method:
 
 
 def available_if(check: Callable[[Any], bool]) -> Callable[[Method], Method]:
-    """Return a decorator of a method that an estimator has only if the check is True for it."""
+    """Return a decorator for a method that an estimator has only if the check is True."""
     return cast(Callable[[Method], Method], metaestimators.available_if(check))
 
 

@@ -3,7 +3,7 @@
 With its state, a run can be resumed.
 
 The threads of BLAS libraries spin while they wait for each other. If other programs use the
-cores, each small product then takes as long as the operating system lets a thread wait. So
+cores, each small product then takes as long as the operating system keeps a thread waiting. So
 training limits BLAS to one thread, and divides its steps among threads that sleep while they
 wait.
 """
@@ -76,7 +76,7 @@ class Run:
 
     @property
     def has_begun(self) -> bool:
-        """Whether some of the training is done, as it is at first in a resumed run."""
+        """Whether some of the training is done, as it is when a resumed run starts."""
         return self.state is not None
 
     @property

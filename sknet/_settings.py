@@ -104,7 +104,7 @@ class Provenance:
     ) -> "Provenance":
         """Return the provenance of a fit that begins from here, with these numbers of rows.
 
-        ``resumed`` tells that it is the fit that began last, which was interrupted.
+        ``resumed`` tells whether it is the fit that began last, which was interrupted.
         """
         goes_on = not resumed and (self.n_rows is not None or self.n_passes > 0)
         return Provenance(

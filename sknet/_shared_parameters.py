@@ -64,7 +64,7 @@ class SharedParameters:
         The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
     max_iter : int or "auto", default="auto"
         The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
-        other numbers for small tables, and fewer above {rows_of_fewer_epochs} rows.
+        other numbers for smaller tables, and fewer above {rows_of_fewer_epochs} rows.
     normalization : "layer" or None, default=None
         **Network.** With "layer", each hidden layer normalizes every row before its activation.
     numeric_embedding : str, NumericEmbedding or None, default="auto"
@@ -90,7 +90,7 @@ class SharedParameters:
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
     frozen_layers : int, default=0
-        How many of the first hidden layers keep their weights in a fit with ``init``.
+        How many of the first hidden layers keep their weights as training goes on.
     hidden_rate_factor : float, default=1.0
         The factor for the learning rate of all layers before the output layer.
     verbose : bool or int, default=False
@@ -110,8 +110,8 @@ class SharedParameters:
     max_fun : int, default=15000
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
-        **Stopping.** Whether to hold out validation rows, stop if scores stall and calibrate
-        probabilities. "auto" is True for {SMALL} (or {small}) rows or more, or with ``X_val``.
+        **Stopping.** Whether to hold out validation rows, stop if scores stall, and calibrate
+        probabilities. "auto": with {SMALL} (or {small}) rows except with sgd, or ``X_val``.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
         than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,

@@ -92,8 +92,8 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     ------
     ValueError
         If ``numeric_embedding`` is set with sparse X; if ``n_components`` is positive with
-        sparse X, with constraints, or with an embedding that does not keep the numbers; if
-        several members share no weights with sparse X or constraints; or if ``normalization``
+        sparse X, with constraints, or with an embedding that does not keep the numbers; if,
+        with sparse X or constraints, several members share no weights; or if ``normalization``
         is set with ``monotonic_cst``.
     """
     embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
@@ -196,9 +196,9 @@ def continue_model(
 ) -> Model:
     """Return a model that is to be trained further, with the estimator's settings.
 
-    ``params`` are the parameters from which training continues. None stands for those of the
-    model, which differ if they are a running average. ``n_rows`` is the number of training
-    rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
+    ``params`` are the parameters from which training continues; None stands for those of the
+    model. The two differ if predictions use a running average. ``n_rows`` is the number of
+    training rows if the data are a sample, and ``n_earlier`` is as in :func:`start_model`.
 
     Raises
     ------
@@ -261,8 +261,8 @@ def transfer_model(
     known = counts or measure_target(settings, data, features.numeric_y)
     settings, target = learn_target(settings, known, data.X.dtype, classes)
     encoder = source.encoder.with_late_scales(data).covering(data)
-    # With the seed of the source, a new output layer would otherwise start from the same draw,
-    # and its trained weights would fit the layers below.
+    # With the seed of the source, a new output layer would otherwise start from the draw of the
+    # old one, whose trained weights fit the layers below.
     (rng,) = streams["init"].spawn(1)
     model = KINDS[type(target)].start(settings, source.reader, encoder, target, rng)
     return model.with_layers_of(source, weigh(settings, target, data))
@@ -295,7 +295,7 @@ def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> 
     features : Features
         The columns of the part.
     data : Dataset
-        Its rows, as ``features`` reads them. Weights that are counts of a unit count rows.
+        Its rows, as ``features`` reads them. If weights are counts of a unit, they count rows.
     weighted : Dataset
         The same rows, with weights in their own unit (see ``Dataset.in_own_units``).
     part : str

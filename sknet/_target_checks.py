@@ -75,7 +75,7 @@ def check_targets(
     columns, library = _columns_of_targets(y, name, names)
     if unknown := [key for key in wanted if key not in columns]:
         raise ValueError(
-            f"{name} lacks the columns {unknown}, which targets names; it has {[*columns]}. "
+            f"{name} lacks the columns {unknown}, which are in targets; it has {[*columns]}. "
             "Add these columns, or correct targets."
         )
     fields = {
@@ -251,7 +251,7 @@ def _check_one_type(y: Any, name: str) -> None:
 
 
 def _check_classes(y: Any, name: str) -> None:
-    """Refuse labels that are no classes, and warn if most rows have a class of their own.
+    """Refuse labels that are not classes, and warn if most rows have a class of their own.
 
     The warning replaces that of scikit-learn, which does not name the target.
 
@@ -267,7 +267,7 @@ def _check_classes(y: Any, name: str) -> None:
         warnings.warn(
             "The number of unique classes is greater than 50% of the number of samples: "
             f"{name} has {n_classes} classes in {n_rows} rows. If they are numbers to predict, "
-            "use regression; if they are names of the rows, leave them out.",
+            "use regression; if they are names of the rows, choose another target.",
             stacklevel=2,
         )
 
@@ -344,7 +344,7 @@ def _are_same(known: Any, classes: Any) -> bool:
 
 
 def _distinct_classes(classes: Any) -> NDArray[Any]:
-    """Return the distinct classes, sorted; raise ValueError if they are no list of classes."""
+    """Return the distinct classes, sorted; raise ValueError unless given a list of classes."""
     with checking("classes"):
         found = (
             () if isinstance(classes, Set | Mapping) else as_array(classes, "classes", LABELS)
@@ -352,7 +352,7 @@ def _distinct_classes(classes: Any) -> NDArray[Any]:
         if np.ndim(found) != 1 or not np.size(found):
             raise ValueError(f"a list of at least one class is needed, got {classes!r}.")
         if any(map(frames.is_missing, np.asarray(found, object).tolist())):
-            raise ValueError(f"a class is missing in {classes!r}. Leave it out.")
+            raise ValueError(f"a class in {classes!r} is a missing value. Leave it out.")
         return unique_labels(classes)
 
 
@@ -410,7 +410,7 @@ def check_partial_fit_targets(y: NDArray[Any], classes: Any, known: Any) -> None
             )
     if others := [name for name in given if name not in names]:
         raise ValueError(
-            f"classes names {others}, but the targets that have labels are {names}."
+            f"classes has entries for {others}, but the targets that have labels are {names}."
         )
     for name, before in (known or {}).items():
         with naming(f"Target {name!r}"):

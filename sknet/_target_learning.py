@@ -128,7 +128,7 @@ def check_several_targets(settings: Settings, n_targets: int) -> None:
 
 
 def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:
-    """Return each row's weight times the weight of its class; None if there are neither.
+    """Return each row's weight times the weight of its class; None if there is neither.
 
     A regression has no ``class_weight``.
     """

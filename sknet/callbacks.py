@@ -110,7 +110,7 @@ class Checkpoint(FitCallback):
         self._saved_at = monotonic()
 
     def _check_path(self) -> None:
-        """Refuse a path that cannot be written to before the first epoch, not after it."""
+        """Refuse an unwritable path before the first epoch, not after it."""
         folder = self.path.parent
         if self.path.is_dir():
             raise IsADirectoryError(

@@ -132,7 +132,7 @@ def _average(scores: Array, sample_weight: ArrayLike | None) -> float:
     ------
     ValueError
         If there are no rows, if a score is NaN, or if the weights are not one number >= 0 for
-        each row, of which one is positive.
+        each row, at least one of them positive.
     """
     if scores.size == 0 or np.isnan(scores).any():
         raise ValueError("The score needs at least one row, and no number may be NaN.")
@@ -191,7 +191,7 @@ class CRPSScorer(BaseEstimator):
     True
     """
 
-    # scikit-learn reads the arguments that can be routed from ``score``.
+    # scikit-learn reads from ``score`` which arguments can be routed.
     __metadata_request__score = {"estimator": UNUSED}
 
     def __call__(

@@ -56,8 +56,8 @@ class NNMultiTarget(BaseNN):
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
         2018): the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
-        The losses "normal", "poisson", "gamma" and "tweedie" keep a weight of 1. "auto" is None
-        if all losses are squared errors and y is standardized, and otherwise "learned".
+        The loss "normal" and targets that are the same in all rows keep a weight of 1. "auto"
+        is None if all losses are squared errors and y is standardized, otherwise "learned".
 
     Attributes
     ----------
@@ -221,7 +221,8 @@ class NNMultiTarget(BaseNN):
             The rows to predict for.
         y : frame or array of shape (n_samples, n_targets)
             The true targets. A row that lacks a target does not count in its score. The columns
-            of an array are those of training, in the same order. A frame has them in any order.
+            of an array are those of training, in the same order. A frame may have them in any
+            order.
         sample_weight : array-like of shape (n_samples,), default=None
             The weights of the rows. None gives each row a weight of one.
 

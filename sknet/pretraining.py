@@ -40,7 +40,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
 
     In each mini-batch, random cells get values from other rows, and the network learns to
     predict their original values from the rest of the row. The loss is the squared error of
-    the scaled value for numeric columns (and of phases of dates and normal scores), and the
+    the scaled value for numeric columns (and of normal scores and phases of dates), and the
     cross-entropy of the level for categories. Missing values are not scored. ``fit(X, y,
     init=...)`` then starts from these encodings and layers, with a new output layer. For that
     fit, set ``hidden_rate_factor`` to a value below 1, such as 0.3.

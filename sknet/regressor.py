@@ -156,8 +156,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         Returns
         -------
         prediction : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            The predictions, in the units of y. A list of quantiles has a column for each. The
-            dtype is float32 for float32 X, otherwise float64.
+            The predictions, in the units of y. For a list of quantiles, there is a column for
+            each. The dtype is float32 for float32 X, otherwise float64.
         std : ndarray of the same shape
             With ``loss="normal"``, the standard deviation of y in the row. With another loss,
             that of the members' predictions, which does not show how much y varies.
@@ -290,11 +290,10 @@ def numbers_of_rows(y: ArrayLike, n_rows: int, n_outputs: int) -> tuple[np.ndarr
     single = numbers.shape == (n_rows, *outputs)
     several = numbers.ndim == 2 + len(outputs) and numbers.shape[1:-1] == outputs
     if not (single or (several and len(numbers) in (1, n_rows))) or np.isnan(numbers).any():
-        shape = ", ".join(map(str, (n_rows, *outputs)))
         raise ValueError(
-            f"y must be numbers of shape ({shape}), without NaN. A last axis may be added for "
-            "several numbers in each row; if the first axis then has length 1, all rows have "
-            "the same numbers. Got "
+            f"y must be an array of numbers of shape {(n_rows, *outputs)}, without NaN. A last "
+            "axis may be added for several numbers in each row; if the first axis then has "
+            "length 1, all rows have the same numbers. Got "
             f"{'NaN' if np.isnan(numbers).any() else f'shape {numbers.shape}'}."
         )
     return numbers.reshape(len(numbers), n_outputs, -1), single

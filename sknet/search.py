@@ -30,7 +30,7 @@ __all__ = [
 
 FINITE_INT = Interval(Integral, -math.inf, closed="neither")
 CHOICES = Constraint(
-    "a tuple of values with different texts",
+    "a tuple of one or more values with different texts",
     (tuple,),
     lambda values: len(values) == len(set(map(str, values))) > 0,
 )
@@ -60,7 +60,7 @@ class Choice(Rule):
 
     def contains(self, value: Any) -> bool:
         """Return whether a value is one of the values."""
-        # The texts tell the values apart, and unlike == they also compare arrays as a whole.
+        # The texts tell the values apart and, unlike ==, also compare arrays as a whole.
         return any(type(value) is type(one) and str(value) == str(one) for one in self.values)
 
     def stored(self, value: Any) -> str:
@@ -87,7 +87,7 @@ class Uniform(Rule):
             raise ValueError(f"{self}: low must be less than high.")
 
     def for_sampling(self) -> Any:
-        """Return the distribution of ``scipy.stats``."""
+        """Return the distribution from ``scipy.stats``."""
         return stats.uniform(self.low, self.high - self.low)
 
     def suggest(self, trial: Any, name: str) -> Any:
@@ -122,11 +122,11 @@ class LogUniform(Uniform):
     auto: Annotated[float | None, Interval(Real, 0, closed="neither", none=True)] = None
 
     def for_sampling(self) -> Any:
-        """Return the distribution of ``scipy.stats``."""
+        """Return the distribution from ``scipy.stats``."""
         return stats.loguniform(self.low, self.high)
 
     def suggest(self, trial: Any, name: str) -> Any:
-        """Return the number that an Optuna trial chooses, or "auto" for its number."""
+        """Return the number that an Optuna trial chooses, or "auto" if it is ``auto``."""
         number = trial.suggest_float(name, self.low, self.high, log=True)
         return "auto" if number == self.auto else number
 
@@ -153,7 +153,7 @@ class Integers(Uniform):
     high: Annotated[int, FINITE_INT]
 
     def for_sampling(self) -> Any:
-        """Return the numbers, or their distribution of ``scipy.stats`` if they are many.
+        """Return the numbers, or their distribution from ``scipy.stats`` if there are many.
 
         scikit-learn draws each combination of listed numbers only once.
         """
@@ -173,7 +173,7 @@ class Integers(Uniform):
 #: The values that a search may give to one parameter, and how likely they are.
 Distribution = Choice | Uniform
 
-#: Up to so many whole numbers are listed.
+#: Up to this many whole numbers are listed.
 MOST_LISTED = 100
 #: The sizes of hidden layers that are searched.
 SIZES = "auto", (256, 256), (128, 128, 128)
@@ -193,7 +193,7 @@ TABLE: dict[str, Distribution] = {
 #: The parameter with the sizes of the hidden layers, and the parameters that may have one value
 #: for each hidden layer.
 LAYERS, BY_LAYER = "hidden_layer_sizes", ("activation", "dropout")
-#: Parameters that need other values with groups of columns, since a group has only few units.
+#: Parameters that need other values with groups of columns, since a group has only a few units.
 NOT_FOR_GROUPS = {"numeric_embedding", "n_members", "dropout"}
 #: Parameters that only a stochastic solver uses.
 FOR_STOCHASTIC_SOLVERS = {"learning_rate_init", "dropout"}
@@ -275,7 +275,7 @@ class SearchSpace:
         for name, one in distributions.items():
             if not isinstance(one, Distribution):
                 raise TypeError(
-                    f"{name} must be a Distribution of sknet.search, such as "
+                    f"{name} must be a Distribution from sknet.search, such as "
                     f"Choice((0.1, 0.2)), got {one!r}."
                 )
             if name not in self.start:
@@ -298,7 +298,7 @@ class SearchSpace:
 
         Returns
         -------
-        dict of str to list or distribution of ``scipy.stats``
+        dict of str to list or distribution from ``scipy.stats``
             The argument ``param_distributions``.
 
         Examples
@@ -403,7 +403,7 @@ def search_space(estimator: Any) -> SearchSpace:
 
     Parameters
     ----------
-    estimator : NNClassifier, NNRegressor, DaskNNClassifier or DaskNNRegressor
+    estimator : NNClassifier, NNRegressor, NNMultiTarget or one of the Dask estimators
         The estimator, fitted or not. It is not changed.
 
     Returns

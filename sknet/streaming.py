@@ -58,13 +58,13 @@ def read_chunks(
     chunk_size : int, default=50_000
         The number of rows of a chunk. The last chunk of a file may have fewer.
     dtype : dict, default=None
-        The dtype of columns by name, "category" or a ``pandas.CategoricalDtype``. Use it for
+        The dtype of columns by name: "category" or a ``pandas.CategoricalDtype``. Use it for
         categories whose values look like numbers. If a dtype lists its levels, any other value
-        counts as missing. Numbers are always float64.
+        counts as missing. Numbers of X are always float64.
     read_options : dict, default=None
         Further arguments for ``pandas.read_csv``, such as ``{"sep": ";"}``. With
-        ``{"parse_dates": ["when"]}`` the column "when" of a CSV file is read as dates;
-        otherwise it is text. Arguments that choose rows, columns, dtypes or the index are not
+        ``{"parse_dates": ["when"]}``, the column "when" of a CSV file is read as dates;
+        otherwise, it is text. Arguments that choose rows, columns, dtypes or the index are not
         allowed.
 
     Returns
@@ -138,8 +138,8 @@ def shuffle_chunks(
     Returns
     -------
     iterator of (X, y) or (X, y, sample_weight)
-        As many chunks as in ``chunks``, of nearly equal sizes within a window. Chunks without
-        rows and rows with zero weight are left out. A window has weights if any of its chunks
+        As many chunks as in ``chunks`` have rows, of nearly equal sizes within a window. Rows
+        with zero weight are left out. A window has weights if any of its chunks
         has weights.
 
     Raises
@@ -149,8 +149,8 @@ def shuffle_chunks(
         length two or three.
     ValueError
         If ``window`` is not a positive integer, or if ``random_state`` is not valid. During
-        iteration: if X, y and sample_weight of a chunk have different numbers of rows, or if X
-        is a frame from a different library than in earlier chunks.
+        iteration: if X, y and sample_weight of a chunk have different numbers of rows, if the
+        columns of X or y or the type of X change, or if weights are not numbers.
     """
     check_count("window", window)
     try:
@@ -215,7 +215,7 @@ def fit_chunks(
     sample_weight_val : array-like of shape (n_val,), default=None
         The weights of the rows of ``X_val``. None gives each row a weight of one.
     resume_from : path-like, default=None
-        A file that a :class:`sknet.callbacks.Checkpoint` wrote during an earlier call with the
+        A file that an :class:`sknet.callbacks.Checkpoint` wrote during an earlier call with the
         same data, parameters and arguments. The fit continues from the saved state, and its
         result is bit-identical to that of an uninterrupted fit. The first pass is repeated. An
         epoch that was saved unfinished is read again from its first chunk, but training skips

@@ -265,7 +265,7 @@ def test_invalid_arguments():
         np.full(40, np.nan),
         np.ones((40, 1, 2)),
     ):
-        with pytest.raises(ValueError, match=r"y must be numbers of shape \(40\)"):
+        with pytest.raises(ValueError, match=r"y must be an array of numbers of shape \(40,\)"):
             network.predict_cdf(X, numbers)
     for n_samples in (0, -1, 1.5, True):
         with pytest.raises(ValueError, match="n_samples must be an integer"):

@@ -465,7 +465,7 @@ def test_partial_fit(table):
     with pytest.raises(ValueError, match=r"Target 'color': classes=\['pink'\] differs"):
         fitted.partial_fit(X, gaps, classes={"color": ["pink"]})
     for one in (fitted, network()):
-        with pytest.raises(ValueError, match=r"classes names \['price'\]"):
+        with pytest.raises(ValueError, match=r"classes has entries for \['price'\]"):
             one.partial_fit(X, gaps, classes={**CLASSES, "price": [1.0]})
 
 

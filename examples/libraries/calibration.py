@@ -52,8 +52,8 @@ assert abs(excess_of_certainty(cooled)) < 0.1
 # A temperature changes how certain predictions are, but not the predicted classes.
 assert np.array_equal(cooled.predict(X_test), certain.predict(X_test))
 
-# Class weights raise the probabilities of the first class. A temperature cannot undo this, but
-# a separate calibration of each class can.
+# These class weights raise the probabilities of the first class. A temperature cannot undo
+# this, but a separate calibration of each class can.
 weighted = NNClassifier(class_weight={0: 5, 1: 1, 2: 1}, random_state=0).fit(X_train, y_train)
 sigmoid = CalibratedClassifierCV(FrozenEstimator(weighted), method="sigmoid").fit(X_cal, y_cal)
 log_loss_of("with class weights", weighted)

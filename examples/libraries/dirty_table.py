@@ -45,8 +45,8 @@ X_train, X_test, y_train, y_test = train_test_split(people, pay, random_state=0)
 # For a network alone, most titles are levels that it has not seen.
 alone = NNRegressor(random_state=0).fit(X_train, y_train)
 
-# skrub splits the titles into groups of letters. It leaves numbers, categories with few levels
-# and dates to the network, which reads them itself.
+# skrub splits the titles into groups of letters. It leaves numbers, dates and categories with
+# few levels to the network, which reads them itself.
 vectorizer = TableVectorizer(low_cardinality="passthrough", datetime="passthrough")
 behind = make_pipeline(vectorizer, NNRegressor(random_state=0)).fit(X_train, y_train)
 names = behind[-1].feature_names_in_

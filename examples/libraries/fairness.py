@@ -14,7 +14,7 @@ rng = np.random.default_rng(SEED)
 n_rows = 9000
 group = rng.choice(["a", "b"], n_rows, p=[0.6, 0.4])
 skill = rng.normal(size=n_rows)
-# The district says much about the group. Those who decided on these people preferred group a.
+# The district says much about the group. Those who made the decisions preferred group a.
 people = pd.DataFrame(
     {
         "test": skill + 0.7 * rng.normal(size=n_rows),

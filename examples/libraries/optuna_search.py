@@ -49,7 +49,7 @@ study = optuna.create_study(
     sampler=optuna.samplers.TPESampler(seed=0),
     pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=5),
 )
-# The first trial has usual settings, so the best trial is at least as good as these settings.
+# The first trial has common settings, so the best trial is at least as good as these settings.
 study.enqueue_trial({"units": 128, "learning_rate_init": 0.01, "dropout": 0.0})
 study.optimize(objective, n_trials=15)
 

@@ -159,7 +159,7 @@ class Dataset(NamedTuple):
         return self._replace(y=y, sample_weight=sample_weight, rows=rows, groups=groups)
 
     def of_positive_weight(self, weight_name: str = "Sample weights") -> "Dataset":
-        """Return the data set of the rows of positive weight: all rows without weights.
+        """Return the data set of the rows of positive weight; without weights, of all rows.
 
         Raises
         ------

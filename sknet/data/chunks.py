@@ -102,7 +102,7 @@ def _check_form(form: Form, known: Form, same_columns: bool) -> None:
         )
     for name, now, before in zip("Xy", form[1:], known[1:], strict=True):
         if same_columns and now != before:
-            raise ValueError(f"{name} has {now}, but {before} in the previous chunks.")
+            raise ValueError(f"{name} has {now}, but had {before} in the previous chunks.")
 
 
 def counted(chunks: Iterable[Batch], expected: int) -> Iterator[Batch]:
@@ -220,8 +220,8 @@ class ChunkBatches:
         The number of completed batches of the first epoch.
     tell : callable, optional
         ``tell(n_rows)`` is called with the number of rows of the epoch that are done or
-        skipped. The calls come before each batch is made, when the step on the previous batch
-        is over, and for each chunk whose rows are all done.
+        skipped. The calls come before each batch is made (when the step on the previous batch
+        is over), and for each chunk whose rows are all done.
     """
 
     open_chunks: Callable[[], Iterable[Batch]]

@@ -10,8 +10,9 @@ from sknet.data.batches import Dataset
 #: A table has many copies of rows if at least this share of the rows equal an earlier row.
 MANY_COPIES = 1 / 3
 #: Equal rows need not be copies, as in a table of few values. They are if two columns or more
-#: have at least ``MOSTLY_DIFFERENT`` times as many values as there are different rows, and if
-#: at most the share ``MOST_CONFLICTS`` of the rows that equal others equal one with another y.
+#: have at least ``MOSTLY_DIFFERENT`` times as many values as there are different rows, and if,
+#: of the rows that equal others, at most the share ``MOST_CONFLICTS`` equal one with a
+#: different y.
 MOSTLY_DIFFERENT, MOST_CONFLICTS = 0.5, 0.05
 #: The smallest number of different rows of each class of a table with copies. With fewer, the
 #: score of whole groups would be too uncertain to choose an epoch.
@@ -21,7 +22,7 @@ FEWEST_DIFFERENT = 30
 def equal_rows(data: Dataset) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the position of the first of each set of equal rows, and the set of each row.
 
-    Rows are equal if they are in X, bit for bit. X is an array.
+    Rows are equal if their values in X are, bit for bit. X is an array.
     """
     _, first, numbers = np.unique(_hashes(data), return_index=True, return_inverse=True)
     return first, numbers
@@ -50,7 +51,7 @@ def with_copies_grouped(data: Dataset, labels: NDArray[Any] | None, fraction: fl
     ----------
     data : Dataset
     labels : array of shape (n_rows,) or None
-        The classes, if y has some.
+        The classes, if y has any.
     fraction : float
         The share of the rows that is held out, which must be two groups or more.
     """
@@ -80,7 +81,7 @@ def _agree(y: NDArray[Any], numbers: NDArray[np.intp]) -> bool:
 
 
 def _differ(data: Dataset, first: NDArray[np.intp]) -> bool:
-    """Return whether at least two columns have many values in the first of all equal rows."""
+    """Return whether at least two columns have many values in the first rows of the sets."""
     different, n_found = data.choose(first), 0
     for i in range(data.X.shape[1]):
         n_found += np.unique(different.column(i)).size >= MOSTLY_DIFFERENT * first.size

@@ -12,7 +12,7 @@ from scipy import sparse
 from sknet.data.draws import draw_rows
 from sknet.data.weights import Floats
 
-#: The maximum number of rows that a prior is worth: levels that say nothing about y alone may
+#: The maximum number of rows that a prior is worth: levels that alone say nothing about y may
 #: be informative together with other columns.
 MOST_PRIOR_ROWS = 100.0
 
@@ -135,10 +135,11 @@ def prior_rows(
 
     The effects of the levels on y are taken as draws from a normal distribution with variance
     t^2 around zero, and y varies with variance s^2 within a level. The best estimate of an
-    effect from c rows is then c / (c + s^2 / t^2) times the mean difference of these rows: the
-    prior is worth s^2 / t^2 rows. Both variances are estimated by an analysis of variance
-    (Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6), from the mean
-    squares within levels and between levels. Each variance is summed over the outputs.
+    effect from c rows is then c / (c + s^2 / t^2) times the difference between their mean and
+    that of all rows: the prior is worth s^2 / t^2 rows. Both variances are estimated by an
+    analysis of variance (Searle, Casella and McCulloch, "Variance Components", 1992, section
+    3.6), from the mean squares within levels and between levels. Each variance is summed over
+    the outputs.
 
     A level can also change how y depends on another column. With ``numbers``, the variance of
     the slopes of y is also estimated for each numeric column, in units of the column's standard

@@ -253,7 +253,7 @@ class TableEncoder:
 
     @property
     def n_read_(self) -> int:
-        """The number of numeric columns that are read, before there are phases."""
+        """The number of numeric columns that are read, before phases are added."""
         return self.numbers_.width
 
     @property
@@ -378,7 +378,7 @@ class ColumnsTarget(Target):
     """
 
     def __init__(self, encoder: TableEncoder, corruption: float) -> None:
-        # Without the usual limit, a few numbers far out would be most of the loss.
+        # Without the usual limit, a few numbers far out would make up most of the loss.
         self._numbers = [replace(one, keeps_tails=False) for one in encoder.of_kind(Numbers)]
         self._levels = [one for one in encoder.of_kind(Levels) if one.n_levels]
         self.n_levels: tuple[int, ...] = tuple(one.n_levels for one in self._levels)

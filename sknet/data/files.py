@@ -17,7 +17,7 @@ from sknet.data.texts import distinct_list, formats_of
 
 #: The maximum number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
-#: The number of rows at the start of a CSV file that tell numeric columns from columns of text.
+#: The number of rows at the start of a file that tell numeric columns from columns of text.
 HEAD_ROWS = 10_000
 #: Arguments of ``pandas.read_csv`` that ``read_chunks`` sets itself.
 RESERVED_OPTIONS = {
@@ -201,7 +201,7 @@ class FileChunks:
         """
         values = frame[self.target]
         if values.isna().any():
-            raise ValueError(f"The target {self.target!r} has missing values: drop these rows.")
+            raise ValueError(f"The target {self.target!r} has missing values: drop those rows.")
         if self._order is not None:
             return self._in_order(values)
         if self._boolean_target and values.isin([0, 1]).all():
@@ -209,11 +209,11 @@ class FileChunks:
         if self.target in self._text:
             return values.to_numpy(dtype=object).astype(str)
         if self._integer_target and values.dtype.kind in "iu":
-            # float64 does not hold all large integers, and int64 not the largest ones.
+            # float64 cannot hold all large integers, nor int64 the largest ones.
             if values.max() > np.iinfo(np.int64).max:
                 raise ValueError(
                     f"The target {self.target!r} has integers above the largest int64. Read it "
-                    f"as text or as numbers: dtype={{{self.target!r}: str}}, or float."
+                    f"as text, with dtype={{{self.target!r}: str}}, or store it as floats."
                 )
             return values.to_numpy(np.int64)
         numbers = _numbers(frame, self.target)
@@ -355,7 +355,9 @@ def _open(path: Path, options: Mapping[str, Any]) -> CSVFile | ParquetFile:
             return ParquetFile(path, options)
         if {".csv", ".tsv", ".txt"} & set(suffixes):
             return CSVFile(path, {"sep": "\t", **options} if ".tsv" in suffixes else options)
-    raise ValueError(f"{path} must be a .csv, .tsv or .parquet file (.csv.gz works as well).")
+    raise ValueError(
+        f"{path} must be a .csv, .tsv, .txt or .parquet file (.csv.gz works as well)."
+    )
 
 
 def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
@@ -386,7 +388,7 @@ def _means_category(dtype: Any) -> bool:
 
 
 def _is_text(column: Any) -> bool:
-    """Whether a series holds text or categories; False for numbers, and without any values."""
+    """Whether a series holds text or categories; False if it has only missing objects."""
     if column.dtype != object:
         return column.dtype.kind == "O"
     return isinstance(next(iter(column.dropna()), None), str)

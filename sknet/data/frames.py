@@ -1,9 +1,9 @@
 """The user's tables, such as pandas and polars frames: columns, dtypes, values and rows.
 
-This is the only module that tells the two libraries apart, and it imports neither. The user's
-table passes through :func:`wrapped` once, which makes it a :class:`Table`, or a :class:`Frame`
-if it is a frame of either library. Both answer the same questions, so that no other module asks
-what a table is.
+This is the only module that tells the two libraries apart, and it imports neither until it
+returns a frame. The user's table passes through :func:`wrapped` once, which makes it a
+:class:`Table`, or a :class:`Frame` if it is a frame of either library. Both answer the same
+questions, so that no other module asks what a table is.
 """
 
 import datetime
@@ -576,7 +576,7 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
 
 
 def without_nullable(column: Any) -> Any:
-    """Return a pandas series without missing values with a dtype of NumPy.
+    """Return a pandas series, which has no missing values, with a dtype of NumPy.
 
     scikit-learn would make floats of nullable integers and booleans. Other data are returned
     unchanged.

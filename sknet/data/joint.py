@@ -101,7 +101,7 @@ class JointTarget(Target):
     """Several targets, whose encoded columns are side by side.
 
     After a look at a table, or at a part of one, ``parts`` has what is known about each target.
-    These become encoders when all rows have been looked at.
+    Its values become encoders when all rows have been looked at.
 
     Attributes
     ----------

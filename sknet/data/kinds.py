@@ -17,15 +17,16 @@ from numpy.typing import NDArray
 from sknet.data.frames import TIME_DTYPES, TIME_TYPES, Table, wrapped
 
 #: The maximum magnitude of a number to predict, and of a prediction. The squares of larger
-#: numbers overflow.
+#: numbers may overflow.
 LARGEST = 1e150
 #: The limits of the magnitude of numbers to predict in float32. Predictions may be several
 #: times as large.
 SINGLE_LIMITS = 1e-36, 1e36
 #: The maximum magnitude of a number that a network is given: X and y are clipped here. Its
 #: square does not overflow in float32, and the smooth clip maps all larger numbers to the same
-#: number to the last bit. A standardized y is farther from the mean only if its share of the
-#: weights is below the inverse square of this, or if y has changed since the scale was learned.
+#: number, to the last bit. A standardized y is farther from the mean only if its share of the
+#: weights is below the inverse square of this limit, or if y has changed since the scale was
+#: learned.
 FARTHEST = 1e15
 
 
@@ -246,7 +247,7 @@ def checking(name: str) -> Iterator[None]:
     """Put the name of an argument before the message of an error that lacks it.
 
     The checks of scikit-learn sum and cast numbers. NumPy's warnings about large numbers are
-    silenced, since an error refuses those that are not finite.
+    silenced, since those that are not finite raise an error.
     """
     with naming(f"{name} is not valid", unless=name):
         with np.errstate(over="ignore", invalid="ignore"):

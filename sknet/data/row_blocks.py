@@ -13,7 +13,7 @@ from scipy import sparse
 
 from sknet._requirements import check_count, main_memory
 
-#: The approximate size of a block in bytes. To read this much takes long compared with a seek.
+#: The approximate size of a block in bytes. Reading this much takes long compared with a seek.
 BLOCK_BYTES = 2**20
 #: The size in bytes of the rows that are held in memory and shuffled together.
 WINDOW_BYTES = 2**26

@@ -85,8 +85,8 @@ def _checked(
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
         warnings.warn(
-            f"The training rows lack the classes {lost.tolist()} of validation rows. Choose "
-            "groups or a validation_fraction that leave rows of all classes for training, or "
+            f"The training rows lack the classes {lost.tolist()} of validation rows. Choose a "
+            "validation_fraction or groups that leave rows of all classes for training, or "
             "pass X_val and y_val to fit.",
             stacklevel=2,
         )

@@ -157,7 +157,7 @@ def _row_bytes(X: Any) -> float:
 def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     """Return the survey of a table, given the surveys of all its parts.
 
-    It has no sample: rows are read for it when the levels of all parts are known.
+    It has no sample: that is read when the levels of all parts are known.
 
     Raises
     ------

@@ -40,7 +40,8 @@ class Target:
     It has the methods that only labels need. By default, they leave numbers as they are.
     """
 
-    #: How much numbers vary: see :class:`RegressionTarget`. Of several targets, for each.
+    #: How much numbers vary: see :class:`RegressionTarget`. With several targets, the spread
+    #: of each.
     spread_: tuple[Any, ...] = ()
 
     def check_all_labels(self, y: Any) -> None:
@@ -57,7 +58,7 @@ class Target:
         return self
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
-        """Return encoded targets, of labels mixed with equal shares of all classes."""
+        """Return encoded targets, those of labels mixed with equal shares of all classes."""
         return Y
 
     def strata(self, y: Any) -> Any:

@@ -23,7 +23,7 @@ import numpy as np
 from sknet.data.choices import categorical_columns
 from sknet.data.frames import Table, distinct_values, name_of
 
-#: The largest share of distinct values that are words, text without a digit, and a number of
+#: The largest share of distinct values that are words (text without a digit), and a number of
 #: words that is allowed if there are at least twice as many other values.
 MOST_WORDS, FEW_WORDS = 0.05, 3
 #: The smallest number of distinct values with points that may separate thousands.
@@ -101,7 +101,7 @@ class NumberFormat:
         if self.before or self.after:
             return True
         if any(self.decimal in one or "e" in one.lower() for one in values):
-            # As text, since 0.00 and -0.00 are no versions.
+            # As text, since 0.00 and -0.00 are not versions.
             return len(set(map(str, values.values()))) == len(values)
         if self.decimal == ".":
             return any("," in one for one in values)
@@ -221,7 +221,7 @@ def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
     for i in np.setdiff1d(X.text_columns, named).tolist():
         column = X.column(i)
         first = distinct_list(column[:: max(1, len(column) // FIRST_ROWS)])
-        # For most columns of text, a few rows show that they have none.
+        # For most columns of text, a few rows show that they have no format.
         if formats_of(first) or any(map(is_number, first)):
             found[i] = formats_of(distinct_list(column))
     return found
@@ -255,8 +255,8 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
     Warns
     -----
     UserWarning
-        If a column has values that do not fit, and are not text without a digit. They count
-        as missing.
+        If a column has values that do not fit its format, and are not text without a digit.
+        They count as missing.
     """
     arrays = {}
     for i in sorted(formats.keys() & {*X.text_columns}):

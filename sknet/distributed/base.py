@@ -21,7 +21,7 @@ from sknet.distributed.partitions import Cluster, Wanted, partitions, predict_la
 from sknet.nn.budget import Budget
 from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT
 
-#: The outer momentum if each shard takes fewer steps than a single machine would, and in
+#: The outer momentum if each shard takes fewer steps than a single machine would, and that in
 #: classification if it takes as many.
 MOMENTUM_FOR_FEW_STEPS, MOMENTUM_OF_CLASSES = 0.8, 0.6
 
@@ -35,7 +35,8 @@ class DaskNN(BaseEstimator):
     shared parameters then move toward the mean of the results, with Nesterov momentum. See the
     page "Training on a Dask cluster" of the documentation for details.
 
-    The solver "lbfgs", ``warm_start=True`` and a ``scoring`` other than "loss" raise an error.
+    The solver "lbfgs", ``warm_start=True``, a ``scoring`` other than "loss" and validation rows
+    that are not drawn at random raise an error.
     Each shard holds out its own rows for early stopping. "auto" values depend on the number of
     rows of the whole table; the shards divide a ``batch_size`` of "auto" among themselves.
 
@@ -112,7 +113,7 @@ class DaskNN(BaseEstimator):
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Training rows.
-        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+        y : Dask array, Series or DataFrame of shape (n_samples,) or (n_samples, n_outputs)
             Labels or numbers to predict, in the same partitions as X.
         sample_weight : Dask array or Series of shape (n_samples,), default=None
             Weights of the rows, all one by default.

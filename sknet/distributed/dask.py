@@ -114,7 +114,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
-        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+        y : Dask array, Series or DataFrame of shape (n_samples,) or (n_samples, n_outputs)
             True labels of the rows.
         sample_weight : Dask array or Series of shape (n_samples,), default=None
             Weights of the rows, all one by default.
@@ -197,7 +197,7 @@ class DaskNNRegressor(RegressorMixin, DaskNN, local=NNRegressor):
         ----------
         X : Dask array of shape (n_samples, n_features), or Dask DataFrame
             Rows to predict for.
-        y : Dask array or Series of shape (n_samples,), or of shape (n_samples, n_outputs)
+        y : Dask array, Series or DataFrame of shape (n_samples,) or (n_samples, n_outputs)
             True values of the rows.
         sample_weight : Dask array or Series of shape (n_samples,), default=None
             Weights of the rows, all one by default.

@@ -26,7 +26,7 @@ from sknet.nn.state import Remembered, TrainingState, score_of_learning
 ROUNDS_IN_FLIGHT = 2
 #: The number of rounds after which the shared parameters and the states of the optimizers are
 #: sent anew. To compute a task again, Dask's scheduler must know all tasks that came before it.
-#: Without a limit, these would be the whole training.
+#: Without a limit, these would span the whole training.
 LONGEST_CHAIN = 100
 
 

@@ -116,7 +116,7 @@ def _is_value(value: Any) -> bool:
 def input_names(names: Sequence[str]) -> list[str]:
     """Return the name of each column's input: the name of the column, unless it is empty.
 
-    Such a column's input is "x" and its position, since ONNX does not allow empty names.
+    An empty name becomes "x" and the column's position, since ONNX does not allow empty names.
 
     Raises
     ------

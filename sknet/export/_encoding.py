@@ -71,7 +71,7 @@ class InputColumns:
 
     @property
     def precision(self) -> np.dtype[Any]:
-        """The dtype of predictions: float32 if that holds all numeric columns, else float64."""
+        """The dtype of predictions: float32 if numeric columns promote to it, else float64."""
         dtypes = [one.tensor.dtype for one, _ in self._by_input(self.features.reader.numeric_)]
         single = bool(dtypes) and np.result_type(*dtypes) == np.float32
         return np.dtype(np.float32 if single else np.float64)

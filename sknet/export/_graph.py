@@ -92,7 +92,7 @@ class Tensor:
     """A value in a graph. Arithmetic with it adds a node to the graph and returns the result.
 
     The operands are tensors, numbers or arrays. Numbers and arrays become constants of the
-    tensor's type. All operators have the form that opset 13 introduced.
+    tensor's type. All operators have the form that they have in opset 13.
 
     Two patterns are avoided: z * Sigmoid(z), and a transpose before a product. Older runtimes
     fuse each of them into an operator that they do not have in float64.

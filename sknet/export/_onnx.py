@@ -68,8 +68,8 @@ def write_predictions(
     with_std : bool, default=False
         Whether to write the standard deviation of y as well, if the loss predicts it.
     raw_scores : bool, default=False
-        Whether to write the decision function in place of the probabilities of one column of
-        classes. Two classes get two columns, the first of which is negative.
+        Whether to write the decision function in place of the probabilities, unless there are
+        several targets. Two classes get two columns, the first of which is minus the second.
 
     Returns
     -------
@@ -279,9 +279,9 @@ def to_onnx(
         Boolean labels, and floats (always whole numbers if they are labels), become int64.
         With several targets, each has an output with its name, and "name_probabilities" are the
         probabilities of the target "name".
-        Probabilities and numbers are float32 if all numeric inputs are float32, else float64.
-        If a column has the same name as an output, a 1 is appended to the name of the output,
-        as with skl2onnx.
+        Probabilities and numbers are float32 if that is the common dtype of all numeric inputs,
+        else float64. If a column has the same name as an output, a 1 is appended to the name of
+        the output, as with skl2onnx.
 
     Raises
     ------

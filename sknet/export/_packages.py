@@ -46,7 +46,7 @@ def register() -> None:
     ``output_class_labels`` and ``raw_scores`` of skl2onnx. With ``zipmap=True``, the default,
     probabilities are float32. With ``raw_scores=True``, which ``CalibratedClassifierCV`` needs
     and sets, the scores of ``decision_function`` replace them; those of two classes have two
-    columns, the first of which is negative.
+    columns, the first of which is minus the second.
 
     Raises
     ------
@@ -174,14 +174,14 @@ _CLASSES = [
     Run, TrainingState,
     # What may be given as scoring.
     CRPSScorer, IntervalScorer,
-    # Containers of Python in which parameters may be given, and that skops does not know.
+    # Python containers in which parameters may be given, and which skops does not know.
     frozenset, range,
 ]  # fmt: skip
 
 #: The names of the types that a fitted estimator may consist of, to be used as
 #: ``skops.io.load(file, trusted=SKOPS_TRUSTED)``: the estimators, the encoders of X and y,
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, the
-#: state with which ``partial_fit`` continues, scorers, and two containers of Python. Loading an
+#: state with which ``partial_fit`` continues, scorers, and two Python containers. Loading an
 #: object of these types runs no code from the file. You must decide whether to trust your own
 #: classes.
 SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

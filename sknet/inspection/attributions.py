@@ -22,7 +22,8 @@ from sknet.nn.kernels import Array
 #: The number of points of each path that are computed at once for a block of rows. When some
 #: rows are done, the remaining rows use their room for more points.
 AT_ONCE = 4
-#: A function of a table, an output and rows. It returns an array with one row for each of them.
+#: A function of a table, an output and rows. It returns an array with one row for each of these
+#: rows.
 Explain: TypeAlias = Callable[[EmbeddedTable, OutputFunction, Any], Array]
 
 
@@ -43,16 +44,16 @@ def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     target : label or int, default=None
         The class whose logit is differentiated, the label of a multi-label y, or the index of
         an output or quantile. By default, it is the only output; with two classes, the second
-        class; with more classes, the predicted class of each row.
+        class; with more classes, the most probable class of each row.
 
     Returns
     -------
     ndarray of shape (n_samples, n_features)
         The derivative of the output: per unit of a numeric column, and per second of a date or
         a duration. Some encoded columns change in jumps, and are held constant: indicators of
-        missing numbers and of heavy values (which far more rows have than the values around
-        them), and the levels of codes (numbers that serve as labels). The entry is zero for a
-        missing number, and for a number that is clipped because it is farther from the center
+        missing numbers and of heavy values (which occur in far more rows than the values around
+        them do), and the levels of codes (numbers that serve as labels). The entry is zero for
+        a missing number, and for a number that is clipped because it is farther from the center
         than 1e15 times the scale of its column (without scaling, because it is beyond 1e15). A
         category has no unit. Its entry is the derivative along the line from no level (zeros in
         the one-hot columns, or the mean vector of the embedding) to the level of the row, not

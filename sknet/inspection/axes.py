@@ -65,7 +65,7 @@ def panels(
     """
     n_columns = min(n_columns, n_panels)
     n_rows = -(-n_panels // n_columns)
-    # The note is the title of a flat row, since no text of given axes avoids the panels' texts.
+    # The note is the title of a flat row: a text of given axes could overlap the panels' texts.
     heights = [1] * n_rows + [0.01] * bool(note)
     options: dict[str, Any] = {"height_ratios": heights}
     if ax is None:
@@ -89,7 +89,7 @@ def panels(
 
 
 def draw_curve(ax: "Axes", x: ArrayLike, y: ArrayLike, **style: Any) -> "Line2D":
-    """Draw a curve. A single point, through which no line is seen, gets a marker."""
+    """Draw a curve. A single point, for which no line is visible, gets a marker."""
     marker = "o" if np.isfinite(y).sum() == 1 else ""
     return ax.plot(x, y, marker=marker, **style)[0]
 
@@ -114,7 +114,7 @@ def write_legend(ax: "Axes", handles: list[Any]) -> None:
 def note_on_rest(*counts: tuple[int, int, str]) -> str:
     """Return "12 of 60 columns, largest effects first", for example, or "" if all are drawn.
 
-    Each argument has the number that is drawn, the number of all, and what they are.
+    Each argument has the number that is drawn, the total number, and what they are.
     """
     parts = [f"{n} of {n_all} {things}" for n, n_all, things in counts if 0 < n < n_all]
     return f"{' and '.join(parts)}, largest effects first" if parts else ""
@@ -154,7 +154,7 @@ class LogScale(Scale):
     """Positive numbers on a logarithmic axis."""
 
     def beyond(self, edges: Floats) -> tuple[float, tuple[float, float]]:
-        """Return a place and limits that would look the same on a linear axis."""
+        """Return a place and limits that look as those of numbers do on a linear axis."""
         place, limits = super().beyond(np.log(edges))
         return math.exp(place), (math.exp(limits[0]), math.exp(limits[1]))
 
@@ -169,7 +169,7 @@ class DateScale(Scale):
     """Dates as numbers of days, with matplotlib's ticks for dates."""
 
     def places(self, values: NDArray[Any]) -> Floats:
-        """Return matplotlib's number of each date."""
+        """Return matplotlib's number for each date."""
         return require("matplotlib.dates", extra="plot").date2num(values)
 
     def write_ticks(self, axis: "Axis") -> None:

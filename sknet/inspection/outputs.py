@@ -133,7 +133,7 @@ def choose_output(model: Model, target: Any) -> NDArray[np.float64]:
 def choose_by_row(model: Model, target: Any) -> NDArray[np.float64] | None:
     """Return the factors of :func:`choose_output`; None for several classes without a target.
 
-    With None, each row is explained for its predicted class.
+    With None, each row is explained for its most probable class.
     """
     several_classes = model.n_predicted > 1 and output_names(model)[1] == "classes"
     return None if target is None and several_classes else choose_output(model, target)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sknet.inspection.outputs import OutputFunction
 from sknet.nn.kernels import Array
 
-#: The smallest number of steps of the coarsest level.
+#: The smallest number of steps to which halving may lead.
 FEWEST_STEPS = 4
 
 
@@ -107,7 +107,7 @@ class Paths:
         self._rows = np.arange(ends.shape[0])
         # At each point of the rule: the output, and its derivative along the path.
         self._outputs, self._slopes = np.zeros((2, self.rule.points.size, ends.shape[0]))
-        # The mean gradients for each level that is still to come, since their weights differ.
+        # The mean gradients for each level that is still to come, since levels' weights differ.
         self._means = self._contributions_of_start()
 
     def integrate(self, tol: float) -> tuple[Array, Array]:

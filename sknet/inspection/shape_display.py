@@ -183,7 +183,10 @@ class ShapeFunctionsDisplay:
         self.surfaces_: list[ShapeSurface] = self._ranked(self.shapes.surfaces)[:max_surfaces]
         n_panels = len(self.curves_) + len(self.surfaces_)
         if not n_panels:
-            raise ValueError("Nothing to draw: no group of interaction_cst has 1 or 2 columns.")
+            raise ValueError(
+                "Nothing to draw: no group of interaction_cst has a single column, and no pair "
+                "of columns is drawn. Raise max_surfaces if there are pairs."
+            )
         n_pairs = sum(len(term) == 2 for term in self.shapes.terms)
         note = note_on_rest(
             (len(self.curves_), len(self.shapes.curves), "columns"),

@@ -128,9 +128,9 @@ def shape_functions(
     Each contribution averages to zero over the rows of X. With ``interaction_cst="pairwise"``,
     the term of a pair is the interaction alone: for each value of one column, it averages to
     zero over the values that the other column has in X. The effect of one column alone belongs
-    to the curve of that column. (If the columns of a pair depend on each other, its average
-    over the rows is not quite zero.) If groups are listed, nothing is moved between terms: the
-    term of a listed pair is the whole function of its two columns.
+    to the curve of that column. (If the columns of a pair depend on each other, the average of
+    its term over the rows is not quite zero.) If groups are listed, nothing is moved between
+    terms: the term of a listed pair is the whole function of its two columns.
 
     Parameters
     ----------
@@ -207,8 +207,8 @@ def compute_shapes(
 ) -> ShapeFunctions:
     """Return shape functions, with the surfaces that matter most for a sum of the outputs.
 
-    ``factors`` has the factor of each output in this sum. If it is None, a surface counts by
-    the output that it matters most for.
+    ``factors`` has the factor of each output in this sum. If it is None, surfaces are ranked by
+    the output for which each matters most.
     """
     features, model = fitted(estimator)
     check_one_target(model)

@@ -32,11 +32,11 @@ class Terms:
     """A fitted model as a sum of terms that are zero on average over some rows.
 
     The last layer of a model of groups of columns is linear in the outputs h_g of each group,
-    or also in products of two groups' factors, which are functions of h_g. So the terms follow
-    from h_g and the factors minus their means over the rows, without any approximation. With
-    products, the term of a column includes the products of its factors with the mean factors of
-    the other columns. The term of a pair is the rest: the product of the centered factors,
-    whose mean over either column is zero, whatever the value of the other.
+    and possibly also in products of two groups' factors, which are functions of h_g. So the
+    terms follow from h_g and the factors minus their means over the rows, without any
+    approximation. With products, the term of a column includes the products of its factors with
+    the mean factors of the other columns. The term of a pair is the rest: the product of the
+    centered factors, whose mean over either column is zero, whatever the value of the other.
 
     Parameters
     ----------
@@ -235,8 +235,9 @@ class ColumnValues(NamedTuple):
     time_zone : str or None
         The time zone of dates that have one.
     logarithmic : bool
-        Whether the numbers are positive and the network also has their normal scores. The grid
-        and the bins of the histogram then have equal ratios instead of equal distances.
+        Whether the numbers are positive and the network also has their normal scores. The
+        evenly spaced points of the grid and the edges of the bins then have equal ratios
+        instead of equal distances.
     """
 
     column: int

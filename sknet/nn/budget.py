@@ -5,7 +5,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
-#: During this first share of the time of a training run, steps are only measured.
+#: For this first fraction of the time of a training run, steps are only measured.
 MEASURED = 0.05
 #: The work after the last step takes as long as this many evaluations: the result is evaluated,
 #: and the certainty of predictions is fitted to rows that are encoded again.

@@ -277,7 +277,7 @@ CUMULATIVE_LINK = Constraint(
     lambda link: not isinstance(link, str) or link in CUMULATIVE_LINKS,
 )
 DISTINCT = Constraint(
-    "a sequence of distinct classes",
+    "a sequence of two or more distinct classes, or an empty one",
     (Sequence, np.ndarray),
     lambda classes: not isinstance(classes, str) and len(set(classes)) == len(classes) != 1,
 )

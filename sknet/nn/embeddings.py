@@ -258,8 +258,8 @@ class MappedPiecewiseLinear(MappedFeatures):
     def with_bins(self, edges: Edges) -> ColumnEmbedding:
         """Return the layer with the bin edges of each column.
 
-        A column with a single bin, such as a column of two values, passes on unchanged, since
-        its outputs would be linear in the number within the bin.
+        A column with a single bin, such as a column of two values, is passed on unchanged,
+        since its outputs would be linear in the number within the bin.
 
         Raises
         ------

@@ -203,7 +203,7 @@ class WithConstants(Layer):
         The output layer, whose parameters keep their names.
     n_members : int >= 1
     n_constants : int >= 1
-        The number of constants of one member. They follow the member's outputs of the head.
+        The number of constants of one member. They follow the head's outputs for the member.
     """
 
     head: Layer

@@ -17,13 +17,13 @@ EDGES = ((-2.0, -0.5, 0.5, 2.0),) * N_INPUTS
 
 
 def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> float:
-    """Return how far the gradient of a rule is from slopes by finite differences.
+    """Return how far the gradient of a rule is from slopes computed by finite differences.
 
     A small network with the rule computes the loss of a few random rows, and its gradient with
     respect to all parameters. A gradient with a mistake does not always show in a fit, which
     may merely learn less. The error of a correct rule is below 1e-6. It may be larger if the
     derivative has a jump that is within a step of one of the random numbers; another
-    ``random_state`` then gives a small error. A mistake that concerns only numbers far out, or
+    ``random_state`` then gives a small error. A mistake that concerns only extreme numbers, or
     the gradient of the inputs of an embedding, is not found.
 
     Parameters
@@ -61,7 +61,7 @@ def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> flo
     objective = Objective(network, loss, ElasticNet())
     batch = Batch(rng.normal(size=(N_ROWS, N_INPUTS)), y)
     params, workspace = network.init(rng), Workspace(network, N_ROWS, np.dtype(np.float64))
-    # Raw predictions are as large as those of a trained network, and larger.
+    # Raw predictions are as large as those of a trained network, or larger.
     params += rng.normal(size=params.size)
 
     def value(params: Array, gradient: Array) -> float:

@@ -225,7 +225,7 @@ class BinGrid:
     The range of the edges between the bins of a column is divided into equal cells. Each cell
     knows how many of these edges lie in the cells below it. The edges in the cell itself are
     compared with the number. A cell holds at most one edge if the distance between edges is at
-    least 1 / ``N_CELLS`` of the range, as it is if an estimator chooses the edges.
+    least 1 / ``N_CELLS`` of the range, as it is when an estimator chooses the edges.
 
     Parameters
     ----------

@@ -360,7 +360,7 @@ class Blocks(ActivationLayer):
 
 @dataclass(frozen=True)
 class Activated(ActivationLayer):
-    """a = f(z): the second half of a hidden layer. The input z is the product x W + b.
+    """a = f(z): the second half of a hidden layer. The input z is x W + b.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def _minimize(trace: "Trace", x: Array, solver: LBFGS) -> OptimizeResult:
 
 
 def _ending(result: OptimizeResult, trace: "Trace", stuck: bool) -> Ending:
-    """Return what ended the minimizer; ``stuck`` if its first line search failed."""
+    """Return what ended the minimizer; ``stuck`` is True if its first line search failed."""
     if not math.isfinite(result.fun):
         return Ending.DIVERGED
     if trace.stopped:
@@ -165,7 +165,7 @@ class Trace:
 
     @property
     def ended(self) -> bool:
-        """Whether training was stopped, its time is over, or its score has stalled."""
+        """Whether training was stopped, its time is up, or its score has stalled."""
         stalled = self.evaluate is not None and self.monitor.stalled
         return self.stopped or self.timed_out or stalled
 

@@ -51,7 +51,7 @@ class Link(ABC):
 
     @property
     def units(self) -> tuple[float, ...]:
-        """The number that raw predictions are multiplied by first: one, or one per output."""
+        """The first factor of raw predictions: a single number, or one for each output."""
         return (1.0,)
 
     def unpromised(self, n_raw: int) -> tuple[int, ...]:
@@ -174,8 +174,9 @@ class Log(Link):
     Parameters
     ----------
     spread : tuple of float, default=(1.0,)
-        The number s, one or one for each output: see :class:`~sknet.nn.losses.PositiveMean`.
-        Raw predictions differ in their units only, so links with different spreads are equal.
+        The number s, a single one or one for each output: see
+        :class:`~sknet.nn.losses.PositiveMean`. Raw predictions differ in their units only, so
+        links with different spreads are equal.
     """
 
     spread: tuple[float, ...] = field(default=(1.0,), compare=False)

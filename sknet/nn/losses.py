@@ -134,7 +134,7 @@ class Loss(Rule, ABC):
         return True
 
     def of_spread(self, spread: tuple[float, ...]) -> "Loss":
-        """Return the loss for numbers whose outputs vary by these shares of their means.
+        """Return the loss for a y whose outputs vary by these shares of their means.
 
         By default, it is this loss itself.
         """
@@ -345,7 +345,7 @@ class Pinball(Loss):
 
     @property
     def robust(self) -> bool:  # type: ignore[override]
-        """Outliers are what the lowest and the highest quantiles are about."""
+        """False if a quantile is very low or very high, since outliers then matter."""
         return all(0.05 <= one <= 0.95 for one in self.quantiles)
 
     @property
@@ -384,18 +384,18 @@ class PositiveMean(Loss):
 
     Here m = exp(s raw) is the mean, d = log(m / y), p is the power of the mean to which the
     variance of y is proportional, h(a, d) = (1 - exp(-a d)) / a, and h(0, d) = d. For d < 0,
-    the equal form (h(p - 1, k) - exp((1 - p) k) h(2 - p, k)) y m^(1 - p) / s^2 with k = -d does
-    not overflow. With s = 1, this is half the Tweedie deviance: Jorgensen, "Exponential
+    the equivalent form (h(p - 1, k) - exp((1 - p) k) h(2 - p, k)) y m^(1 - p) / s^2 with k = -d
+    does not overflow. With s = 1, this is half the Tweedie deviance: Jorgensen, "Exponential
     Dispersion Models" (1987). The terms are arranged so that float32 holds the small loss of a
     mean that is nearly right.
 
     Parameters
     ----------
     spread : tuple of float in (0, 1], default=(1.0,)
-        The number s, one or one for each output. If y varies by only a small share s of its
-        mean, raw predictions and the loss are in units of s and s^2. A penalty and a learning
-        rate then have the effect that they have on a standardized y. A fit replaces it by the
-        spread of y.
+        The number s, a single one or one for each output. If y varies by only a small share s
+        of its mean, raw predictions and the loss are in units of s and s^2. A penalty and a
+        learning rate then have the effect that they have on a standardized y. A fit replaces s
+        with the spread of y.
     """
 
     spread: tuple[float, ...] = field(default=(1.0,), kw_only=True, repr=False, compare=False)
@@ -436,7 +436,7 @@ class PositiveMean(Loss):
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         spread, a = np.asarray(self.spread, raw.dtype), 2 - float(self.variance_power)
         log_mean = raw * spread
-        # Where y may not be zero, it was rounded to zero.
+        # If y must be positive, a zero is a number that was rounded to zero.
         least = -LARGEST_LOG if a else math.log(np.finfo(raw.dtype).tiny)
         with np.errstate(divide="ignore"):
             d = log_mean - np.maximum(np.log(y), least)
@@ -450,7 +450,7 @@ class PositiveMean(Loss):
         return (value * (larger / spread)).sum(axis=1)
 
 
-#: The logarithm of zero, as a finite number whose exponential is zero.
+#: Minus the logarithm of zero, as a finite number: ``exp(-LARGEST_LOG)`` is zero.
 LARGEST_LOG = 1e30
 
 
@@ -566,7 +566,7 @@ class NormalLikelihood(Loss):
 
 
 def _mostly(frequencies: Array, n_classes: int) -> Array:
-    """Return frequencies of classes of which 1 % is spread evenly, so that none is zero."""
+    """Return frequencies, 1 % of which is spread evenly over the classes, so none is zero."""
     return 0.99 * frequencies + 0.01 / n_classes
 
 

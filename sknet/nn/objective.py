@@ -234,8 +234,8 @@ class Objective:
 
         The first is that of a network that has learned only the mean of y, or the frequencies
         of the classes. For the second, all raw predictions are zero, which stands for the mean
-        of a scaled y and for classes of equal probability. Targets that are missing, which are
-        NaN, have no part in the mean.
+        of a scaled y and for classes of equal probability. Missing targets, which are NaN, do
+        not count in the mean.
         """
         total: Any = 0.0
         known: Any = 0.0
@@ -299,12 +299,12 @@ def fit_factor(
     Networks often memorize classes, and are then too certain of them. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by
     a temperature, whose inverse is the factor. Here, the factor is at most one: if the network
-    predicts all held-out rows correctly, the best factor has no limit. The standard deviations
-    of a normal distribution are divided by the factor. They may also become smaller, since
-    dropout makes the errors of a network larger while it is trained.
+    predicts all held-out rows correctly, their loss keeps falling as the factor rises. The
+    standard deviations of a normal distribution are divided by the factor. They may also become
+    smaller, since dropout makes the errors of a network larger while it is trained.
 
     The factor minimizes the sum of the rows' losses plus log(factor)^2. This penalty stands for
-    a normal prior of log(factor) with a mean of zero, so a handful of rows changes little. The
+    a normal prior on log(factor) with a mean of zero, so a handful of rows changes little. The
     loss of an ensemble is that of the mean of its members' predictions.
 
     Parameters

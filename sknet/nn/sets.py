@@ -195,8 +195,8 @@ class MonotoneWeights(ParameterSet):
         Weights of one sign do not cancel. The usual scale preserves the variance of independent
         signals. With it, sums of signals that rise together would become larger from layer to
         layer. A mean magnitude of one divided by the number of rising and falling inputs keeps
-        the size of the signals. The squares of the drawn weights differ more from unit to unit
-        than their magnitudes do.
+        the size of the signals. The weights are scaled squares of the drawn ones, which differ
+        more from unit to unit than the magnitudes do.
         """
         signs = np.array(self.signs)
         drawn = array[..., list(self.unpromised)]

@@ -84,7 +84,7 @@ class Ending(Enum):
 FAULTS = {
     Ending.STUCK: (
         "no step along the gradient lowered the objective. If you wrote the loss or a layer, "
-        "check its gradient by sknet.nn.gradients.largest_error"
+        "check its gradient with sknet.nn.gradients.largest_error"
     ),
     Ending.POOR: "predictions of the training rows are far worse than a constant",
     Ending.WORSE: (
@@ -183,7 +183,7 @@ class Judge:
         ending: Ending,
         losses: Sequence[float] = (),
     ) -> tuple[Ending, Any]:
-        """Return the ending, and the candidate, or the best parameters if it is not sound.
+        """Return the ending, and the candidate or, if it is not sound, the best parameters.
 
         Parameters
         ----------

@@ -32,7 +32,7 @@ class Horizon:
     ----------
     n_planned : int
         The planned number of epochs.
-    n_epochs : int
+    n_epochs : float
         The number of epochs in the plan as it is now: fewer if it was shortened.
     cooling_since : float, default=0
         The number of epochs after which the plan was shortened.
@@ -91,7 +91,7 @@ class Stopping:
     least_score_of_refit : float, default=-inf
         If no score reaches this value, the last epochs of a whole plan do not train on all
         rows. It is lower than ``least_score`` if classes are imbalanced: a network may rank
-        rows well before its loss is below that of the frequencies by more than chance.
+        rows well even before its loss is below that of the frequencies by more than chance.
     """
 
     max_iter: int
@@ -203,7 +203,7 @@ KEPT = (
 class TrainingState:
     """The state of a training run, apart from the parameters; updated in place.
 
-    With this, the parameters and the generators of the batches, an interrupted run can
+    Together with the parameters and the generators of the batches, it lets an interrupted run
     continue as if it had not been interrupted.
 
     Attributes

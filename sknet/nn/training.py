@@ -263,7 +263,7 @@ def _plan_rest(epoch: Epochs, monitor: Monitor) -> None:
     returns = rule.schedule.has_horizon and state.cooling is None
     if returns and best is not None and monitor.best_iter == state.iteration:
         epoch.remember(best)
-    # If nothing was learned, an epoch is the best by chance, and all rows would be memorized.
+    # If nothing was learned, the best epoch is best by chance, and a refit would memorize rows.
     refits = monitor.best_value >= monitor.stopping.least_score_of_refit
     # The rest of the plan takes at most as many epochs as a cool-down would.
     nearly_over = 0 < n_left <= (monitor.stopping.n_cooling or 0)

@@ -387,7 +387,7 @@ def test_chunks_of_other_columns_are_not_shuffled_together(make, window):
     for other in ({"a": [1.0, 2.0]}, {"b": [1.0, 2.0], "a": [3.0, 4.0]}):
         chunks = [(whole, y), (make(other), y)]
         with pytest.raises(
-            ValueError, match=r"Chunk 1.*columns \[.*but the columns \['a', 'b'"
+            ValueError, match=r"Chunk 1.*columns \[.*but had the columns \['a', 'b'"
         ):
             list(shuffle_chunks(chunks, window=window))
     array = np.ones((2, 3))

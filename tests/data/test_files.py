@@ -171,7 +171,7 @@ def test_missing_and_unknown_files(tmp_path):
     with pytest.raises(ValueError, match="No path"):
         read_chunks([], target="y")
     (tmp_path / "t.xlsx").write_text("a")
-    with pytest.raises(ValueError, match=r"must be a \.csv, \.tsv or \.parquet"):
+    with pytest.raises(ValueError, match=r"must be a \.csv, \.tsv, \.txt or \.parquet"):
         read_chunks(tmp_path / "t.xlsx", target="y")
 
 

@@ -165,9 +165,9 @@ def test_columns_of_arrays_are_named_by_their_positions(regression):
     ("groups", "expected"),
     [
         (None, "of all columns"),
-        ("no_interactions", "none: a sum of functions of one column"),
+        ("no_interactions", "none: a sum of functions of one column each"),
         ("pairwise", "of pairs: a sum of functions of at most two columns"),
-        ([{0}, {1}, {2}, {3}, {4}], "none: a sum of functions of one column"),
+        ([{0}, {1}, {2}, {3}, {4}], "none: a sum of functions of one column each"),
         ([{0, 4}, {1}], [["x0", "x4"], ["x1"], ["x2", "x3"]]),
     ],
 )

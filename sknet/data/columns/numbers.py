@@ -28,7 +28,7 @@ def read_numbers(X: Table, positions: NDArray[np.intp], names: Sequence[str] | N
     try:
         return _check_numbers(X.numbers(positions))
     except (TypeError, ValueError, OverflowError):
-        # Only after an error, each column is checked on its own, to name the one at fault.
+        # Only after an error is each column checked on its own, to name the one at fault.
         _check_each(X, positions, names)
         raise
 
@@ -69,7 +69,8 @@ def _advice(column: int, values: NDArray[Any]) -> str:
         return ""
     return (
         ". If its text stands for categories, choose the column in categorical_features before "
-        f"fit, by its position {column} or by its name. A list must contain all categories."
+        f"fit, by its position {column} or by its name. A list must contain all categorical "
+        "columns."
     )
 
 
@@ -143,9 +144,10 @@ class Numbers(Feature):
     - A column that was constant gets its center and s from later rows (see
       :meth:`with_late_scales`). Its constant remains zero.
 
-    Without scaling, numbers are clipped at minus ``FARTHEST`` and at ``FARTHEST``.
+    A missing number becomes zero.
 
-    A missing number becomes the number that becomes zero.
+    Without scaling, numbers are clipped at minus ``FARTHEST`` and at ``FARTHEST``, and a
+    missing number becomes the median, or zero if training rows were sparse.
 
     Attributes
     ----------

@@ -26,7 +26,7 @@ NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
 LEAST_APART = 0.01
 #: A sparse column is centered if at least the first share of its entries are not zero, and
 #: their median is more than the second number of interquartile ranges away from zero. With a
-#: smaller number, functions that are linear also at zero would be learned less precisely.
+#: smaller number, functions that are also linear at zero would be learned less precisely.
 MOSTLY_NONZERO, FAR_FROM_ZERO = 0.5, 10
 #: A component has at least this share of the variance of all columns. Too much of a smaller one
 #: would be rounding errors of float32.
@@ -133,8 +133,8 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats, Floats]:
 def _limits(left: Floats, center: Floats, right: Floats, scale: Floats) -> Floats:
     """Return the limits of the smooth clip, given the 5 % and 95 % quantiles.
 
-    There is one for each side of the center. With the limit of a long tail on the other side, a
-    code such as -999 in a column of amounts would be farther out than any amount.
+    There is one for each side of the center. If the side without a long tail had the limit of
+    the other, a code such as -999 in a column of amounts would be farther out than any amount.
     """
     with np.errstate(over="ignore"):
         distances = np.stack([center - left, right - center]) * scale
@@ -158,8 +158,8 @@ def scale_by_others(
 ) -> None:
     """Center, scale and limit columns with heavy values by their other values, in place.
 
-    A column stays as it is if the clip would make heavy values equal, unless they are marked:
-    have indicators.
+    A column stays as it is if the clip would make heavy values equal, unless they are marked,
+    that is, have indicators.
     """
     for column, values in heavy.items():
         x = data.column(column)[:, np.newaxis]
@@ -192,7 +192,7 @@ def late_center_and_scale(constants: Floats, numbers: Dataset) -> tuple[Floats, 
 def differ(constants: Floats, X: Floats, rounding: float) -> NDArray[np.bool_]:
     """Return which columns have a number that differs from their constant.
 
-    Numbers whose relative difference is at most ``rounding`` count as equal. Each number
+    Numbers whose relative difference is at most ``rounding`` count as equal. Every number
     differs from NaN.
     """
     # Only the extremes are compared, since comparing all numbers would take a copy of X.
@@ -216,8 +216,8 @@ def sparse_center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
 
     A scale maps the median magnitude of the non-zeros to 1/2, and the center is zero. But if
     most rows of a column have numbers far from zero compared with their spread, such as years,
-    these are the median and the inverse spread of the non-zeros. A column with a long tail, in
-    which the clip would then cut more, is not centered.
+    center and scale are the median and the inverse spread of the non-zeros. A column with a
+    long tail, in which the clip would then cut more, is not centered.
     """
     # If all rows are chosen, indexing would copy them for nothing.
     X = (data.X if data.rows is None else data.X[data.rows]).tocsc()
@@ -309,7 +309,7 @@ def principal_components(
     variances, directions = _largest(rows, product, most)
     kept = variances > LEAST_VARIANCE * total
     directions = directions[:, kept] / np.sqrt(variances[kept])
-    # The sign of a component is arbitrary: its factor of the largest magnitude is positive.
+    # The sign of a component is arbitrary: its factor of largest magnitude becomes positive.
     largest = np.abs(directions).argmax(axis=0)
     directions *= np.sign(directions[largest, np.arange(largest.size)])
     low, high = _limits_of(rows @ directions / root)

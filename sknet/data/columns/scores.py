@@ -14,7 +14,8 @@ from sknet.data.weights import Floats, quantiles
 
 #: The number of intervals between the quantiles with which scores are interpolated.
 INTERVALS = 100
-#: Quantiles of smaller magnitude count as zero, and larger ones are clipped: slopes are finite.
+#: Quantiles of smaller magnitude count as zero, and larger ones are clipped, so that slopes are
+#: finite.
 SMALLEST, LARGEST = 1e-290, 1e290
 #: The interquartile range of a standard normal variable.
 NORMAL_RANGE = 2 * special.ndtri(0.75)
@@ -58,7 +59,7 @@ class Curve(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class NormalScores(Numbers):
-    """Scores of the ranks of numbers, which have about a normal distribution.
+    """Scores of the ranks of numbers, with an approximately normal distribution.
 
     A quantile of the column becomes the quantile of a standard normal variable for the same
     level (van der Waerden, "Order tests for the two-sample problem and their power", 1952),

@@ -1,8 +1,8 @@
 """Single values of a numeric column that have their own meaning: heavy values and codes.
 
-Far more rows have a heavy value than the values around it. A zero that most rows have, a cap or
-a round number often has its own meaning. A smooth function of the number cannot tell it from
-the adjacent values.
+A heavy value occurs in far more rows than the values around it do. A zero that most rows have,
+a cap or a round number often has its own meaning. A smooth function of the number cannot tell
+it from the adjacent values.
 
 In a column of codes, each value has its own meaning. The number of a shop, a postal code or the
 day of a measurement is a number, but y may change from one value to the next, so that no smooth
@@ -193,7 +193,7 @@ LEAST_NEIGHBOR_DEVIATIONS = 10
 #: These differences have at least this share of the variance of the effects. A smooth function
 #: of many values differs little between neighbors.
 LEAST_ROUGHNESS = 0.2
-#: Equal rows count once if fewer rows than this share are equal in X to one with another y.
+#: Equal rows count once if less than this share of rows equal, in X, a row with another y.
 LEAST_CONFLICTS = 0.1
 #: The maximum number of rows that are looked at.
 MOST_ROWS = 20_000
@@ -322,8 +322,8 @@ def is_code(x: Floats, Y: Floats, same: NDArray[np.intp] | None = None) -> bool:
     all pairs of neighbors is larger if each value has its own effect, and hardly larger if the
     effects change smoothly. This is the ratio of von Neumann ("Distribution of the ratio of the
     mean square successive difference to the variance", 1941) for means of different precision.
-    Copies of rows make the means vary more than their numbers of rows tell. The variance within
-    values is therefore at least that of the means of equal rows, times their number.
+    Copies of rows make the means vary more than their numbers of rows suggest. The variance
+    within values is therefore at least that of the means of equal rows, times their number.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Dates and durations: how columns of frames are read as seconds, surveyed and encoded.
 
 A date is the number of seconds since 1970-01-01 00:00, without leap seconds. In float64, whole
-seconds are exact, and fractions are exact to less than a microsecond for all dates within 300
+seconds are exact, and fractions are accurate to within a microsecond for all dates within 300
 years of 1970. A duration is its number of seconds. A date also has phases in the cycles of the
 calendar.
 """
@@ -28,7 +28,7 @@ DAY = 86_400.0
 #: How many of each NumPy unit make a second; coarser units are whole seconds.
 PER_SECOND = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 #: The units of dates and durations that are made from numbers, the finest first, and how many
-#: make a second. Nanoseconds would be finer than the numbers are exact.
+#: make a second. Nanoseconds would be finer than the precision of the numbers.
 INVERSE_UNITS = [("us", 10**6), ("ms", 10**3), ("s", 1)]
 #: NumPy's codes of the kinds of times.
 TIME_CODES = {"date": "M", "duration": "m"}
