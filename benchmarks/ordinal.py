@@ -2,11 +2,11 @@
 
     python benchmarks/ordinal.py FOLDER [--splits 5]
 
-FOLDER contains tables as CSV files (also compressed) with a column "target". The script uses
-those that ``TABLES`` names. Edges or quantiles turn numbers into classes. Each split trains on
-at most 2000 rows, and at most 70 % of the table. It tests on at most 5000 other rows. The
-scores are the mean absolute error in classes, and the ranked probability score divided by the
-number of thresholds (Epstein, 1969). Lower is better.
+FOLDER contains tables as CSV files (possibly compressed) with a column "target". The script
+uses those that ``TABLES`` names. Edges or quantiles turn numbers into classes. Each split
+trains on at most 2000 rows, and at most 70 % of the table. It tests on at most 5000 other rows.
+The scores are the mean absolute error in classes, and the ranked probability score divided by
+the number of thresholds (Epstein, 1969). Lower is better.
 """
 
 import argparse

@@ -24,8 +24,8 @@ from sklearn.model_selection import train_test_split
 from sknet import NNRegressor
 from sknet.nn.losses import NormalLikelihood
 
-#: Like the defaults, "constant" holds out the fraction ``HELD_OUT`` of the training rows, or
-#: ``OF_FEW`` if there are fewer than ``MANY`` rows.
+#: Like the default for members that share weights, "constant" holds out the fraction
+#: ``HELD_OUT`` of the training rows, or ``OF_FEW`` if there are fewer than ``MANY`` rows.
 HELD_OUT, OF_FEW, MANY = 0.1, 0.2, 500
 
 

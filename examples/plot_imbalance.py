@@ -75,8 +75,8 @@ print(f"tuned threshold: {networks['tuned threshold'].best_threshold_:.3f}")
 # A curve shows what a network achieves with every threshold, a dot what it achieves with one.
 # Class weights and the tuned threshold both find more of the poor diamonds, and their errors
 # cost 30 to 40 % less than those of the threshold of 0.5. On three other samples of the table
-# (``random_state`` 1 to 3), the errors cost 440 to 510 inspections with the tuned threshold,
-# 590 to 640 with balanced class weights, and 670 to 830 with the threshold of 0.5.
+# (``random_state`` 1 to 3), the errors cost 470 to 500 inspections with the tuned threshold,
+# 490 to 610 with balanced class weights, and 690 to 740 with the threshold of 0.5.
 
 colors = dict(zip(networks, ["tab:blue", "tab:orange", "tab:green"], strict=True))
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")

@@ -38,7 +38,7 @@ print(f"accuracy of the best network on new images: {search.score(X_test, y_test
 
 results = search.cv_results_
 scores = results["mean_test_score"].reshape(len(grid["dropout"]), -1)
-errors = results["std_test_score"].reshape(scores.shape) / np.sqrt(3)
+errors = results["std_test_score"].reshape(scores.shape) / np.sqrt(3 - 1)
 sizes = [size for (size,) in grid["hidden_layer_sizes"]]
 figure, axis = plt.subplots(figsize=(7, 4.5), layout="constrained")
 for dropout, score, error in zip(grid["dropout"], scores, errors, strict=True):

@@ -87,7 +87,7 @@ for epoch, rate in enumerate([0.01, 0.01, 0.003, 0.001]):
 # %%
 # Shuffle window
 # --------------
-# Chunks are read in the order of the file. Here, nearly every chunk has a single digit. With a
+# Chunks are read in the order of the file. Here, most chunks have a single digit. With a
 # window of one chunk, the network sees the same digit for many steps and forgets the others. A
 # window of many chunks mixes the digits. A table with ``shape`` and slicing, such as a memory
 # map, needs no window. Its rows are mixed better, since its blocks are read in random order.

@@ -41,8 +41,8 @@ print(summary(network))
 # --------------------------------------
 # Each image on the left belongs to one unit: a weight is positive where a pixel is red,
 # negative where it is blue and zero where it is white. The boxes on the right show the
-# distribution of the nonzero weights of each layer, and the bars the share of weights that are
-# zero.
+# distribution of the nonzero weights of each layer, and the bars the shares of weights that are
+# zero and of dead units.
 
 weights = network.coefs_[0].T.reshape(-1, 8, 8)
 figure = plt.figure(figsize=(12, 4), layout="constrained")

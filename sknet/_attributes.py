@@ -44,7 +44,7 @@ class FittedAttributes:
     history_ : dict of str to list of float
         A number for each epoch, or each iteration of "lbfgs": "loss" (without the penalty),
         "penalty", "validation_loss", "validation_score" (both NaN in epochs that also train on
-        the validation rows, see ``refit``), "learning_rate" and "seconds".
+        the validation rows, see ``refit``), "learning_rate" (not for "lbfgs") and "seconds".
     auto_params_ : dict
         The value that the last fit chose for each parameter that is "auto".
     n_iter_, best_iter_, t_ : int

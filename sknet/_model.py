@@ -212,8 +212,8 @@ class RegressionModel(Model):
         weight : ndarray of shape (n_rows,) or None
         *unseen : ndarray of shape (n_rows, members.n * n_raw)
             Raw predictions of parameters that were not trained on the rows, from which the
-            errors are computed. Without them, the rows are training rows, which give only a
-            dispersion.
+            errors are computed. Without them, the errors are those of ``raw``, which give only
+            a dispersion.
         """
         loss = self.loss
         if not (loss.predicts_distribution if unseen else loss.has_dispersion):

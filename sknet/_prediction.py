@@ -17,7 +17,7 @@ from sknet.nn.network import Network, Workspace
 #: Arrays with a row for each row of a table.
 Arrays: TypeAlias = tuple[np.ndarray, ...]
 
-#: The number of elements of the widest work array when rows are processed in blocks: in
+#: The number of elements of the widest layer's output when rows are processed in blocks: in
 #: predictions, validation and lbfgs.
 WORKSPACE_ELEMENTS = 2**18
 #: The smallest number of rows of a block, since products of fewer rows are slow.

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
@@ -251,18 +252,24 @@ def _check_one_type(y: Any, name: str) -> None:
 
 
 def _check_classes(y: Any, name: str) -> None:
-    """Refuse labels that are not classes, and warn if most rows have a class of their own.
+    """Refuse labels that are not classes; warn of more classes than half the number of rows.
 
     The warning replaces that of scikit-learn, which does not name the target.
 
     Raises
     ------
     ValueError
-        If the labels are continuous numbers.
+        If the labels are continuous numbers, or if y is sparse and has other numbers than zero
+        and one.
     """
     kind, n_rows = type_of_target(y, input_name=name), y.shape[0]
     if not kind.startswith("multiclass"):
         check_classification_targets(y)
+        if sparse.issparse(y) and not np.isin(y.data, (0, 1)).all():
+            raise ValueError(
+                f"A sparse {name} has zeros and ones, which tell the labels of a row, but this "
+                f"one has values up to {y.data.max()}. Pass columns of classes as an array."
+            )
     elif n_rows > 20 and (n_classes := np.unique(y).size) > round(0.5 * n_rows):
         warnings.warn(
             "The number of unique classes is greater than 50% of the number of samples: "
@@ -317,7 +324,7 @@ def _check_same(known: Any, classes: Any) -> None:
 
 
 def _check_first_classes(y: Any, classes: Any) -> None:
-    """Refuse a first ``partial_fit`` without all classes, or with several columns of them.
+    """Refuse a first ``partial_fit`` without classes, or with several columns of them.
 
     Raises
     ------

@@ -154,8 +154,9 @@ class TimeLimit(FitCallback):
     Parameters
     ----------
     seconds : float
-        The time limit in seconds, counted from the start of the fit, or from the end of the
-        first pass of :func:`~sknet.streaming.fit_chunks`. It may be infinite.
+        The time limit in seconds, counted from the start of the training: after ``fit`` has
+        read the table, or after the first pass of :func:`~sknet.streaming.fit_chunks`. It may
+        be infinite.
 
     Raises
     ------

@@ -35,7 +35,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ``Loss`` from ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
     class_weight : dict, "balanced", list of dicts or None, default=None
         The weights of the classes, times ``sample_weight``. "balanced" gives all the same
-        total. A dict with all classes may have others. Several labels need a dict each.
+        total. A dict with all classes may also have others. Several labels need a dict each.
     label_smoothing : float in [0, 1), default=0.0
         The share of each training target that is spread evenly over all classes.
 

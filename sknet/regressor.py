@@ -108,10 +108,10 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network with one pass over the given rows.
 
-        The first call fixes the scaling of the inputs, and each call updates that of y. Later
-        calls must not change layers, encodings or constraints, and ignore ``random_state``. A
-        schedule that ends at zero becomes a constant rate, which rises slowly after ``fit``.
-        Callbacks, ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
+        The first call fixes the scaling of the inputs, and each call may update that of y.
+        Later calls must not change layers, encodings or constraints, and ignore
+        ``random_state``. A schedule that ends at zero becomes a constant rate, rising slowly
+        after ``fit``. Callbacks, ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
         ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
 
         Parameters

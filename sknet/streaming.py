@@ -47,8 +47,8 @@ def read_chunks(
     ----------
     path : path-like or list of path-like
         A file, or several files with the same columns, which are read one after another. The
-        suffix determines the format: .csv or .tsv (possibly compressed, such as .csv.gz), or
-        .parquet.
+        suffix determines the format: .csv, .tsv or .txt (possibly compressed, such as .csv.gz),
+        or .parquet.
     target : str
         The name of the column to predict.
     sample_weight : str, default=None
@@ -64,8 +64,8 @@ def read_chunks(
     read_options : dict, default=None
         Further arguments for ``pandas.read_csv``, such as ``{"sep": ";"}``. With
         ``{"parse_dates": ["when"]}``, the column "when" of a CSV file is read as dates;
-        otherwise, it is text. Arguments that choose rows, columns, dtypes or the index are not
-        allowed.
+        otherwise, it is text. Arguments that set the number of rows, the columns, dtypes or the
+        index are not allowed.
 
     Returns
     -------
@@ -138,9 +138,9 @@ def shuffle_chunks(
     Returns
     -------
     iterator of (X, y) or (X, y, sample_weight)
-        As many chunks as in ``chunks`` have rows, of nearly equal sizes within a window. Rows
-        with zero weight are left out. A window has weights if any of its chunks
-        has weights.
+        One chunk for each of ``chunks`` that has rows, of nearly equal sizes within a window.
+        Rows with zero weight are left out. A window has weights if any of its chunks has
+        weights.
 
     Raises
     ------

@@ -179,6 +179,21 @@ def test_a_sparse_multilabel_target(multilabel):
         assert_array_equal(network.predict_proba(X), dense.predict_proba(X))
 
 
+def test_a_sparse_target_has_zeros_and_ones(multilabel, forbid_training):
+    X, Y = multilabel
+    with pytest.raises(ValueError, match="sparse y has zeros and ones.*values up to 5"):
+        quick().fit(X, sparse.csr_matrix(5 * Y))
+
+
+@pytest.mark.parametrize("values", [(5, 7), (-1, 1), (1, 2), (5.0, 7.0)])
+def test_columns_of_two_whole_numbers_are_classes(multilabel, values):
+    """For scikit-learn they are multi-label, so that 5 and 7 would be predicted as 1."""
+    X, Y = multilabel
+    found = quick(max_iter=20).fit(X, np.array(values)[Y]).predict(X)
+    assert (found == np.array(values)[Y]).mean() > 0.8
+    assert_array_equal(np.unique(found), values)
+
+
 def test_a_single_label(multilabel):
     X, Y = multilabel
     network = quick().fit(X, Y[:, :2])

@@ -199,7 +199,7 @@ class ChunkBatches:
     """The rows of chunks, batch by batch; each iteration is one epoch.
 
     The first iteration may be the rest of an interrupted epoch. It reads all chunks again, but
-    does not encode the rows of completed batches again.
+    does not encode those whose rows are all done.
 
     Parameters
     ----------

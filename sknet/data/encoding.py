@@ -116,7 +116,7 @@ class TableEncoder:
         # Within a region, they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
         never = {i for i, one in survey.reader.places_.items() if not one.may_be_code}
-        # A prediction that only rises or only falls cannot jump from value to value.
+        # A prediction that only rises or only falls cannot rise and fall from value to value.
         self._may_be_codes = sorted({*range(self.n_read_)} - never - {*self.ordered})
         self.components_: Components | None = None
         if not survey.sparse:

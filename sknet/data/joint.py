@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 
 from sknet.data import frames
@@ -87,8 +88,14 @@ def side_by_side(columns: Mapping[Any, NDArray[Any]], library: str | None, like:
 
 
 def is_multioutput(y: Any) -> bool:
-    """Return whether a checked y of labels has several columns, and is not multi-label."""
-    return y.ndim == 2 and not type_of_target(y).startswith("multilabel")
+    """Return whether a checked y of labels has several columns, and is not multi-label.
+
+    For scikit-learn, a y with any two whole numbers is multi-label, even with 5 and 7. Here,
+    its values must be zero and one, or it would be predicted as zeros and ones.
+    """
+    if y.ndim != 2 or not type_of_target(y).startswith("multilabel"):
+        return y.ndim == 2
+    return not sparse.issparse(y) and not np.isin(y, (0, 1)).all()
 
 
 def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:

@@ -124,7 +124,7 @@ def check_kinds(
     Raises
     ------
     TypeError
-        If the data are a lazy table, such as a LazyFrame of polars.
+        If the data are a lazy table, such as a LazyFrame of polars, or a table of pyarrow.
     ValueError
         If a column of a frame, or the array or series, is of such a kind, or if the data are a
         masked array with masked values.

@@ -148,7 +148,7 @@ class FirstSplit(Split):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If the splitter raises an error, or if it divides groups.
         """
         sides = np.full(data.X.shape[0], -1, np.int8)

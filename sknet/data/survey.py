@@ -64,7 +64,7 @@ class Survey:
     part: str = "the table"
 
     def repeated(self, times: float) -> Self:
-        """Return the survey of the same rows if each of them counts ``times`` as often."""
+        """Return the survey of the same rows if each counts ``times`` times as often."""
         found = zip(self.reader.columns_, self.statistics, strict=True)
         return replace(self, statistics=[one.repeated(its, times) for one, its in found])
 

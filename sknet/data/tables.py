@@ -65,7 +65,7 @@ class TableReader:
         ------
         ValueError
             If a chosen column does not exist or holds dates or durations, if X has no rows but
-            columns that are not plain numbers, or if the levels of a category cannot be
+            has columns that are not plain numbers, or if the levels of a category cannot be
             compared, such as text and numbers.
 
         Warns

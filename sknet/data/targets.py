@@ -22,7 +22,7 @@ from sknet.data.weights import (
 #: predictions near the constant, whatever the units of y.
 CONSTANT_SHARE = 2.0**-10
 #: The smallest share of its mean by which a y that is only scaled counts as varying. float32
-#: could hardly tell the numbers of a y that varies less.
+#: could hardly tell apart the numbers of a y that varies less.
 LEAST_SHARE = 1e-5
 #: An outlier of y is farther than this many interquartile ranges from the quartiles, and among
 #: this share of the highest or lowest values: a group of a fifth of y is not made of outliers.

@@ -35,7 +35,7 @@ FIRST_ROWS = 1000
 #: non-breaking ones.
 SEPARATORS = {".": ",' \u00a0\u202f", ",": ".' \u00a0\u202f"}
 CURRENCIES = "[$\u20ac\u00a3\u00a5\u20b9]|(?:USD|EUR|GBP|CHF|JPY|CNY|INR|CAD|AUD)"
-#: Units of length, area, weight, volume, speed, time, temperature, energy and data.
+#: Units of length, area, weight, volume, speed, time, temperature, energy, data and more.
 UNITS = (
     "%|[mcdk]?m|in|ft|mi|k?m\u00b2|ha|m?g|kg|t|oz|lbs?|[mc]?l|m\u00b3|km/h|mph|m/s|ms|sec|s|min|h|hours?|"
     "days?|weeks?|months?|years?|\u00b0[CF]?|[kM]?Wh?|V|[MG]?Hz|[kMGT]B|bar|h?Pa|hp|px"

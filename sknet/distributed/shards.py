@@ -196,7 +196,7 @@ class Shard:
         return probe.constant_loss() if point is None else probe.loss(point.params), self.weight
 
     def _rng(self, epoch: int, purpose: int) -> np.random.Generator:
-        """Return a generator of an epoch: purpose 0 is the order of the rows, n is round n."""
+        """Return a generator of an epoch: purpose 0 is the rows' order, n + 1 is round n."""
         return np.random.default_rng((*self.seed, epoch, purpose))
 
     def _rows(self, round_: Round) -> np.ndarray:

@@ -77,12 +77,12 @@ class InputColumns:
         return np.dtype(np.float32 if single else np.float64)
 
     def check_dates(self) -> None:
-        """Refuse inputs of float32 or smaller types for columns of dates.
+        """Refuse inputs of types of less than 64 bits for columns of dates.
 
         Raises
         ------
         ValueError
-            If such an input cannot hold the seconds since 1970 exactly.
+            If there is such an input. float32 cannot hold the seconds since 1970 exactly.
         """
         dates = [one.position for one in self.features.reader.of_kind(DateColumn)]
         for one, _ in self._by_input(dates):

@@ -408,8 +408,9 @@ class WeightsDisplay:
 def disconnected_units(weights: list[NDArray[Any]]) -> list[float]:
     """Return each hidden layer's fraction of units that lack incoming or outgoing weights.
 
-    The last matrix of an ensemble has a leading axis of members, which share the units. The
-    matrices of groups of columns have a leading axis of groups, each with its own units.
+    The last matrix of members that share weights has a leading axis of members, which share the
+    units. The matrices of separate members, and those of hidden layers of groups of columns,
+    have a leading axis of these, each with its own units.
     """
     shares = []
     for entering, leaving in zip(weights[:-1], weights[1:], strict=True):

@@ -55,8 +55,8 @@ class Terms:
         The columns of X of each term: those of the groups, then those of the pairs.
     has_pairs : bool
         Whether there are terms of pairs of groups.
-    intercept : ndarray of shape (n_raw,)
-        The constant, in units of y for a regressor.
+    intercept : ndarray of shape (n_outputs,)
+        The constant, before the inverse link.
     """
 
     def __init__(self, model: Model, X: Any, sample_weight: Floats) -> None:

@@ -20,8 +20,8 @@ def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> flo
     """Return how far the gradient of a rule is from slopes computed by finite differences.
 
     A small network with the rule computes the loss of a few random rows, and its gradient with
-    respect to all parameters. A gradient with a mistake does not always show in a fit, which
-    may merely learn less. The error of a correct rule is below 1e-6. It may be larger if the
+    respect to all parameters. A mistake in a gradient does not always show in a fit, which may
+    merely learn less. The error of a correct rule is below 1e-6. It may be larger if the
     derivative has a jump that is within a step of one of the random numbers; another
     ``random_state`` then gives a small error. A mistake that concerns only extreme numbers, or
     the gradient of the inputs of an embedding, is not found.

@@ -128,7 +128,7 @@ def rounded(x: Array) -> Array:
 def negate(x: Array) -> Array:
     """Change the signs of numbers in place, and return them.
 
-    ``np.negative`` of NumPy 2.4 reads wrong elements if it gets one column of a matrix with
+    ``np.negative`` of NumPy 2.4 reads wrong elements if it changes one column of a matrix with
     rows of four float32 or eight float64 numbers.
     """
     return np.multiply(x, -1, out=x)

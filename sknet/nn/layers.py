@@ -446,8 +446,8 @@ class LayerNorm(ActivationLayer):
     ----------
     activation : Activation
     n_groups : int >= 1, default=1
-        The number of equal stretches of a row that are normalized separately, one for each
-        member of an ensemble.
+        The number of equal stretches of a row that are normalized separately: one for each
+        member of an ensemble, or for each group of columns of each member.
     epsilon : float > 0, default=1e-5
         A number that is added to the variance, which is zero if all inputs are equal.
     """

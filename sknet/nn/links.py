@@ -51,7 +51,7 @@ class Link(ABC):
 
     @property
     def units(self) -> tuple[float, ...]:
-        """The first factor of raw predictions: a single number, or one for each output."""
+        """The factor that first multiplies raw predictions: one number, or one per output."""
         return (1.0,)
 
     def unpromised(self, n_raw: int) -> tuple[int, ...]:

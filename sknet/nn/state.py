@@ -82,9 +82,10 @@ class Stopping:
         Training ends after this many epochs in a row that improve by less than ``tol``.
     n_cooling : int or None, default=None
         If there is a score, and the schedule takes the learning rate to zero, training does not
-        end at once. First, the rest of the plan is completed in at most this many epochs. Once
-        the score has stopped improving, more epochs at a high learning rate do not help, but
-        lower rates often do. With None, training ends at once.
+        end at once. First, the rest of the plan is completed in at most this many epochs; on
+        all rows, in a number that depends on the best epoch. Once the score has stopped
+        improving, more epochs at a high learning rate do not help, but lower rates often do.
+        With None, training ends at once.
     least_score : float, default=-inf
         Until a score reaches this value, nothing has been learned, and the plan is not
         shortened.

@@ -99,7 +99,8 @@ def train(
     all_batches : callable, optional
         ``all_batches()`` returns batches of the training rows and of the rows that ``evaluate``
         judges. The cool-down trains on these batches, without a score, from the best epoch on.
-        It begins at the latest when the plan is nearly over. The last parameters are returned.
+        If something has been learned, it begins at the latest when the plan is nearly over. The
+        last parameters are then returned.
     budget : Budget, optional
         The time that the fit may take. The plan is shortened to stay within it.
 

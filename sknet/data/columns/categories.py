@@ -205,7 +205,7 @@ class CategoryColumn(Column):
         return one + other
 
     def repeated(self, statistic: NDArray[Any], times: float) -> NDArray[Any]:
-        """Return the counts of the same rows if each of them counts ``times`` as often."""
+        """Return the counts of the same rows if each counts ``times`` times as often."""
         return statistic * times
 
     def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:

@@ -163,7 +163,7 @@ class Column(ABC):
         return one
 
     def repeated(self, statistic: NDArray[Any], times: float) -> NDArray[Any]:
-        """Return the statistic of the same rows if each of them counts ``times`` as often."""
+        """Return the statistic of the same rows if each counts ``times`` times as often."""
         return statistic
 
     def translated(self, statistic: NDArray[Any], part: Self) -> NDArray[Any]:

@@ -29,7 +29,7 @@ LEAST_SHARE, LEAST_ROWS = 0.002, 20
 #: It has at least ``LEAST_RATIO`` times as many rows as the median of the values around it:
 #: ``NEIGHBORS`` on each side.
 LEAST_RATIO, NEIGHBORS = 5, 3
-#: Or it is at least this many ranges of all other values away from them.
+#: Or it is more than this many ranges of all other values away from them.
 FAR = 10
 #: The maximum number of heavy values of a column. If there are more, only the heaviest count.
 MOST_VALUES = 32
