@@ -305,7 +305,7 @@ class Settings:
 
     @property
     def n_cooling(self) -> int:
-        """The largest number of epochs of a cool-down."""
+        """The largest number of epochs of a cool-down, unless it begins at the best epoch."""
         return math.ceil(COOLING * self.max_iter)
 
 

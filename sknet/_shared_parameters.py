@@ -155,7 +155,7 @@ class SharedParameters:
         in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision of the network. "auto" is "float64" for "lbfgs" and for float64 X
-        with fewer than {SMALL} rows, else "float32".
+        with fewer than {SMALL} (or {small}) rows, else "float32".
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
         (of the second of two classes) never falls (1), never rises (-1) or is free (0).

@@ -182,7 +182,7 @@ def fit_chunks(
     This works like ``fit`` and respects the parameters of the estimator, but X is never in
     memory as a whole. A first pass checks all chunks. It learns the classes, the scale of y,
     the levels of categories, missing values and the ranges of dates from all rows. It also
-    draws the validation rows at random, and up to 100 000 other rows to estimate the scaling of
+    draws the validation rows at random, and some 100 000 other rows to estimate the scaling of
     X. Each further pass is an epoch.
 
     With ``verbose=True``, the progress within a pass is counted in rows. It is shown as a bar

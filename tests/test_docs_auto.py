@@ -205,7 +205,9 @@ def test_the_docstring_has_the_numbers_of_members(cls):
 def test_the_rule_of_the_precision(rule):
     # The names of the types have digits too.
     found = numbers(re.sub(r"float\d\d", "", rule("dtype")))
-    assert found == [_auto.SMALL]
+    # The page says once for all rules that the limit may be the second number.
+    assert found[0] == _auto.SMALL
+    assert found[1:] in ([], [_auto.SMALL_WITHOUT_CROSS_FITTING])
 
 
 def shown(value):
