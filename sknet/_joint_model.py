@@ -140,6 +140,10 @@ class JointModel(Model):
         """Refuse targets other than those of training, and values that do not suit them."""
         self.target.check_columns(y, name)
         for model, column in self.columns(y):
+            if model.numeric_y and column.values.dtype.kind not in "biuf":
+                raise ValueError(
+                    f"{name}[{column.name!r}] has labels, but had numbers in training."
+                )
             if column.known.any():
                 model.check_target(column.values, f"{name}[{column.name!r}]")
 

@@ -16,6 +16,7 @@ from sknet._requirements import check_sample_weight
 from sknet.data import frames, joint
 from sknet.data.joint import columns_of, is_multioutput, known_rows
 from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking, naming
+from sknet.data.targets import only_zeros_and_ones
 from sknet.data.texts import is_number
 from sknet.nn.losses import LOSSES
 
@@ -192,12 +193,16 @@ def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
         If a target is not a number.
     """
     try:
-        return y.astype(np.float64, copy=False)
+        numbers = y.astype(np.float64, copy=False)
     except ValueError as error:
         raise ValueError(
             f"{error}. A regressor predicts numbers: convert {name} to numbers, or fit an "
             "NNClassifier to labels."
         ) from error
+    # The text "nan" has passed the check for missing targets.
+    if not np.isfinite(numbers).all():
+        raise ValueError(f"{name} has text that is no finite number. Leave out these rows.")
+    return numbers
 
 
 def _check_none_missing(y: Any, name: str) -> None:
@@ -265,7 +270,7 @@ def _check_classes(y: Any, name: str) -> None:
     kind, n_rows = type_of_target(y, input_name=name), y.shape[0]
     if not kind.startswith("multiclass"):
         check_classification_targets(y)
-        if sparse.issparse(y) and not np.isin(y.data, (0, 1)).all():
+        if sparse.issparse(y) and not only_zeros_and_ones(y):
             raise ValueError(
                 f"A sparse {name} has zeros and ones, which tell the labels of a row, but this "
                 f"one has values up to {y.data.max()}. Pass columns of classes as an array."

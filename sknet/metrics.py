@@ -166,7 +166,10 @@ def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
             f"alone, in a pipeline or in a fitted search; got {estimator!r}."
         )
     of_y, n_rows, _ = estimator._distribution(X)
-    return of_y, np.asarray(y, float).reshape(n_rows, estimator.n_outputs_, 1)
+    numbers, shape = np.asarray(y, float), (n_rows, estimator.n_outputs_)
+    if numbers.shape not in (shape, shape[: 2 if shape[1] > 1 else 1]):
+        raise ValueError(f"y must have the shape {shape}, got {numbers.shape}.")
+    return of_y, numbers.reshape(*shape, 1)
 
 
 class CRPSScorer(BaseEstimator):

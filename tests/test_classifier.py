@@ -1,6 +1,9 @@
 """NNClassifier: labels, probabilities and logits."""
 
+from enum import Enum, StrEnum
+
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier
@@ -12,6 +15,7 @@ from sklearn.metrics import log_loss
 
 from sknet.nn.activations import ACTIVATIONS, LeakyReLU
 from sknet.nn.losses import BinaryLogLoss
+from sknet.streaming import fit_chunks
 
 QUICK = {
     "learning_rate": "cosine",
@@ -192,6 +196,53 @@ def test_columns_of_two_whole_numbers_are_classes(multilabel, values):
     found = quick(max_iter=20).fit(X, np.array(values)[Y]).predict(X)
     assert (found == np.array(values)[Y]).mean() > 0.8
     assert_array_equal(np.unique(found), values)
+
+
+@pytest.mark.parametrize("later", ["y_val", "partial_fit", "warm_start", "chunks"])
+@pytest.mark.parametrize("kind", [int, str])
+def test_later_rows_of_a_multilabel_target_have_zeros_and_ones(multilabel, later, kind):
+    X, Y = multilabel
+    strange = (2 * Y - 1).astype(kind)
+    network = quick(early_stopping=True, warm_start=later == "warm_start")
+    if later in ("partial_fit", "warm_start"):
+        network.partial_fit(X, Y) if later == "partial_fit" else network.fit(X, Y)
+    with pytest.raises(ValueError, match="y(_val)? must have zeros and ones"):
+        if later == "y_val":
+            network.fit(X, Y, X_val=X, y_val=strange)
+        elif later == "chunks":
+            fit_chunks(network, [(X, Y)], X_val=X, y_val=strange)
+        else:
+            getattr(network, "partial_fit" if later == "partial_fit" else "fit")(X, strange)
+
+
+BOOLEANS, LARGE = [True, False] * 20, [2**60, 2**60 + 1] * 20
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (pd.Series(BOOLEANS, dtype="boolean").to_frame(), [False, True]),
+        (pd.Series(BOOLEANS).astype("category"), [False, True]),
+        (pd.Series(LARGE, dtype="Int64").to_frame(), LARGE[:2]),
+    ],
+    ids=["nullable frame", "category", "nullable integers"],
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_labels_keep_their_type(y, classes):
+    X = np.arange(40.0)[:, np.newaxis] % 2
+    network = quick().fit(X, y)
+    assert network.classes_.tolist() == classes
+    assert network.classes_.dtype == network.predict(X).dtype == np.array(classes).dtype
+
+
+def test_members_of_an_enum_are_labels_only_if_they_are_their_texts():
+    """NumPy would cut the names of others to the length of the texts."""
+    X = np.arange(40.0)[:, np.newaxis] % 2
+    names = {"CAT": "cat", "CATTLE": "cow"}
+    network = quick().fit(X, list(StrEnum("Kind", names)) * 20)
+    assert_array_equal(network.classes_, ["cat", "cow"])
+    with pytest.raises(ValueError, match=r"all text or all numbers, got \['Kind'\]"):
+        quick().fit(X, list(Enum("Kind", names, type=str)) * 20)
 
 
 def test_a_single_label(multilabel):

@@ -140,7 +140,7 @@ def test_what_is_refused(network):
         with pytest.raises(ValueError, match="at least one row, and no number may be NaN"):
             interval_score(numbers, np.zeros(len(numbers)), np.ones(len(numbers)))
     for scorer in SCORERS.values():
-        with pytest.raises(ValueError, match="cannot reshape"):
+        with pytest.raises(ValueError, match="y must have the shape"):
             scorer(network, X, np.column_stack([y, y]))
     for weight in (-WEIGHT, np.zeros(120), WEIGHT[:5], WEIGHT[:, np.newaxis]):
         with pytest.raises(ValueError, match=r"weight|inconsistent numbers"):
@@ -151,3 +151,11 @@ def test_what_is_refused(network):
         interval_score(y, y, y, coverage=90)
     with pytest.raises(ValueError, match="coverage must be a number in"):
         IntervalScorer(coverage=1.0)(network, X, y)
+
+
+@pytest.mark.parametrize("shape", [(1, 120), (60, 2), (240,)])
+def test_scorers_refuse_a_y_of_another_shape(network, shape):
+    strange = np.resize(y, shape)
+    with pytest.raises(ValueError, match=r"y must have the shape \(120, 1\)"):
+        CRPSScorer()(network, X, strange)
+    assert CRPSScorer()(network, X, y[:, np.newaxis]) == CRPSScorer()(network, X, y)

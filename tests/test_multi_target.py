@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from guards import needs_callbacks
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.model_selection import GridSearchCV
@@ -717,3 +718,16 @@ def test_smoothed_labels_are_those_of_each_column(classes):
     assert_allclose(encoded[:, :3].sum(axis=1), 1)
     assert_allclose(np.unique(encoded[:, :3].round(5)), [0.1, 0.8])
     assert_allclose(np.unique(encoded[:, 3].round(5)), [0.15, 0.85])
+
+
+def test_a_target_stays_numbers():
+    X = np.arange(60.0)[:, np.newaxis]
+    y = pd.DataFrame({"a": X[:, 0], "b": ["x", "y"] * 30})
+    with pytest.raises(ValueError, match="y_val\\['a'\\] has labels, but .* numbers"):
+        NNMultiTarget((4,), max_iter=2).fit(X, y, X_val=X[:9], y_val=y[:9].astype(str))
+
+
+def test_columns_of_classes_are_not_validated_by_a_sparse_matrix(multilabel):
+    X, Y = multilabel
+    with pytest.raises(ValueError, match=r"y_val must have the targets .*got a sparse matrix"):
+        NNClassifier((4,), max_iter=2).fit(X, Y + 1, X_val=X, y_val=sparse.csr_array(Y))

@@ -458,3 +458,13 @@ def test_float32_that_rounds_y_away_gives_a_warning(offset, warns):
     if warns:
         with pytest.warns(UserWarning, match="float32 rounds an output of y"):
             network.fit(X.astype(np.float32), y)
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_text_that_is_no_finite_number_is_refused(regression, later):
+    X, y = regression
+    text = y.astype(str).astype(object)
+    text[3] = "nan"
+    validation = {"X_val": X, "y_val": text} if later else {}
+    with pytest.raises(ValueError, match="text that is no finite number"):
+        NNRegressor((4,), early_stopping=True).fit(X, y if later else text, **validation)

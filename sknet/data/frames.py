@@ -576,12 +576,17 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
 
 
 def without_nullable(column: Any) -> Any:
-    """Return a pandas series, which has no missing values, with a dtype of NumPy.
+    """Return a pandas series or frame, which has no missing values, with dtypes of NumPy.
 
-    scikit-learn would make floats of nullable integers and booleans. Other data are returned
-    unchanged.
+    scikit-learn would make floats of nullable integers and booleans, and of categories that are
+    booleans. Other data are returned unchanged.
     """
-    dtype = np.dtype(getattr(getattr(column, "dtype", None), "numpy_dtype", object))
+    if _is_frame(column) and library(column) == "pandas":
+        return column.apply(without_nullable)
+    given = getattr(column, "dtype", None)
+    if getattr(getattr(given, "categories", None), "dtype", None) == np.bool_:
+        return column.astype(np.bool_)
+    dtype = np.dtype(getattr(given, "numpy_dtype", object))
     return column.astype(dtype) if dtype.kind in "biuf" else column
 
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 
 from sknet.data import frames
-from sknet.data.targets import ClassTarget, Target
+from sknet.data.targets import ClassTarget, Target, only_zeros_and_ones
 from sknet.data.weights import Floats
 
 #: The key of the dtype's metadata for the library of the user's y, if that was a frame.
@@ -95,7 +95,7 @@ def is_multioutput(y: Any) -> bool:
     """
     if y.ndim != 2 or not type_of_target(y).startswith("multilabel"):
         return y.ndim == 2
-    return not sparse.issparse(y) and not np.isin(y, (0, 1)).all()
+    return not only_zeros_and_ones(y)
 
 
 def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
@@ -242,11 +242,13 @@ class JointTarget(Target):
         ValueError
             If y lacks a target, or has others.
         """
-        found = [one.name for one in columns_of(y)] if y.ndim == 2 or y.dtype.names else []
+        several = (y.ndim == 2 or y.dtype.names) and not sparse.issparse(y)
+        found = [one.name for one in columns_of(y)] if several else []
         if set(found) != set(self.names):
+            other = "a sparse matrix" if sparse.issparse(y) else "one column"
             raise ValueError(
                 f"{name} must have the targets {self.names}, as in training, got "
-                f"{found or 'one column'}."
+                f"{found or other}."
             )
 
     def check_all_labels(self, y: NDArray[Any]) -> None:

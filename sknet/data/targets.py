@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy import sparse
 from sklearn.utils.multiclass import unique_labels
 
 from sknet.data.kinds import FARTHEST, SINGLE_LIMITS
@@ -32,6 +33,12 @@ LEAST_SPREAD = 1e-12
 #: float32 is too coarse for a y if its numbers near the mean of y are apart by more than this
 #: share of the standard deviation.
 COARSE_SHARE = 0.3
+
+
+def only_zeros_and_ones(y: Any) -> bool:
+    """Return whether y, dense or sparse, has no other values, as a multi-label y must."""
+    values = y.data if sparse.issparse(y) else y
+    return values.dtype.kind in "biuf" and bool(np.isin(values, (0, 1)).all())
 
 
 class Target:
@@ -142,6 +149,11 @@ class ClassTarget(Target):
             wanted = f"{len(classes)} columns of labels" if multilabel else "one class per row"
             raise ValueError(f"{name} must have {wanted}, as in training, got shape {y.shape}.")
         if multilabel:
+            if not only_zeros_and_ones(y):
+                raise ValueError(
+                    f"{name} must have zeros and ones, which tell the labels of a row, as in "
+                    "training. It has other values."
+                )
             return
         known = set(classes)
         # Labels of another type, such as text instead of numbers, cannot be sorted with the

@@ -1,6 +1,6 @@
 """Fitted estimators as ONNX models: from inputs to labels, probabilities and numbers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -321,12 +321,23 @@ def to_onnx(
     table = InputColumns(features, inputs)
     predictions = write_predictions(table, model, table.precision, with_std=True)
     outputs = [
-        Port(tensor.op("Identity", output=free_name(name, names)), n_columns)
-        for name, (tensor, n_columns) in predictions.items()
+        Port(tensor.op("Identity", output=name), n_columns)
+        for name, (tensor, n_columns) in zip(
+            _output_names(predictions, names), predictions.values(), strict=True
+        )
     ]
     proto = _model_proto(type(estimator).__name__, graph, inputs, outputs, opset)
     onnx.helper.set_model_props(proto, column_properties(features, columns))
     return proto
+
+
+def _output_names(predictions: Iterable[str], inputs: Sequence[str]) -> list[str]:
+    """Return the names of the outputs: those of the predictions, unless an input has them."""
+    found, taken = [], {*inputs, *predictions}
+    for name in predictions:
+        found.append(free_name(name, taken) if name in inputs else name)
+        taken.add(found[-1])
+    return found
 
 
 def _check_opset(target_opset: int | None, newest: int) -> int:

@@ -616,3 +616,13 @@ def test_columns_that_were_constant_in_the_first_call(run, dtype, constant, mono
     rows = np.vstack([X, first])
     for given in (rows, rows.astype(np.float32)):
         assert_agrees(run(to_onnx(network, given), given), network, given)
+
+
+@pytest.mark.parametrize("names", [("X", "X1"), ("X1", "X"), ("a", "b")])
+def test_outputs_have_names_of_their_own(names):
+    X = np.arange(60.0)[:, np.newaxis]
+    y = pd.DataFrame({name: X[:, 0] for name in names})
+    file = to_onnx(NNMultiTarget((4,), max_iter=2).fit(X, y))
+    onnx.checker.check_model(file, full_check=True)
+    found = [one.name for one in file.graph.output]
+    assert len({"X", *found}) == 3
