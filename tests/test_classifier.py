@@ -3,7 +3,6 @@
 from enum import Enum, StrEnum
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier
@@ -213,26 +212,6 @@ def test_later_rows_of_a_multilabel_target_have_zeros_and_ones(multilabel, later
             fit_chunks(network, [(X, Y)], X_val=X, y_val=strange)
         else:
             getattr(network, "partial_fit" if later == "partial_fit" else "fit")(X, strange)
-
-
-BOOLEANS, LARGE = [True, False] * 20, [2**60, 2**60 + 1] * 20
-
-
-@pytest.mark.parametrize(
-    ("y", "classes"),
-    [
-        (pd.Series(BOOLEANS, dtype="boolean").to_frame(), [False, True]),
-        (pd.Series(BOOLEANS).astype("category"), [False, True]),
-        (pd.Series(LARGE, dtype="Int64").to_frame(), LARGE[:2]),
-    ],
-    ids=["nullable frame", "category", "nullable integers"],
-)
-@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
-def test_labels_keep_their_type(y, classes):
-    X = np.arange(40.0)[:, np.newaxis] % 2
-    network = quick().fit(X, y)
-    assert network.classes_.tolist() == classes
-    assert network.classes_.dtype == network.predict(X).dtype == np.array(classes).dtype
 
 
 def test_members_of_an_enum_are_labels_only_if_they_are_their_texts():

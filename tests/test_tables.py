@@ -146,6 +146,26 @@ def test_numbers_and_frames_of_numbers_are_the_same(regression):
     )
 
 
+BOOLEANS, LARGE = [True, False] * 20, [2**60, 2**60 + 1] * 20
+
+
+@pytest.mark.parametrize(
+    ("y", "classes"),
+    [
+        (pd.Series(BOOLEANS, dtype="boolean").to_frame(), [False, True]),
+        (pd.Series(BOOLEANS).astype("category"), [False, True]),
+        (pd.Series(LARGE, dtype="Int64").to_frame(), LARGE[:2]),
+    ],
+    ids=["nullable frame", "category", "nullable integers"],
+)
+@pytest.mark.filterwarnings("ignore:A column-vector y was passed")
+def test_labels_keep_their_type(y, classes):
+    X = np.arange(40.0)[:, np.newaxis] % 2
+    network = NNClassifier((8,), **SHORT).fit(X, y)
+    assert network.classes_.tolist() == classes
+    assert network.classes_.dtype == network.predict(X).dtype == np.array(classes).dtype
+
+
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean"])
 def test_nullable_numbers(dtype):
     rng = np.random.default_rng(0)
