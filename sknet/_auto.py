@@ -356,7 +356,13 @@ def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _early_stopping(known: Mapping[str, Any], facts: Facts) -> bool:
-    return not facts.is_small and not _is_sgd(known)
+    # With sgd, users expect the training of scikit-learn, unless the network is a richer one,
+    # such as one that a fit continues, or they ask for something that needs validation rows.
+    is_plain = known["numeric_embedding"] is None and known["n_members"] == 1
+    asked = (
+        facts.grouped or known["scoring"] != "loss" or not is_auto(known["validation_fraction"])
+    )
+    return not facts.is_small and (asked or not (_is_sgd(known) and is_plain))
 
 
 def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
@@ -447,12 +453,13 @@ def _has_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _n_members(known: Mapping[str, Any], facts: Facts) -> int:
+    if _is_sgd(known):
+        return 1
     if not facts.is_wide and _has_small_members(known, facts):
         return int(np.clip(ROWS_OF_MEMBERS // facts.n_rows, FEWEST_MEMBERS, MOST_MEMBERS))
     if not known["share_weights"]:
         return SEPARATE_MEMBERS
-    single = facts.numeric_y or known["interaction_cst"] is not None or _is_sgd(known)
-    return 1 if single else 2
+    return 1 if facts.numeric_y or known["interaction_cst"] is not None else 2
 
 
 def _dtype(known: Mapping[str, Any], facts: Facts) -> str:

@@ -111,7 +111,7 @@ class SharedParameters:
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
         **Stopping.** Whether to hold out validation rows, stop if scores stall, and calibrate
-        probabilities. "auto" does so for {SMALL} (or {small}) rows or more, but not with sgd.
+        probabilities. "auto": for {SMALL} (or {small}) rows or more, mostly not with sgd.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
         than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,

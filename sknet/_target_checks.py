@@ -201,7 +201,9 @@ def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
         ) from error
     # The text "nan" has passed the check for missing targets.
     if not np.isfinite(numbers).all():
-        raise ValueError(f"{name} has text that is no finite number. Leave out these rows.")
+        raise ValueError(
+            f"{name} has values that are not finite numbers, such as 'nan' as text."
+        )
     return numbers
 
 
@@ -267,14 +269,14 @@ def _check_classes(y: Any, name: str) -> None:
         If the labels are continuous numbers, or if y is sparse and has other numbers than zero
         and one.
     """
+    if sparse.issparse(y) and not only_zeros_and_ones(y):
+        raise ValueError(
+            f"A sparse {name} must have zeros and ones, which tell the labels of a row. This "
+            "one has other values: pass columns of classes as an array."
+        )
     kind, n_rows = type_of_target(y, input_name=name), y.shape[0]
     if not kind.startswith("multiclass"):
         check_classification_targets(y)
-        if sparse.issparse(y) and not only_zeros_and_ones(y):
-            raise ValueError(
-                f"A sparse {name} has zeros and ones, which tell the labels of a row, but this "
-                f"one has values up to {y.data.max()}. Pass columns of classes as an array."
-            )
     elif n_rows > 20 and (n_classes := np.unique(y).size) > round(0.5 * n_rows):
         warnings.warn(
             "The number of unique classes is greater than 50% of the number of samples: "

@@ -1,5 +1,7 @@
 """The values that parameters get if they are "auto"."""
 
+from types import MappingProxyType
+
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
@@ -25,12 +27,13 @@ def resolved(
     n_dates=0,
     n_earlier=None,
     minority_share=1.0,
+    last=MappingProxyType({}),
     **parameters,
 ):
     numeric_y, dtype = cls is NNRegressor, np.dtype(kind)
     facts = Facts(n_rows, n_columns, as_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
     facts = facts._replace(minority_share=minority_share)
-    return choose(cls(**parameters).get_params(), facts, last={})
+    return choose(cls(**parameters).get_params(), facts, last=last)
 
 
 def test_only_what_is_auto_is_resolved():
@@ -138,6 +141,14 @@ def test_sgd_trains_the_plain_network_of_scikit_learn(cls, solver):
     assert values["numeric_embedding"] is None
     assert (values["n_components"], values["dropout"]) == (0, 0)
     assert not values["early_stopping"]
+    for options in ({"scoring": "r2"}, {"validation_fraction": "last"}, {"n_members": 2}):
+        assert resolved(500, 20, cls=cls, solver=solver, **options)["early_stopping"]
+    assert resolved(500, 20, cls=cls, solver=solver, share_weights=False)["n_members"] == 1
+
+
+def test_sgd_has_validation_rows_if_it_continues_a_richer_network():
+    last = {"numeric_embedding": "periodic", "n_members": 2}
+    assert resolved(500, solver="sgd", last=last)["early_stopping"]
 
 
 def test_embeddings():

@@ -184,8 +184,9 @@ def test_a_sparse_multilabel_target(multilabel):
 
 def test_a_sparse_target_has_zeros_and_ones(multilabel, forbid_training):
     X, Y = multilabel
-    with pytest.raises(ValueError, match="sparse y has zeros and ones.*values up to 5"):
-        quick().fit(X, sparse.csr_matrix(5 * Y))
+    for strange in (5 * Y, Y + 1, np.vstack([[[1, 2, 0]], Y[1:]]), -Y):
+        with pytest.raises(ValueError, match="sparse y must have zeros and ones"):
+            quick().fit(X, sparse.csr_matrix(strange))
 
 
 @pytest.mark.parametrize("values", [(5, 7), (-1, 1), (1, 2), (5.0, 7.0)])
@@ -220,7 +221,7 @@ def test_members_of_an_enum_are_labels_only_if_they_are_their_texts():
     names = {"CAT": "cat", "CATTLE": "cow"}
     network = quick().fit(X, list(StrEnum("Kind", names)) * 20)
     assert_array_equal(network.classes_, ["cat", "cow"])
-    with pytest.raises(ValueError, match=r"all text or all numbers, got \['Kind'\]"):
+    with pytest.raises(ValueError, match="members of Kind, whose names NumPy would cut"):
         quick().fit(X, list(Enum("Kind", names, type=str)) * 20)
 
 

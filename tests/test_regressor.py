@@ -466,5 +466,5 @@ def test_text_that_is_no_finite_number_is_refused(regression, later):
     text = y.astype(str).astype(object)
     text[3] = "nan"
     validation = {"X_val": X, "y_val": text} if later else {}
-    with pytest.raises(ValueError, match="text that is no finite number"):
+    with pytest.raises(ValueError, match="not finite numbers, such as 'nan' as text"):
         NNRegressor((4,), early_stopping=True).fit(X, y if later else text, **validation)

@@ -9,7 +9,7 @@ import datetime
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from enum import Enum, StrEnum
+from enum import Enum
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,15 +218,17 @@ def _check_list(table: Table) -> None:
         If the table is such a list.
     """
     if isinstance(table.given, list | tuple) and table.data.dtype.kind in "US":
-        types = set(map(type, np.array(table.given, dtype=object).flat))
-        # NumPy would cut the names of the members of another Enum.
-        texts = [one for one in types if issubclass(one, str)]
-        as_text = [
-            one for one in texts if not issubclass(one, Enum) or issubclass(one, StrEnum)
-        ]
-        if len(as_text) < len(types) and not types <= {bytes, np.bytes_}:
+        values = np.array(table.given, dtype=object).ravel()
+        types = set(map(type, values))
+        if not (all(issubclass(one, str) for one in types) or types <= {bytes, np.bytes_}):
             found = sorted(one.__name__ for one in types)
             raise ValueError(f"a list must be all text or all numbers, got {found}.")
+        members = [one for one in values if isinstance(one, Enum)]
+        if any(str(one) != one.value for one in members):
+            raise ValueError(
+                f"a list has members of {type(members[0]).__name__}, whose names NumPy would "
+                "cut to the length of their values. Pass their values instead."
+            )
 
 
 @contextmanager

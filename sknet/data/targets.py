@@ -441,8 +441,12 @@ def merge_targets(targets: Sequence[tuple[str, Any]]) -> Any:
     form = whole.form
     for other, target in others:
         if target.form != form:
+            zeros_and_ones = (
+                " A part with only zeros and ones in several columns is multi-label."
+            )
             raise ValueError(
                 f"The parts differ: y has {form} in {first}, but {target.form} in {other}."
+                f"{zeros_and_ones if type(target) is not type(whole) else ''}"
             )
         whole = whole.merged(target)
     return whole
