@@ -273,13 +273,17 @@ def _is_sgd(known: Mapping[str, Any]) -> bool:
     return known["solver"] == "sgd" or isinstance(known["solver"], SGD)
 
 
+def _has_adaptive_solver(known: Mapping[str, Any]) -> bool:
+    """Return whether the solver adapts its steps to each parameter, unlike sgd and lbfgs."""
+    return is_stochastic(known["solver"]) and not _is_sgd(known)
+
+
 def _suits_extras(known: Mapping[str, Any], facts: Facts) -> bool:
     """Return whether the number of rows and the solver suit dropout and learned features.
 
     With sgd or lbfgs, users expect the plain network of scikit-learn, and its time.
     """
-    plain = _is_sgd(known) or not is_stochastic(known["solver"])
-    return not facts.is_small and not plain
+    return not facts.is_small and _has_adaptive_solver(known)
 
 
 def _batch_size(known: Mapping[str, Any], facts: Facts) -> int:
@@ -419,7 +423,7 @@ def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
     The table must have few rows, and the other parameters must suit such members.
     """
     # The loss is a mean over the members, so it would divide sgd's steps by their number.
-    adaptive = is_stochastic(known["solver"]) and not _is_sgd(known)
+    adaptive = _has_adaptive_solver(known)
     tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
     embedded = known["numeric_embedding"] is not None or facts.is_small
     return _is_few(facts) and embedded and not facts.is_sparse and adaptive and not tied

@@ -167,8 +167,8 @@ def _judged(estimator: Any, X: Any, y: ArrayLike) -> tuple[Distribution, Array]:
         )
     of_y, n_rows, _ = estimator._distribution(X)
     numbers, shape = np.asarray(y, float), (n_rows, estimator.n_outputs_)
-    if numbers.shape not in (shape, shape[: 2 if shape[1] > 1 else 1]):
-        wanted = shape if shape[1] > 1 else shape[:1]
+    wanted = shape if shape[1] > 1 else shape[:1]
+    if numbers.shape not in (shape, wanted):
         raise ValueError(f"y must have the shape {wanted}, got {numbers.shape}.")
     return of_y, numbers.reshape(*shape, 1)
 

@@ -93,9 +93,8 @@ def is_multioutput(y: Any) -> bool:
     For scikit-learn, a y with any two whole numbers is multi-label, even with 5 and 7. Here,
     its values must be zero and one, or it would be predicted as zeros and ones.
     """
-    if y.ndim != 2 or not type_of_target(y).startswith("multilabel"):
-        return y.ndim == 2
-    return not only_zeros_and_ones(y)
+    multilabel = y.ndim == 2 and type_of_target(y).startswith("multilabel")
+    return y.ndim == 2 and not (multilabel and only_zeros_and_ones(y))
 
 
 def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
