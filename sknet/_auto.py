@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sknet._parameters import SIZES, hidden_layer_sizes, is_auto
+from sknet._parameters import ADAPTIVE, SIZES, hidden_layer_sizes, is_auto
 from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.times import MOST_PHASES
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, MappedPiecewiseLinear, NumericEmbedding
@@ -375,11 +375,13 @@ def _validation_fraction(known: Mapping[str, Any], facts: Facts) -> float:
     return VALIDATION_OF_FEW if facts.n_rows < MANY else VALIDATION_OF_MANY
 
 
-def _dropout(known: Mapping[str, Any], facts: Facts) -> float:
+def _dropout(known: Mapping[str, Any], facts: Facts) -> float | str:
     # The network of a group has few units, and none to spare.
     if not _suits_extras(known, facts) or known["interaction_cst"] is not None:
         return 0.0
-    if facts.one_score:
+    if facts.numeric_y:
+        return ADAPTIVE
+    if facts.ordered_y:
         return DROPOUT
     # A large class says little about the boundary to rows of other classes, if these are few.
     return min(DROPOUT * _scarcity(facts, facts.n_informative), LARGEST_DROPOUT)

@@ -22,7 +22,7 @@ from sknet.nn.columns import (
 )
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput, WithConstants
 from sknet.nn.groups import GroupColumns, GroupedDense, Groups, PairwiseHead
-from sknet.nn.layers import NORMALIZATIONS, Dense, Dropout, Layer
+from sknet.nn.layers import NORMALIZATIONS, Dense, Layer
 from sknet.nn.links import Link
 from sknet.nn.monotone import Order
 from sknet.nn.network import Network
@@ -182,8 +182,8 @@ def _hidden_layers(
         layers.append(_weights_layer(settings, groups, n_units, inner, weights, not layers))
         if settings.normalization is not None:
             layers.append(NORMALIZATIONS[settings.normalization](activation, n_networks))
-        if dropout:
-            layers.append(Dropout(dropout))
+        if dropout.rate:
+            layers.append(dropout)
     return layers, order
 
 

@@ -87,6 +87,7 @@ class Instances(HasMethods):
 FLAT_LIST = FlatList(["__len__", "__iter__"])
 SPLITTER = Instances(["split", "get_n_splits"])
 AUTO = Names({"auto"})
+ADAPTIVE = "adaptive"
 #: The sizes of the hidden layers that "auto" most often stands for.
 SIZES = (128, 128)
 
@@ -304,8 +305,10 @@ def check_layers(parameters: Mapping[str, Any]) -> None:
             )
     rates = [] if is_auto(parameters["dropout"]) else per_layer(parameters, "dropout")
     for rate in rates:
-        if not FRACTION.allows(rate):
-            raise ValueError(f"dropout rates must be numbers in [0, 1), got {rate!r}.")
+        if rate != ADAPTIVE and not FRACTION.allows(rate):
+            raise ValueError(
+                f"dropout rates must be numbers in [0, 1) or {ADAPTIVE!r}, got {rate!r}."
+            )
 
 
 def hidden_layer_sizes(parameters: Mapping[str, Any]) -> list:

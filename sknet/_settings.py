@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 from sknet._auto import (
     COOLING,
+    DROPOUT,
     RULES,
     SHAPING,
     Facts,
@@ -23,6 +24,7 @@ from sknet._auto import (
     scores_tails,
 )
 from sknet._parameters import (
+    ADAPTIVE,
     check_layers,
     hidden_layer_sizes,
     parameters_of,
@@ -36,6 +38,7 @@ from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
 from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
+from sknet.nn.layers import Dropout
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.monotone import Promise
@@ -194,7 +197,7 @@ class Settings:
     auto: Mapping[str, Any]
     hidden_layer_sizes: tuple[int, ...]
     activations: tuple[Activation, ...]
-    dropout: tuple[float, ...]
+    dropout: tuple[Dropout, ...]
     numeric_embedding: NumericEmbedding | None
     n_bins: int
     keeps_tails: bool
@@ -353,7 +356,7 @@ def resolve(
         auto=auto,
         hidden_layer_sizes=tuple(int(size) for size in hidden_layer_sizes(known)),
         activations=tuple(activations),
-        dropout=tuple(float(rate) for rate in per_layer(known, "dropout")),
+        dropout=tuple(map(_dropout, per_layer(known, "dropout"))),
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         keeps_tails=keeps_tails(facts),
@@ -393,6 +396,11 @@ def loss_of(known: Mapping[str, Any]) -> Any:
         return _rule(known["loss"], LOSSES, known)
     given = (known["targets"] or {}).items()
     return {k: _rule(v, LOSSES, known) for k, v in given if v not in TASKS}
+
+
+def _dropout(rate: float | str) -> Dropout:
+    """Return the dropout of a hidden layer, which may have a rate of zero."""
+    return Dropout(DROPOUT, adapts=True) if rate == ADAPTIVE else Dropout(float(rate))
 
 
 def _rule(value: Any, registry: Mapping[str, type], known: Mapping[str, Any]) -> Any:

@@ -17,7 +17,7 @@ from sklearn.metrics import get_scorer_names
 
 from sknet import _auto, _building
 from sknet._attributes import FittedAttributes
-from sknet._parameters import AUTO, FLAT_LIST, SPLITTER, Class, Off, with_parameters
+from sknet._parameters import ADAPTIVE, AUTO, FLAT_LIST, SPLITTER, Class, Off, with_parameters
 from sknet._requirements import Options
 from sknet.data.splits import SPLITS
 from sknet.metrics import SCORERS
@@ -137,9 +137,9 @@ class SharedParameters:
         "auto" is ``{PENALTY} / n_samples``. scikit-learn divides its alpha by the batch size.
     l1_ratio : float in [0, 1], default=0.0
         The share of the L1 penalty: 0 keeps all weights small, 1 makes some exactly zero.
-    dropout : float in [0, 1), array-like or "auto", default="auto"
-        The share of each hidden layer's outputs that a training step sets to zero: one number,
-        or one for each layer. "auto" is between 0 and {LARGEST_DROPOUT}.
+    dropout : float in [0, 1), "adaptive", array-like or "auto", default="auto"
+        The share of each hidden layer's outputs that a step sets to zero, or a list with one
+        for each layer. "adaptive", the usual "auto" of regression, falls from 0.1 as R2 grows.
     input_noise : float, default=0.0
         The standard deviation of the noise that training adds to the scaled numeric inputs.
     mixup : float, default=0.0
@@ -209,7 +209,9 @@ class SharedParameters:
     # Regularization.
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
-    dropout: Annotated[float | str | Sequence[float], AUTO, FRACTION, FLAT_LIST, Off()] = "auto"
+    dropout: Annotated[
+        float | str | Sequence[float | str], {ADAPTIVE}, AUTO, FRACTION, FLAT_LIST, Off()
+    ] = "auto"
     input_noise: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
     mixup: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
     ema_decay: Annotated[float | None, FRACTION, None, Off(None)] = 0.995

@@ -288,8 +288,8 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 101)["dropout"] == pytest.approx(0.101)
     assert resolved(4000, 200)["dropout"] == pytest.approx(0.2)
     assert resolved(4000, 5000)["dropout"] == 0.3
-    for options in ({"as_sparse": True}, {"cls": NNRegressor}):
-        assert resolved(4000, 200, **options)["dropout"] == pytest.approx(0.1)
+    assert resolved(4000, 200, as_sparse=True)["dropout"] == pytest.approx(0.1)
+    assert resolved(4000, 200, cls=NNRegressor)["dropout"] == "adaptive"
     assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
 

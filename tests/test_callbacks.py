@@ -669,6 +669,7 @@ RESUMED = [
     {"learning_rate": "invscaling", "learning_rate_init": 0.05},
     {"early_stopping": True, "dropout": 0.2, "mixup": 0.3, "ema_decay": 0.9},
     {"n_members": 3, "input_noise": 0.2, "normalization": "layer"},
+    {"early_stopping": True, "dropout": "adaptive", "max_iter": 40},
     {"numeric_embedding": "periodic", "dtype": "float32"},
     {"early_stopping": True, "shuffle": False, "alpha": 0.1, "l1_ratio": 0.5},
 ]
@@ -1064,7 +1065,7 @@ def test_fit_chunks_tears_down_after_an_error(long_table, tmp_path):
     [
         {"dropout": 0.2, "input_noise": 0.1, "mixup": 0.3},
         {"shuffle": False, "ema_decay": 0.9},
-        {"early_stopping": True, "dropout": 0.2, "n_members": 2},
+        {"early_stopping": True, "dropout": "adaptive", "n_members": 2},
         {"early_stopping": True, "ema_decay": 0.9, "solver": "sgd", "dtype": "float32"},
     ],
     ids=str,

@@ -6,11 +6,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
 from sklearn.base import clone
+from sklearn.datasets import make_friedman1
 from sklearn.metrics import log_loss
 
+import sknet
 import sknet._base_model
 from sknet.nn.activations import Identity
 from sknet.nn.layers import NORMALIZATIONS
+from sknet.nn.objective import Objective
 
 SHORT = {
     "max_iter": 10,
@@ -259,6 +262,93 @@ def test_augmentation_is_told_what_is_a_number(monkeypatch):
     NNRegressor((4,), categorical_features=[2, 3], input_noise=0.1, **SHORT).fit(X, rows)
     # Two numbers; an indicator and three levels; a level number.
     assert set(given) == {(2, 2 + 1 + 3, 2 + 1 + 3 + 1)}
+
+
+# Adaptive dropout.
+
+
+DROPOUT = {
+    "hidden_layer_sizes": (32, 32),
+    "learning_rate_init": 0.01,
+    "max_iter": 30,
+    "n_iter_no_change": np.inf,
+    "random_state": 0,
+}
+
+
+@pytest.fixture
+def shares(monkeypatch):
+    """The unexplained share in each epoch, in order."""
+    shares, adapted = [], Objective.adapted
+
+    def recorded(objective, unexplained):
+        shares.append(unexplained)
+        return adapted(objective, unexplained)
+
+    monkeypatch.setattr(Objective, "adapted", recorded)
+    return shares
+
+
+def test_adaptive_dropout_is_constant_while_much_is_unexplained():
+    """If y is mostly noise, the fit has the bits of a fit with the initial rate."""
+    X, y = make_friedman1(400, noise=10.0, random_state=0)
+    adaptive, constant = (
+        NNRegressor(**DROPOUT, dropout=one).fit(X, y) for one in ("adaptive", 0.1)
+    )
+    assert min(adaptive.history_["loss"]) > 0.25 * adaptive.history_["loss"][0]
+    assert_array_equal(adaptive.predict(X), constant.predict(X))
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "absolute_error"])
+def test_adaptive_dropout_leaves_little_error_where_y_has_little_noise(loss):
+    X, y = make_friedman1(1500, noise=0.1, random_state=0)
+    errors = {}
+    for rate in ("auto", "adaptive", 0.1):
+        network = sknet.NNRegressor(loss=loss, dropout=rate, random_state=0).fit(
+            X[:500], y[:500]
+        )
+        errors[rate] = np.abs(network.predict(X[500:]) - y[500:]).mean()
+    assert errors["auto"] == errors["adaptive"] < 0.9 * errors[0.1]
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_rate_is_that_of_the_best_epoch(early_stopping, shares):
+    """It follows from the loss of the validation rows or, without any, of training."""
+    X, y = make_friedman1(400, random_state=0)
+    options = {**DROPOUT, "early_stopping": early_stopping, "dropout": "adaptive"}
+    network = NNRegressor(**options).fit(X, y)
+    losses = network.history_["validation_loss" if early_stopping else "loss"]
+    best = np.minimum.accumulate(losses)[:-1]
+    assert shares[0] == 1 and len(shares) == network.n_iter_
+    assert best[-1] < 0.3 * best[0]
+    below = np.array(shares[1:]) < 1
+    ratios = best[below] / np.array(shares[1:])[below]
+    assert below.mean() > 0.8
+    # The scaled y has a variance of one, of which half is the loss of a constant. This loss is
+    # that of some of the rows.
+    assert_allclose(ratios, ratios[0], rtol=1e-12)
+    assert_allclose(ratios[0], 0.5, rtol=0.3)
+
+
+def test_more_rows_continue_with_the_rate_of_the_rows_before(shares):
+    X, y = make_friedman1(2000, random_state=0)
+    network = NNRegressor(**{**DROPOUT, "batch_size": 20}, dropout="adaptive")
+    after = []
+    for start in range(0, 2000, 100):
+        network.partial_fit(X[start : start + 100], y[start : start + 100])
+        after.append(network._run.state.unexplained)
+    assert shares == [1.0, *after[:-1]]
+    assert after[-1] < 0.25 < after[0]
+
+
+def test_a_rate_for_each_layer_may_be_adaptive(regression):
+    X, y = regression
+    one, each, first = (
+        NNRegressor(**DROPOUT, dropout=rate).fit(X, y)
+        for rate in ("adaptive", ["adaptive"] * 2, ["adaptive", 0.0])
+    )
+    assert_array_equal(one.predict(X), each.predict(X))
+    assert distance(one, first, X) > 0
 
 
 # Normalization.

@@ -48,7 +48,7 @@ with mlflow.start_run() as run:
 recorded = mlflow.get_run(run.info.run_id).data
 assert recorded.params["nnregressor__hidden_layer_sizes"] == "(32,)"
 assert recorded.params["nnregressor__dropout"] == "auto"
-assert float(recorded.params["auto dropout"]) == fitted.auto_params_["dropout"]
+assert float(recorded.params["auto alpha"]) == fitted.auto_params_["alpha"]
 assert np.isclose(recorded.metrics["training_r2_score"], pipeline.score(X, y))
 losses = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
 assert [one.value for one in losses] == fitted.history_["loss"]

@@ -288,6 +288,7 @@ class ClusterEpoch(Epochs):
             self.state.samples_seen,
             self.state.plateau_factor,
             self.state.left_out,
+            self.state.unexplained,
         )
         # Without momentum, the previous point is not needed, and Dask need not keep it.
         points = [self._point, self._previous if self._outer.momentum else self._point]

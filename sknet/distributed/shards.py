@@ -48,6 +48,8 @@ class Round(NamedTuple):
         The factor of the learning rate that the schedule "adaptive" lowers.
     left_out : float
         The number of planned epochs that were left out to meet a time limit.
+    unexplained : float
+        The share of the variance of y that the best epoch does not explain.
     """
 
     epoch: int
@@ -57,6 +59,7 @@ class Round(NamedTuple):
     samples_seen: int
     plateau_factor: float
     left_out: float = 0.0
+    unexplained: float = 1.0
 
 
 class Point(NamedTuple):
@@ -156,6 +159,7 @@ class Shard:
         state.left_out = round_.left_out * round_.per_epoch
         state.samples_seen = round_.samples_seen
         state.plateau_factor = round_.plateau_factor
+        state.unexplained = round_.unexplained
         horizon = round_.horizon.in_rounds(round_.per_epoch)
         data, augment = self.batches.data.choose(rows), model.augmentation(changes)
         batches = replace(self.batches, data=data, augment=augment)

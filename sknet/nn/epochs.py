@@ -234,6 +234,7 @@ class Epoch(Epochs):
         state, n_batches = self.state, len(self.batches)
         begun = state.begun = state.begun or Begun()
         rngs = [state.rng, *state.share_rngs]
+        self._gradient_of.objective = self.objective.adapted(state.unexplained)
         # Another library may have changed the number of BLAS threads since the last epoch.
         with self.team.within:
             for i, batch in enumerate(self.batches, start=begun.n_batches):

@@ -153,6 +153,10 @@ class JointLoss(Loss):
         ]
 
     @property
+    def not_negative(self) -> bool:  # type: ignore[override]
+        return not self.learned and all(loss.not_negative for loss, _ in self.losses)
+
+    @property
     def has_temperature(self) -> bool:  # type: ignore[override]
         return any(loss.has_temperature for loss, _ in self.losses)
 

@@ -12,11 +12,11 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from sknet.nn.activations import ACTIVATION, Activation, Draws, Identity, named, small_uniform
 from sknet.nn.kernels import Array, Rows, Views, blocks, column_sums, matmul, stretches
-from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, Rule
+from sknet.nn.rules import FRACTION, POSITIVE, POSITIVE_INT, TRUTH_VALUE, Rule
 from sknet.nn.sets import ParameterSet
 
 # A layer's declarations of its work arrays, by name. A number declares an array with that many
@@ -135,6 +135,14 @@ class Layer(Rule, ABC):
     def initialize(self, params: Views, rng: Generator) -> None:
         """Fill ``params`` with initial values. By default, they stay zero."""
         return
+
+    def adapted(self, unexplained: float) -> "Layer":
+        """Return the layer for the next epoch of training, by default this one.
+
+        ``unexplained`` is the share of the variance of y that the network does not explain yet.
+        The result must have the same parameters and work arrays.
+        """
+        return self
 
     @abstractmethod
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
@@ -382,6 +390,12 @@ class Activated(ActivationLayer):
         return delta
 
 
+#: An adaptive dropout rate falls once the unexplained share of the variance of y is below the
+#: inverse of the first number. It is rounded to this number of digits: a rate that has become
+#: tiny only takes time.
+FALLING, DIGITS = 4, 3
+
+
 @dataclass(frozen=True)
 class Dropout(Layer):
     """In training, zero each input with probability ``rate`` and divide the others by 1 - rate.
@@ -396,21 +410,33 @@ class Dropout(Layer):
     rate : float in [0, 1)
         It is rounded to a multiple of 1/262144, or of a smaller number for more than 4096
         inputs.
+    adapts : bool, default=False
+        Whether the rate falls as the network explains more of y. If it explains all but a share
+        u of the variance, the rate is ``rate * min(1, 4 u)``, rounded to three digits. It thus
+        falls once R2 exceeds 0.75.
+        Dropout makes the predictions of a training step inexact. If y has little noise, this is
+        the largest part of the error, and it hides what is left to learn.
     """
 
     words: ClassVar[str] = "dropout"
 
     rate: Annotated[float, FRACTION]
+    adapts: Annotated[bool, TRUTH_VALUE] = False
 
     def describe(self) -> str:
-        return f"{super().describe()} {self.rate:g}"
+        return f"{super().describe()} {self.rate:g}{', adaptive' if self.adapts else ''}"
+
+    def adapted(self, unexplained: float) -> "Dropout":
+        if not self.adapts:
+            return self
+        return Dropout(round(self.rate * min(1, FALLING * unexplained), DIGITS))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {"out": n_inputs}
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
         masks = buffers["masks"] = []
-        if rng is None:
+        if rng is None or not self.rate:
             return x
         long = long_mask(self.rate, max(2**18, 64 * x.shape[1]), x.dtype)
         for x_block, out_block in blocks(x, buffers["out"]):
@@ -429,11 +455,17 @@ class Dropout(Layer):
 def long_mask(rate: float, size: int, dtype: np.dtype[Any]) -> Array:
     """Return a fixed random mask with a fraction ``rate`` of zeros and a mean of one."""
     n_zeros = min(round(rate * size), size - 1)
-    mask = np.full(size, size / (size - n_zeros), dtype)
-    mask[:n_zeros] = 0
-    np.random.default_rng(0).shuffle(mask)
+    mask = np.where(shuffled(size) < n_zeros, 0, dtype.type(size / (size - n_zeros)))
     mask.flags.writeable = False
     return mask
+
+
+@lru_cache(maxsize=2)
+def shuffled(size: int) -> NDArray[np.int32]:
+    """Return the numbers below ``size`` in a fixed random order."""
+    numbers = np.arange(size, dtype=np.int32)
+    np.random.default_rng(0).shuffle(numbers)
+    return numbers
 
 
 @dataclass(frozen=True)

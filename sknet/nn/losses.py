@@ -196,6 +196,19 @@ class Loss(Rule, ABC):
         """
         return np.zeros(self.link.n_raw(mean.size), mean.dtype)
 
+    def unexplained(self, loss: float, constant: float) -> float:
+        """Return the share of the variance of y that predictions with this loss do not explain.
+
+        By default, it is the ratio of the two losses, as for the squared error; or 1, if the
+        loss may be negative.
+
+        Parameters
+        ----------
+        loss, constant : float
+            The mean losses of the predictions and of a constant.
+        """
+        return loss / constant if self.not_negative and constant > 0 else 1.0
+
     @abstractmethod
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         """Return l of each row; write dl/draw into ``gradient_out``.
@@ -271,6 +284,10 @@ class AbsoluteError(Loss):
 
     estimates = "the median of y"
     robust = True
+
+    def unexplained(self, loss: float, constant: float) -> float:
+        # The loss grows with the error, and the variance with its square.
+        return super().unexplained(loss, constant) ** 2
 
     def _best_number(self, y: Array) -> Array:
         return np.median(y, axis=0)
@@ -368,6 +385,10 @@ class Pinball(Loss):
     def constant(self, y: Array) -> Array:
         found = np.quantile(y, self.quantile, axis=0, method="inverted_cdf")
         return self.link.link(found[..., 0]) if self.predicts_quantiles else found
+
+    def unexplained(self, loss: float, constant: float) -> float:
+        # The loss grows with the error, and the variance with its square.
+        return super().unexplained(loss, constant) ** 2
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         level = np.asarray(self.quantile, dtype=raw.dtype)

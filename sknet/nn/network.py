@@ -222,6 +222,15 @@ class Network:
         for mine, theirs in zip(arrays(self, params), arrays(other, others), strict=True):
             mine[...] = theirs
 
+    def adapted(self, unexplained: float) -> "Network":
+        """Return the network for the next epoch, with layers as :meth:`Layer.adapted` has them.
+
+        It has the same parameters and work arrays.
+        """
+        layers = tuple(layer.adapted(unexplained) for layer in self.layers)
+        same = all(new is old for new, old in zip(layers, self.layers, strict=True))
+        return self if same else replace(self, layers=layers)
+
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters in float64."""
         params = np.zeros(self.n_params)

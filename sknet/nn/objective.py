@@ -185,6 +185,11 @@ class Objective:
     penalty: ElasticNet
     weighs_steps: bool = False
 
+    def adapted(self, unexplained: float) -> "Objective":
+        """Return the objective for the next epoch: see :meth:`Network.adapted`."""
+        network = self.network.adapted(unexplained)
+        return self if network is self.network else replace(self, network=network)
+
     def loss_and_gradient(
         self,
         params: Array,

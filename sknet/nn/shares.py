@@ -150,6 +150,8 @@ class BatchGradient:
 
     Attributes
     ----------
+    objective : Objective
+        It may be replaced by one with other layers that have the same work arrays.
     n_shares : int
         The number of shares of a full batch.
     gradients : list of ndarray of shape (n_params,)
@@ -163,7 +165,7 @@ class BatchGradient:
         self, objective: Objective, batches: BatchIterable, dtype: DTypeLike, team: Team
     ):
         network, batch_size = objective.network, batches.batch_size
-        self._objective = objective
+        self.objective = objective
         self._team = team
         sparse_inputs = not isinstance(batches.sample(1).X, np.ndarray)
         self._n_rows = rows_of_share(network, batch_size, sparse_inputs)
@@ -180,7 +182,7 @@ class BatchGradient:
         """
         self.n_used = -(-batch.X.shape[0] // self._n_rows)
         if self.n_used == 1:
-            return self._objective.loss_and_gradient(
+            return self.objective.loss_and_gradient(
                 params, batch, self._workspaces[0], self.gradients[0], rngs[0]
             )
         tasks = [partial(self._of_share, i, params, batch, rngs[i]) for i in range(self.n_used)]
@@ -193,4 +195,4 @@ class BatchGradient:
         own = Batch(batch.X[rows], batch.y[rows], None if weight is None else weight[rows])
         workspace, gradient = self._workspaces[number], self.gradients[number]
         share = own.X.shape[0] / batch.X.shape[0]
-        return self._objective.loss_and_gradient(params, own, workspace, gradient, rng, share)
+        return self.objective.loss_and_gradient(params, own, workspace, gradient, rng, share)

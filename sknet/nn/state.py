@@ -196,7 +196,7 @@ class Begun:
 #: What another training run takes over from a state, in addition to the state of the optimizer.
 KEPT = (
     *("n_updates", "samples_seen", "warm_up", "plateau_factor"),
-    *("average", "trained", "share_rngs"),
+    *("average", "trained", "share_rngs", "unexplained"),
 )
 
 
@@ -239,6 +239,8 @@ class TrainingState:
         The monitor of this training.
     initial_loss : float or None
         The loss of some training rows at the beginning of this training.
+    unexplained : float
+        The share of the variance of y that the best epoch does not explain; 1 before the first.
     cooling : Horizon or None
         The horizon of the cool-down; None before it has begun.
     share_rngs : tuple of numpy Generator
@@ -271,6 +273,7 @@ class TrainingState:
     history: History = field(default_factory=dict)
     monitor: Monitor | None = None
     initial_loss: float | None = None
+    unexplained: float = 1.0
     cooling: Horizon | None = None
     share_rngs: tuple[Generator, ...] = ()
     best: Remembered | None = None

@@ -132,6 +132,17 @@ def test_weights_that_are_zero_everywhere_stay_zero():
 # The steps of a shard in a round.
 
 
+def test_a_round_has_the_dropout_of_the_unexplained_share():
+    (adaptive,), (plain,), (constant,) = (
+        make_shards(make_model(dropout=rate), 1) for rate in ("adaptive", 0.0, 0.1)
+    )
+    begin, round_ = adaptive.model.params, first_round()
+    for share, other in (0.0, plain), (1.0, constant):
+        mine = adaptive.train(begin, round_._replace(unexplained=share), None).result.params
+        assert_array_equal(mine, other.train(begin, round_, None).result.params)
+        assert_array_equal(begin, other.model.params)
+
+
 @pytest.mark.parametrize("weights", [None, weight])
 @pytest.mark.parametrize("alpha", [0.0, 0.1])
 def test_one_full_step_of_sgd_is_a_synchronous_gradient_step(weights, alpha):

@@ -21,6 +21,7 @@ from sknet._starting import Agreement
 from sknet.data import draws
 from sknet.data.columns.categories import Levels
 from sknet.distributed import DaskNNClassifier, DaskNNRegressor, epochs
+from sknet.distributed.shards import Round
 from sknet.nn.columns import PrincipalComponents
 from sknet.nn.schedules import Schedule
 
@@ -148,6 +149,21 @@ def test_early_stopping_keeps_the_best_epoch(client, table):
     shorter["max_iter"] = network.best_iter_
     same = DaskNNRegressor(**{**shorter, "n_iter_no_change": np.inf}).fit(X, y)
     assert_array_equal(same.coefs_[0], network.coefs_[0])
+
+
+def test_the_rounds_have_the_dropout_of_the_best_epoch(client, table, monkeypatch):
+    shares = []
+
+    def recorded(*place):
+        shares.append(Round(*place).unexplained)
+        return Round(*place)
+
+    monkeypatch.setattr(epochs, "Round", recorded)
+    options = {**SHORT, "max_iter": 6, "early_stopping": True, "dropout": "adaptive"}
+    network = DaskNNRegressor(**options).fit(*chunked(*table))
+    losses = np.minimum.accumulate(network.history_["validation_loss"])
+    assert shares[0] == 1 > shares[-1]
+    assert_allclose(shares[-1] / shares[-2 * len(shares) // 6], losses[4] / losses[3])
 
 
 @dataclass(frozen=True)

@@ -258,6 +258,16 @@ def test_dropout_of_rate_zero_changes_nothing(drop):
     assert_array_equal(delta, 2 * x)
 
 
+@pytest.mark.parametrize(
+    ("unexplained", "rate"),
+    [(1, 0.2), (0.25, 0.2), (0.125, 0.1), (0.01, 0.008), (0.0005, 0), (0, 0)],
+)
+def test_adaptive_dropout_falls_with_the_unexplained_share(unexplained, rate):
+    """It is proportional to this share below a quarter, to three digits."""
+    assert Dropout(0.2, adapts=True).adapted(unexplained) == Dropout(rate)
+    assert Dropout(0.2).adapted(unexplained) == Dropout(0.2)
+
+
 @pytest.mark.parametrize("n_groups", [1, 3])
 @pytest.mark.parametrize("name", ["identity", "relu", "gelu"])
 def test_layer_norm_formula(name, n_groups):
@@ -308,6 +318,7 @@ def test_layer_norm_of_equal_columns_is_finite():
         (EnsembleHead(1, 2), "dense by member"),
         (LayerNorm(ReLU()), "layer normalization relu"),
         (Dropout(0.25), "dropout 0.25"),
+        (Dropout(0.25, adapts=True), "dropout 0.25, adaptive"),
         (
             PrincipalComponents((0.0, 0.0), ((1.0,), (0.0,)), (-9.0,), (9.0,), (0, 1)),
             "principal components (1)",

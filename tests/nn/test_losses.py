@@ -8,8 +8,16 @@ from scipy import optimize, special, stats
 from sklearn import metrics
 
 from sknet.nn.cumulative import CumulativeLogit
+from sknet.nn.joint import JointLoss
 from sknet.nn.links import Identity, Increasing, Log, Logit, MeanAndStd, Softmax
-from sknet.nn.losses import LOSSES, HalfTweedie, Huber, NormalLikelihood, Pinball
+from sknet.nn.losses import (
+    LOSSES,
+    HalfTweedie,
+    Huber,
+    NormalLikelihood,
+    Pinball,
+    SquaredError,
+)
 
 every_loss = pytest.mark.parametrize("name", LOSSES)
 
@@ -489,3 +497,30 @@ def test_link(name):
 def test_the_form_of_a_loss_for_two_classes(name):
     loss = LOSSES[name]()
     assert loss.binary() == (LOSSES["binary_log_loss"]() if name == "log_loss" else loss)
+
+
+# The unexplained share.
+
+
+@pytest.mark.parametrize("name", ["squared_error", "absolute_error", "quantile", "huber"])
+def test_the_unexplained_share_is_that_of_the_variance(name):
+    """If errors shrink to a fifth, a twenty-fifth of the variance is left."""
+    errors = np.random.default_rng(0).normal(size=(2000, 1)) / 10
+    loss, raw = LOSSES[name](), np.zeros_like(errors)
+    large, small = (loss.mean(y, raw, None, raw.copy()) for y in (errors, errors / 5))
+    assert loss.unexplained(small, large) == pytest.approx(1 / 25)
+    assert loss.unexplained(large, large) == 1
+
+
+def test_the_unexplained_share_of_counts_is_that_of_the_deviance():
+    assert LOSSES["poisson"]().unexplained(0.2, 0.8) == pytest.approx(1 / 4)
+    assert LOSSES["poisson"]().unexplained(0.2, 0.0) == 1
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_the_unexplained_share_is_unknown_if_a_loss_may_be_negative(learned):
+    assert NormalLikelihood().unexplained(-2.0, 0.5) == 1
+    squared, normal = (SquaredError(), 1), (NormalLikelihood(), 1)
+    assert JointLoss((squared, normal), (1.0, 1.0), learned).unexplained(0.1, 0.5) == 1
+    numbers = JointLoss((squared, squared), (1.0, 1.0), learned)
+    assert numbers.unexplained(0.1, 0.5) == pytest.approx(1 if learned else 1 / 5)
