@@ -3,10 +3,10 @@
     python benchmarks/speed.py [--rounds 5] [--only tiny,default,…] [--dtype float64]
 
 Each fit runs in its own process, since the idle threads of one library's pool would compete
-with those of another. The libraries take turns for several rounds. The script checks that all
-do equal work: the same number of updates on batches of the same size, and for sknet, a final
-loss of at most 1.25 times scikit-learn's. PyTorch takes part if it is installed (extra
-``bench``).
+with those of another. The libraries take turns for several rounds. In the workloads of
+``TRAINING``, the script checks that all do equal work: the same number of updates on batches of
+the same size, and for sknet, a final loss of at most 1.25 times scikit-learn's. PyTorch takes
+part only in these workloads, if it is installed (extra ``bench``).
 """
 
 import argparse
@@ -61,8 +61,8 @@ PREDICTING = {
     "predict 100 000": Workload(100_000, 20, (100,), 200, 1),
     "predict 1": Workload(1, 20, (100,), 200, 1),
 }
-#: Predictions of a default network for one row of a frame, which has nine columns: two are
-#: dates and three are categories.
+#: Predictions of a default network for one row of a frame, and only the inputs of its ONNX
+#: model. The frame has nine columns: two are dates and three are categories.
 SERVING = {"row of a frame": Workload(1, 9, (), 0, 0), "ONNX row": Workload(1, 9, (), 0, 0)}
 WORKLOADS = {**TRAINING, **EXTRA, **PREDICTING, **SERVING}
 #: Workloads of sknet alone, without a peer.

@@ -1,4 +1,7 @@
-"""The default network in PyTorch: the same layers, loss, optimizer, schedule and average."""
+"""The default network in PyTorch: the same layers, loss, optimizer, schedule and average.
+
+In regression, the dropout rate stays that of the first epoch, while that of sknet may fall.
+"""
 
 import math
 import time
@@ -104,7 +107,7 @@ class Twin(nn.Module):
             else nn.Linear(a, b)
             for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))
         )
-        self.dropout = nn.Dropout(settings.dropout[0])
+        self.dropout = nn.Dropout(settings.dropout[0].rate)
         bound = 1 / math.sqrt(widths[-1])
         shape = self.n_members, widths[-1], model.n_raw
         self.weight = nn.Parameter(bound * (2 * torch.rand(shape) - 1))

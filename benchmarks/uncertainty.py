@@ -2,7 +2,7 @@
 
     python benchmarks/uncertainty.py FOLDER [--models normal,constant,NGBoost] [--splits 1]
 
-FOLDER contains tables as CSV files (also compressed) with a column "target". Tables whose
+FOLDER contains tables as CSV files (possibly compressed) with a column "target". Tables whose
 target is not a number are left out. The splits and limits are those of ``accuracy.py``. A
 prediction is a mean and a standard deviation for each row. The scores are the mean negative log
 likelihood (NLL), the mean CRPS (Gneiting and Raftery, 2007) and the root mean squared error,

@@ -39,7 +39,7 @@ EPOCHS_OF_FEW = 60
 UNPLANNED_EPOCHS = 200
 #: The number of epochs without improvement that ends training if the schedule does not take the
 #: learning rate to zero. If it does, this is the upper limit of that number for classes without
-#: an order if all columns are numeric.
+#: an order if no column is a category.
 PATIENCE = 10
 #: With early stopping and a schedule that takes the learning rate to zero, shares of the number
 #: of epochs: if the validation score has not improved for the first share, and for at least

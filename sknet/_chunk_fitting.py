@@ -94,7 +94,7 @@ class Findings(NamedTuple):
     sizes : list of int
         The number of rows of positive weight in each chunk that has any.
     held_out : Batch
-        The validation rows; there are none without early stopping.
+        The validation rows that are drawn from the chunks, if any.
     sample : Batch
         Rows to learn the encodings from.
     limit : float
@@ -125,7 +125,7 @@ class Findings(NamedTuple):
 
 
 def _check_arguments(estimator: Any, chunks: Any, window: int, validation_rows: int) -> None:
-    """Refuse arguments that cannot work, and options that have no effect on chunks.
+    """Refuse arguments that cannot work, and options that chunks do not support.
 
     Raises
     ------

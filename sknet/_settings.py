@@ -308,7 +308,7 @@ class Settings:
 
     @property
     def n_cooling(self) -> int:
-        """The largest number of epochs of a cool-down, unless it begins at the best epoch."""
+        """The largest number of epochs of a cool-down, unless it trains on all rows."""
         return math.ceil(COOLING * self.max_iter)
 
 

@@ -52,7 +52,7 @@ class SharedParameters:
     Parameters
     ----------
     hidden_layer_sizes : int, array-like of int or "auto", default="auto"
-        The units of each hidden layer; ``()`` gives a linear model. "auto" is {SIZES}, or
+        The units of each hidden layer; ``()`` stands for none. "auto" is {SIZES}, or
         {SMALL_SIZES} with few rows, mostly in classification, or with "sgd".
     activation : str, Activation or list of these, default="silu"
         The activation function, or a list with one for each hidden layer. The names are

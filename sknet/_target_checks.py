@@ -98,7 +98,7 @@ def _columns_of_targets(
     ------
     ValueError
         If y is None; if it is sparse, or has no column, no row or more than two dimensions; or
-        if two columns have the same name.
+        if a column has no name, or that of another.
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
@@ -312,8 +312,8 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
     Raises
     ------
     ValueError
-        If the first call has neither classes nor a multi-label y, or if the classes of a later
-        call differ from the classes of the first.
+        If the first call has neither classes nor a multi-label y, or a y of several columns of
+        classes, or if the classes of a later call differ from those of the first.
     """
     if known is None:
         _check_first_classes(y, classes)

@@ -39,7 +39,7 @@ def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
     Raises
     ------
     ValueError
-        If the loss is not defined for a number in y.
+        If :func:`check_domain` refuses y.
     """
     if (counts := count_labels(data, numeric)) is not None:
         return counts

@@ -51,7 +51,7 @@ class NNMultiTarget(BaseNN):
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
         ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal". Other
         columns with a numeric dtype are numbers, and the rest are labels; dates are labels only
-        with "classification". The columns of an array are called "y0", "y1" and so on.
+        if listed as such. The columns of an array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned", "auto" or None, default="auto"
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,

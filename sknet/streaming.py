@@ -58,9 +58,9 @@ def read_chunks(
     chunk_size : int, default=50_000
         The number of rows of a chunk. The last chunk of a file may have fewer.
     dtype : dict, default=None
-        The dtype of columns by name: "category" or a ``pandas.CategoricalDtype``. Use it for
-        categories whose values look like numbers. If a dtype lists its levels, any other value
-        counts as missing. Numbers of X are always float64.
+        The dtype of columns by name: "category", ``str`` or a ``pandas.CategoricalDtype``. Use
+        it for categories whose values look like numbers. If a dtype lists its levels, any other
+        value counts as missing. Numbers of X are always float64.
     read_options : dict, default=None
         Further arguments for ``pandas.read_csv``, such as ``{"sep": ";"}``. With
         ``{"parse_dates": ["when"]}``, the column "when" of a CSV file is read as dates;

@@ -22,8 +22,8 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     Raises
     ------
     ValueError
-        If a position or a name does not exist, if names and positions are mixed, or if a mask
-        does not have one entry for each column.
+        If a position or a name does not exist, if several columns share a name, if names and
+        positions are mixed, or if a mask does not have one entry for each column.
     """
     if isinstance(wanted, str):
         # The columns of an array have no dtypes of their own that could mark categories.

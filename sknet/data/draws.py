@@ -17,8 +17,8 @@ Labels = NDArray[Any] | None
 
 #: The number of rows from which quantiles are estimated; larger tables are sampled at random.
 QUANTILE_ROWS = 100_000
-#: The maximum size, in bytes, of a sample that must be copied: from a table that is read in
-#: blocks, or that is on a cluster.
+#: The maximum size, in bytes, of a sample that must be copied, such as one from a table that is
+#: read in blocks, comes in chunks, or is on a cluster.
 SAMPLE_BYTES = 2**27
 #: The maximum number of rows of a stratified split, which makes a Python object for each row. A
 #: random split of more rows keeps the shares of the classes nearly as well.
@@ -89,14 +89,14 @@ def split_rows(
     -----
     UserWarning
         If the classes cannot keep their shares: one has a single row, or there are more
-        classes than validation rows.
+        classes than validation rows or training rows.
     """
     n_validation = count_validation_rows(n_rows, fraction)
     if labels is not None and not _can_stratify(labels, n_validation):
         warnings.warn(
             "The validation set is not stratified, since a class has a single row or there "
-            "are more classes than validation rows. To choose the validation set yourself, "
-            "pass X_val and y_val to fit.",
+            "are more classes than validation rows or training rows. To choose the validation "
+            "set yourself, pass X_val and y_val to fit.",
             stacklevel=2,
         )
         labels = None

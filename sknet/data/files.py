@@ -168,7 +168,7 @@ class FileChunks:
         return self._raw([*self.columns, *self._extra], parts)
 
     def _features(self, frame: Any) -> Any:
-        """Return the features as a frame of categories, of dates and of float64."""
+        """Return the features as a frame of categories, dates, durations, text and float64."""
         pandas = _pandas()
         columns = {}
         for name in self.columns:
@@ -375,8 +375,8 @@ def _check_dtypes(given: dict[str, Any], known: list[str]) -> None:
     if numeric:
         raise ValueError(
             f"dtype has {numeric}, but it can only mark columns as categories, with "
-            "'category' or pandas.CategoricalDtype. Numbers are read as float64: leave them "
-            "out, and set the precision of the network with the dtype of the estimator."
+            "'category', str or pandas.CategoricalDtype. Numbers are read as float64: leave "
+            "them out, and set the precision of the network with the dtype of the estimator."
         )
 
 

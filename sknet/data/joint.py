@@ -142,7 +142,7 @@ class JointTarget(Target):
         Raises
         ------
         ValueError
-            If the labels of a target are text in one part and numbers in another.
+            If the values of a target are text in one part and numbers in another.
         """
         unit = max(self.unit, other.unit)
         weights = self.weights * (self.unit / unit) + other.weights * (other.unit / unit)

@@ -38,7 +38,7 @@ class RowBlocks:
         Anything with ``shape`` (n_rows, n_columns), a NumPy ``dtype`` of numbers, and slicing
         by rows: ``source[start:stop]`` is an array of these rows, or an object that
         ``numpy.asarray`` turns into one. If it has ``chunks``, as in h5py and zarr, blocks
-        are made of whole chunks.
+        are made of whole chunks by default.
     block_rows : int, default=None
         The number of rows that are read together. None means about 1 MiB, in whole chunks.
     window_rows : int, default=None

@@ -162,9 +162,9 @@ def merge_surveys(surveys: Sequence[Survey]) -> Survey:
     Raises
     ------
     ValueError
-        If two parts differ in their columns, their categories or their dates, if one is sparse
-        and another dense, or if the levels of a category are text in one and numbers in
-        another.
+        If two parts differ in their columns, their categories, their dates or the formats of
+        their text, if one is sparse and another dense, or if the levels of a category are text
+        in one and numbers in another.
     """
     first, *others = surveys
     for other in others:

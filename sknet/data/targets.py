@@ -332,8 +332,8 @@ class RegressionTarget(Target):
 
     @property
     def form(self) -> str:
-        """The number of columns, which is the same in all parts of one y."""
-        return f"{self.n_outputs} column(s)"
+        """The number of columns of numbers, which is the same in all parts of one y."""
+        return f"{self.n_outputs} column(s) of numbers"
 
     def merged(self, other: Self) -> Self:
         """Return the target of the rows that this one and another have learned from.

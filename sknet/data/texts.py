@@ -28,7 +28,7 @@ from sknet.data.frames import Table, distinct_values, name_of
 MOST_WORDS, FEW_WORDS = 0.05, 3
 #: The smallest number of distinct values with points that may separate thousands.
 LEAST_GROUPED = 3
-#: The number of evenly spaced rows that show whether a column of text may have a format.
+#: At least this many evenly spaced rows show whether a column of text may have a format.
 FIRST_ROWS = 1000
 
 #: Decimal separators, each with the thousands separators that suit it; spaces may be narrow or

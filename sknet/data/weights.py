@@ -19,8 +19,8 @@ Floats = NDArray[np.floating]
 MOST_REPETITIONS = 2**31
 #: The relative rounding error of the ratio of two weights multiplied by the same number.
 ROUNDING = 4 * np.finfo(np.float64).eps
-#: Products of many weights are clipped so that their binary exponents are between minus this
-#: and this.
+#: Products of many weights are clipped, so that the magnitude of their binary exponents is at
+#: most this.
 LARGEST_EXPONENT = 900
 #: The smallest normal number: a divisor that stands for zero.
 TINY = float(np.finfo(np.float64).tiny)

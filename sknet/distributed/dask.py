@@ -74,8 +74,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         proba : Dask array of shape (n_samples, n_classes), or DataFrame
-            Probabilities, not yet computed. Each column belongs to a class; the columns of a
-            frame have the names of the classes.
+            Probabilities, not yet computed. Each column belongs to a class or label; the
+            columns of a frame have their names.
         std : Dask collection of the same kind and shape
             The standard deviation of the members' probabilities, not yet computed. Only
             returned if ``return_std`` is True. Computing both with ``dask.compute(proba, std)``
@@ -89,7 +89,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         return self._predict(X, Wanted("predict_proba", self._columns(), float, return_std))
 
     def decision_function(self, X: Any) -> Any:
-        """Return the logits.
+        """Return the logits, or log probabilities with ``loss="ordinal"``.
 
         Parameters
         ----------
@@ -99,8 +99,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_classes), Series or DataFrame
-            Logits, not yet computed. Two classes have one column, where positive numbers mean
-            the second class; otherwise each column belongs to a class.
+            Not yet computed. Two classes have one column, where positive numbers mean the
+            second class; otherwise each column belongs to a class or label.
         """
         columns = None if self._learned_model().target.kind == "binary" else self._columns()
         return self._predict(X, Wanted("decision_function", columns, float))

@@ -39,7 +39,8 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     TypeError
         If one of them is not a Dask array, DataFrame or Series.
     ValueError
-        If their partitions cannot be matched, or if this runs in a task.
+        If X does not have two dimensions, if the partitions cannot be matched, or if this runs
+        in a task.
     """
     # In a task, Dask replaces collections with their contents, which would be refused next.
     _check_not_in_a_task()

@@ -69,8 +69,8 @@ class Point(NamedTuple):
     ----------
     params : ndarray of shape (n_params,)
     loss : float
-        The weighted sum of the losses of the shard's rows in the round; for a shared point, of
-        all rows since the training began.
+        The weighted sum of the objective of the shard's rows in the round; for a shared point,
+        of all rows since the training began.
     weight : float
         The sum of the weights of these rows, which is zero if the shard has none in the round.
     learning_rate : float
@@ -259,7 +259,7 @@ def train_alone(
     budget: Budget | None,
     partitions: Sequence[Partition],
 ) -> tuple[TrainingResult, int]:
-    """Train on all partitions on one worker, as a local fit does.
+    """Train on all partitions on one worker, like a local fit without cross-fitting.
 
     Parameters
     ----------

@@ -34,8 +34,8 @@ def encode(table: "InputColumns", model: Model) -> Tensor:
     Raises
     ------
     ValueError
-        If an input is text where training had numbers, or numbers where training had text, or
-        if the type of an input is too coarse for dates.
+        If an input is text where training had numbers, or numbers where training had text, if
+        the type of an input is too coarse for dates, or if float64 cannot tell levels apart.
     """
     dtype = model.params.dtype
     table.check_dates()
@@ -301,7 +301,7 @@ def _calendar_phase(cycle: Cycle, t: Tensor) -> Tensor:
     """Return the phase of each date in its year, or in its month."""
     now = t / DAY + DAYS_BEFORE_1970
     days = now.op("Floor")
-    # Years of the mean length begin at most one day off, so the year is one of three.
+    # Years of the mean length begin less than two days off, so the year is one of three.
     candidates = (days / DAYS_OF_YEAR).op("Floor") + np.array([-1.0, 0.0, 1.0, 2.0])
     begin, end = _enclosing(days, _first_day(candidates), 4)
     if cycle.unit == "M":

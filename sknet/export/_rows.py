@@ -80,8 +80,8 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     ValueError
         If X lacks a column, if the number of columns differs from the number of inputs, if an
         integer input would have to hold missing values, if a column cannot be read as its
-        input, if it holds dates where training had other values, or if its dates have a time
-        zone only now or only in training.
+        input, if it holds dates or durations where training had other values, or if its dates
+        have a time zone only now or only in training.
 
     Examples
     --------

@@ -30,10 +30,10 @@ Explain: TypeAlias = Callable[[EmbeddedTable, OutputFunction, Any], Array]
 def input_gradients(estimator: BaseNN, X: Any, *, target: Any = None) -> Array:
     """Return the gradient of an output with respect to the columns of X.
 
-    The output is a classifier's ``decision_function`` (for an ensemble, the logit of the
-    members' mean probability) or a regressor's ``predict``. The backward pass of training
-    computes the gradient, which the chain rule carries on through the encoding to the units of
-    X.
+    The output is a classifier's ``decision_function`` (for an ensemble without
+    ``interaction_cst``, the logit of the members' mean probability) or a regressor's
+    ``predict``. The backward pass of training computes the gradient, which the chain rule
+    carries on through the encoding to the units of X.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class ShapeFunctions:
     curves : list of ShapeCurve
         The terms of a single column, in the order of ``terms``.
     surfaces : list of ShapeSurface
-        The terms of two columns, the most important first.
+        Up to ``max_surfaces`` terms of two columns, the most important first.
     """
 
     intercept: Floats
@@ -157,8 +157,8 @@ def shape_functions(
     Raises
     ------
     ValueError
-        If the estimator was fitted without ``interaction_cst``, if X does not match the table
-        that it was fitted to, or if weights or numbers are out of range.
+        If the estimator was fitted without ``interaction_cst`` or to several targets, if X does
+        not match the table that it was fitted to, or if weights or numbers are out of range.
     NotFittedError
         If the estimator is not fitted.
     TypeError

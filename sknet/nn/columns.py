@@ -202,8 +202,8 @@ class Embedding(ColumnEmbedding):
     """A learned vector for each level of a category: the product of a one-hot row and a table.
 
     Guo and Berkhahn (2016). The input is one column of level numbers, which begin at 0. The
-    number ``n_levels`` stands for a level that did not occur in training; its vector is the
-    mean of all vectors.
+    number ``n_levels`` stands for none of them, as for a value that training lacked; its vector
+    is the mean of all vectors.
 
     Parameters
     ----------

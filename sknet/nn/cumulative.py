@@ -4,8 +4,8 @@ P(y <= k) = F(theta_k - f), with one score f for each row, K - 1 thresholds thet
 ..., and a distribution function F. The score plus noise with this distribution lies between the
 thresholds of its class: McCullagh, "Regression Models for Ordinal Data" (1980).
 
-To add a link, derive a class from :class:`Cumulative`, write the logarithms of its F, and add a
-line to :data:`CUMULATIVE_LINKS`.
+To add a link, derive a class from :class:`Cumulative`, write the logarithms and the quantiles
+of its F, and add a line to :data:`CUMULATIVE_LINKS`.
 """
 
 import math
@@ -29,7 +29,8 @@ LOG_GAP_LIMITS = (-50.0, 10.0)
 FARTHEST_SCORE = 1e6
 #: The upper limit of the highest class, and minus the lower limit of the lowest.
 EDGE = 1e9
-#: The probability of a narrower class is computed as its width times the density at its center.
+#: With the probit link, the probability of a narrower class is computed as its width times the
+#: density at its center.
 NARROW = 1e-5
 
 

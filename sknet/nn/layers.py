@@ -391,8 +391,8 @@ class Activated(ActivationLayer):
 
 
 #: An adaptive dropout rate falls once the unexplained share of the variance of y is below the
-#: inverse of the first number. It is rounded to this number of digits: a rate that has become
-#: tiny only takes time.
+#: inverse of the first number. It is rounded to ``DIGITS`` digits: a rate that has become tiny
+#: only takes time.
 FALLING, DIGITS = 4, 3
 
 

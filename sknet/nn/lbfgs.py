@@ -72,7 +72,7 @@ def train_lbfgs(
     evaluate, report : callable, optional
         As in :func:`sknet.nn.training.train`.
     budget : Budget, optional
-        The time that the fit may take. No iteration begins that would exceed it.
+        The time that the fit may take. No iteration begins that is expected to exceed it.
 
     Returns
     -------

@@ -177,7 +177,7 @@ class Loss(Rule, ABC):
         return np.zeros(self.link.n_raw(y.shape[1]), y.dtype)
 
     def _best_number(self, y: Array) -> Array:
-        """Return the constant with the smallest mean loss, if the link is the identity."""
+        """Return the constant with the least mean loss for an identity link; 0 by default."""
         return np.zeros(y.shape[1], y.dtype)
 
     def baseline(self, mean: Array) -> Array:

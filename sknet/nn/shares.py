@@ -67,8 +67,10 @@ class Team:
             results[::n_threads] = [task() for task in tasks[::n_threads]]
         finally:
             # Even after an error, no thread may work on the arrays once this call has ended.
-            for i, future in enumerate(futures, start=1):
-                results[i::n_threads] = future.result()
+            for future in futures:
+                future.exception()
+        for i, future in enumerate(futures, start=1):
+            results[i::n_threads] = future.result()
         return results
 
     def _start(self) -> None:

@@ -24,7 +24,7 @@ LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
-#: A sparse column is centered if at least the first share of its entries are not zero, and
+#: A sparse column is centered only if at least the first share of its entries are not zero, and
 #: their median is more than the second number of interquartile ranges away from zero. With a
 #: smaller number, functions that are also linear at zero would be learned less precisely.
 MOSTLY_NONZERO, FAR_FROM_ZERO = 0.5, 10

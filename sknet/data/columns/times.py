@@ -308,7 +308,7 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
     ------
     ValueError
         If a column holds dates or durations now, but held other values in training, or the
-        reverse. A column without any value may have any dtype.
+        reverse. In place of dates or durations, a column without any value may have any dtype.
     """
     if X.names is None and times:
         column, kind = next(iter(times.items()))
