@@ -544,7 +544,7 @@ def test_a_number_far_from_all_others(far):
 
 def test_numbers_of_parts_that_contradict_each_other():
     parts = [(f"part {n}", RegressionTarget(True).fit(offset_columns(n))) for n in (1, 3)]
-    message = r"y has 1 column\(s\) in part 1, but 3 column\(s\) in part 3"
+    message = r"y has 1 column\(s\) of numbers in part 1, but 3 column\(s\) of numbers in part 3"
     with pytest.raises(ValueError, match=message):
         merge_targets(parts)
 
