@@ -158,7 +158,7 @@ def fit_batches(
     with training_threads() as team:
         evaluate = None if held is None else Validation(model, held)
         if evaluate is not None:
-            stopping = replace(stopping, **evaluate.least_scores)
+            stopping = replace(stopping, **evaluate.of_constants)
         result = train(
             model.objective,
             run.params,

@@ -69,19 +69,23 @@ class Validation:
             self._make_scorer(held_out)
 
     @property
-    def least_scores(self) -> dict[str, Any]:
-        """The lowest scores that show that something has been learned (see ``Stopping``).
+    def of_constants(self) -> dict[str, Any]:
+        """What the loss of constant predictions says about training (see ``Stopping``).
 
-        They are minus infinity for scorers, since their score of a constant prediction is
-        unknown.
+        The lowest scores that show that something has been learned are minus infinity for
+        scorers, since their score of a constant prediction is unknown.
         """
-        if self._scorer is not None:
-            return {}
+        found, objective = {}, self._objective
+        batches = self._batches.without_columns()
         # With extreme numbers, a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
-            losses = self._objective.constant_losses(self._batches.without_columns())
-        least, of_refit = (score_of_learning(loss, self._batches.n_rows) for loss in losses)
-        return {"least_score": least, "least_score_of_refit": of_refit}
+            if objective.adapts:
+                found["constant_loss"] = objective.least_constant_loss(batches)
+            if self._scorer is None:
+                losses = objective.constant_losses(batches)
+                least, of_refit = (score_of_learning(loss, batches.n_rows) for loss in losses)
+                found |= {"least_score": least, "least_score_of_refit": of_refit}
+        return found
 
     def _make_scorer(self, held_out: HeldOut) -> None:
         """Make the scorer of the user's validation rows, and score the initial parameters.

@@ -27,12 +27,13 @@ def resolved(
     n_dates=0,
     n_earlier=None,
     minority_share=1.0,
+    ordered_y=False,
     last=MappingProxyType({}),
     **parameters,
 ):
     numeric_y, dtype = cls is NNRegressor, np.dtype(kind)
     facts = Facts(n_rows, n_columns, as_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
-    facts = facts._replace(minority_share=minority_share)
+    facts = facts._replace(minority_share=minority_share, ordered_y=ordered_y)
     return choose(cls(**parameters).get_params(), facts, last=last)
 
 
@@ -290,6 +291,7 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 5000)["dropout"] == 0.3
     assert resolved(4000, 200, as_sparse=True)["dropout"] == pytest.approx(0.1)
     assert resolved(4000, 200, cls=NNRegressor)["dropout"] == "adaptive"
+    assert resolved(4000, 200, ordered_y=True)["dropout"] == 0.1
     assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
 

@@ -483,7 +483,7 @@ def test_the_least_score_is_that_of_the_mean_and_a_little(weighted):
     network.fit(X, y, weights)
     model = network._model
     held = HeldOut(Dataset(X[:50], y[:50], None if weights is None else weights[:50]))
-    found = Validation(model, held).least_scores
+    found = Validation(model, held).of_constants
     of_rows = np.square(model.target.transform(y[:50], float)[:, 0]) / 2
     constant = np.average(of_rows, weights=None if weights is None else weights[:50])
     expected = -constant * (1 - 1.5 / np.sqrt(50))
@@ -505,7 +505,7 @@ def test_the_least_score_of_classes_is_that_of_their_frequencies(kind, weighted)
     weights = rng.uniform(0.5, 2, n) if weighted else np.ones(n)
     network = sknet.NNClassifier(loss=loss, random_state=0, max_iter=1).fit(X, y, weights)
     model, own = network._model, weights[:80]
-    found = Validation(model, HeldOut(Dataset(X[:80], y[:80], own))).least_scores
+    found = Validation(model, HeldOut(Dataset(X[:80], y[:80], own))).of_constants
     one_hot = np.eye(y.max() + 1)[y[:80]]
     if kind == "labels":
         one_hot = np.stack([1 - y[:80], y[:80]], axis=2)

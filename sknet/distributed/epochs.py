@@ -263,10 +263,16 @@ class ClusterEpoch(Epochs):
         loss = self._shards.mean(Shard.evaluate, shared)
         return {"validation_loss": loss, "validation_score": -loss}
 
-    def least_score(self) -> float:
-        """Return the least score that shows that something has been learned."""
-        loss = self._shards.mean(Shard.evaluate, None)
-        return score_of_learning(loss, self._shards.n_validation)
+    def of_constants(self) -> dict[str, Any]:
+        """Return what the loss of constant predictions says about training: see ``Stopping``.
+
+        Where shards differ, their best constants do, too, so a dropout rate falls later.
+        """
+        shards, found = self._shards, {}
+        if self.objective.adapts:
+            found["constant_loss"] = shards.mean(Shard.constant_loss, None)
+        loss = shards.mean(Shard.evaluate, None)
+        return {**found, "least_score": score_of_learning(loss, shards.n_validation)}
 
     def _begin(self, point: Point) -> None:
         """Begin the next rounds at a point, without momentum, and with new optimizers."""

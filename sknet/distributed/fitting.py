@@ -307,5 +307,5 @@ def _train(shards: Shards, outer: OuterStep, budget: Budget | None) -> TrainingR
     epoch = ClusterEpoch(shards, outer, budget)
     if settings.early_stopping:
         evaluate = epoch.evaluate
-        stopping = replace(stopping, least_score=epoch.least_score())
+        stopping = replace(stopping, **epoch.of_constants())
     return train_epochs(epoch, shards, stopping, evaluate, reporter(settings.verbose))

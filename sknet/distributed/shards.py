@@ -191,6 +191,14 @@ class Shard:
             loss = objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight
 
+    def constant_loss(self, _: None) -> tuple[float, float]:
+        """Return the mean loss of the validation rows for a constant, and their weight."""
+        if self.validation is None:
+            return 0.0, 0.0
+        with ONE_BLAS_THREAD:
+            loss = self.model.objective.least_constant_loss(self.validation)
+        return loss, self.validation_weight
+
     def probe_loss(self, point: Point | None) -> tuple[float, float]:
         """Return the mean loss of some training rows, and the weight of the shard.
 

@@ -157,6 +157,10 @@ class JointLoss(Loss):
         return not self.learned and all(loss.not_negative for loss, _ in self.losses)
 
     @property
+    def quadratic(self) -> bool:  # type: ignore[override]
+        return any(loss.quadratic for loss, _ in self.losses)
+
+    @property
     def has_temperature(self) -> bool:  # type: ignore[override]
         return any(loss.has_temperature for loss, _ in self.losses)
 

@@ -391,9 +391,9 @@ class Activated(ActivationLayer):
 
 
 #: An adaptive dropout rate falls once the unexplained share of the variance of y is below the
-#: inverse of the first number. It is rounded to ``DIGITS`` digits: a rate that has become tiny
-#: only takes time.
-FALLING, DIGITS = 4, 3
+#: inverse of the first number. It is rounded to ``DECIMALS`` decimals: a rate that has become
+#: tiny only takes time.
+FALLING, DECIMALS = 4, 3
 
 
 @dataclass(frozen=True)
@@ -412,8 +412,8 @@ class Dropout(Layer):
         inputs.
     adapts : bool, default=False
         Whether the rate falls as the network explains more of y. If it explains all but a share
-        u of the variance, the rate is ``rate * min(1, 4 u)``, rounded to three digits. It thus
-        falls once R2 exceeds 0.75.
+        u of the variance, the rate is ``rate * min(1, 4 u)``, rounded to three decimals. It
+        thus falls once R2 exceeds 0.75.
         Dropout makes the predictions of a training step inexact. If y has little noise, this is
         the largest part of the error, and it hides what is left to learn.
     """
@@ -429,7 +429,7 @@ class Dropout(Layer):
     def adapted(self, unexplained: float) -> "Dropout":
         if not self.adapts:
             return self
-        return Dropout(round(self.rate * min(1, FALLING * unexplained), DIGITS))
+        return Dropout(round(self.rate * min(1, FALLING * unexplained), DECIMALS))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         return {"out": n_inputs}

@@ -42,8 +42,10 @@ class Loss(Rule, ABC):
     #: Whether held-out rows can correct how certain the predictions are: the scale of logits,
     #: or that of a standard deviation.
     has_temperature: ClassVar[bool] = False
-    #: Whether no value of the loss is negative.
+    #: Whether no value of the loss is negative. If one may be, the dropout rate does not adapt.
     not_negative: ClassVar[bool] = True
+    #: Whether the loss of a small error grows with its square, and not with its magnitude.
+    quadratic: ClassVar[bool] = True
     #: The limits of the logarithm of the factor by which held-out rows correct the certainty. A
     #: classifier can only become less certain: see ``sknet.nn.objective.fit_factor``.
     log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
@@ -199,15 +201,17 @@ class Loss(Rule, ABC):
     def unexplained(self, loss: float, constant: float) -> float:
         """Return the share of the variance of y that predictions with this loss do not explain.
 
-        By default, it is the ratio of the two losses, as for the squared error; or 1, if the
-        loss may be negative.
+        It is the ratio of the two losses, or the square of this ratio if the loss is not
+        ``quadratic``. It is 1 if the loss may be negative, and at most 1.
 
         Parameters
         ----------
         loss, constant : float
             The mean losses of the predictions and of a constant.
         """
-        return loss / constant if self.not_negative and constant > 0 else 1.0
+        if not (self.not_negative and 0 <= loss < constant < math.inf):
+            return 1.0
+        return loss / constant if self.quadratic else (loss / constant) ** 2
 
     @abstractmethod
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
@@ -284,10 +288,7 @@ class AbsoluteError(Loss):
 
     estimates = "the median of y"
     robust = True
-
-    def unexplained(self, loss: float, constant: float) -> float:
-        # The loss grows with the error, and the variance with its square.
-        return super().unexplained(loss, constant) ** 2
+    quadratic = False
 
     def _best_number(self, y: Array) -> Array:
         return np.median(y, axis=0)
@@ -344,6 +345,8 @@ class Pinball(Loss):
         that predicted quantiles never cross.
     """
 
+    quadratic = False
+
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
 
     def __post_init__(self) -> None:
@@ -385,10 +388,6 @@ class Pinball(Loss):
     def constant(self, y: Array) -> Array:
         found = np.quantile(y, self.quantile, axis=0, method="inverted_cdf")
         return self.link.link(found[..., 0]) if self.predicts_quantiles else found
-
-    def unexplained(self, loss: float, constant: float) -> float:
-        # The loss grows with the error, and the variance with its square.
-        return super().unexplained(loss, constant) ** 2
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         level = np.asarray(self.quantile, dtype=raw.dtype)

@@ -185,6 +185,11 @@ class Objective:
     penalty: ElasticNet
     weighs_steps: bool = False
 
+    @property
+    def adapts(self) -> bool:
+        """Whether a layer adapts to what the network explains."""
+        return any(layer.adapted(0.0) is not layer for layer in self.network.layers)
+
     def adapted(self, unexplained: float) -> "Objective":
         """Return the objective for the next epoch: see :meth:`Network.adapted`."""
         network = self.network.adapted(unexplained)
@@ -255,6 +260,16 @@ class Objective:
             of_mean += share * self.loss_of_constant(raw, batch.y, weight)
             of_zero += share * self.loss_of_constant(0.0, batch.y, weight)
         return of_mean, of_zero
+
+    def least_constant_loss(self, batches: BatchIterable) -> float:
+        """Return the mean loss of the best of two constant predictions, with the rows' weights.
+
+        One is that of :meth:`Loss.constant`, and the other stands for the mean of y.
+        """
+        rows = [(batch.y, _row_weights(batch)) for batch in batches]
+        y, weight = (np.concatenate(parts) for parts in zip(*rows, strict=True))
+        loss = self.loss_of_constant(self.loss.constant(y), y, weight)
+        return min(loss, self.constant_losses(batches)[0])
 
     def loss_of_constant(
         self, raw: float | Array, y: Array, sample_weight: Array | None = None

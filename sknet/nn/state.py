@@ -93,6 +93,9 @@ class Stopping:
         If no score reaches this value, the last epochs of a whole plan do not train on all
         rows. It is lower than ``least_score`` if classes are imbalanced: a network may rank
         rows well even before its loss is below that of the frequencies by more than chance.
+    constant_loss : float or None, default=None
+        The loss of the validation rows for a constant prediction, if something adapts to what
+        the network explains: see :meth:`~sknet.nn.objective.Objective.adapted`.
     """
 
     max_iter: int
@@ -101,6 +104,7 @@ class Stopping:
     n_cooling: int | None = None
     least_score: float = -math.inf
     least_score_of_refit: float = -math.inf
+    constant_loss: float | None = None
 
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.
@@ -196,7 +200,7 @@ class Begun:
 #: What another training run takes over from a state, in addition to the state of the optimizer.
 KEPT = (
     *("n_updates", "samples_seen", "warm_up", "plateau_factor"),
-    *("average", "trained", "share_rngs", "unexplained"),
+    *("average", "trained", "share_rngs"),
 )
 
 
@@ -240,7 +244,8 @@ class TrainingState:
     initial_loss : float or None
         The loss of some training rows at the beginning of this training.
     unexplained : float
-        The share of the variance of y that the best epoch does not explain; 1 before the first.
+        The share of the variance of y in the validation rows that the best epoch does not
+        explain; 1 before the first epoch, or without such rows.
     cooling : Horizon or None
         The horizon of the cool-down; None before it has begun.
     share_rngs : tuple of numpy Generator

@@ -12,14 +12,12 @@ import numpy as np
 from sknet.nn.budget import Budget
 from sknet.nn.epochs import Epoch, Epochs, UpdateRule
 from sknet.nn.kernels import Array
-from sknet.nn.losses import Loss
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.schedules import Schedule
 from sknet.nn.shares import Team
 from sknet.nn.soundness import POOR_FACTOR, Ending, Evaluator, Judge, Probe
 from sknet.nn.state import (
     Begun,
-    History,
     Monitor,
     Stopping,
     TrainingResult,
@@ -170,8 +168,7 @@ def train_epochs(
     # NumPy need not warn of each overflow: the result is checked after each epoch.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         epoch.budget.begin(evaluate and partial(evaluate, epoch.visible_params()))
-        constant = probe.constant_loss()
-        ending = _make_epochs(epoch, monitor, evaluate, report, constant)
+        ending = _make_epochs(epoch, monitor, evaluate, report)
     last = epoch.visible_params()
     if rule.ema_decay is not None:
         state.trained = epoch.params.copy()
@@ -194,16 +191,9 @@ def train_epochs(
 
 
 def _make_epochs(
-    epoch: Epochs,
-    monitor: Monitor,
-    evaluate: Evaluate | None,
-    report: Report | None,
-    constant: float,
+    epoch: Epochs, monitor: Monitor, evaluate: Evaluate | None, report: Report | None
 ) -> Ending:
-    """Run epochs until a condition of ``monitor.stopping`` holds; return what ended them.
-
-    ``constant`` is the loss of a constant prediction.
-    """
+    """Run epochs until a condition of ``monitor.stopping`` holds; return what ended them."""
     state = epoch.state
     # Without a score, a stall does not shorten a plan that takes the learning rate to zero.
     keeps_plan = evaluate is None and epoch.rule.schedule.has_horizon
@@ -212,9 +202,10 @@ def _make_epochs(
         if made is None:
             return Ending.DIVERGED
         append(state.history, made.record)
-        state.unexplained = unexplained(epoch.objective.loss, state.history, constant)
         if not state.on_all_rows:
             monitor.update(state.iteration, made.score, made.judged)
+            if (constant := monitor.stopping.constant_loss) is not None:
+                state.unexplained = _unexplained(epoch, constant)
         if not keeps_plan:
             _plan_rest(epoch, monitor)
         if report is not None and report(state.iteration, made.record, made.visible):
@@ -222,15 +213,13 @@ def _make_epochs(
     return _ending(epoch, monitor.stopping)
 
 
-def unexplained(loss: Loss, history: History, constant: float) -> float:
+def _unexplained(epoch: Epochs, constant: float) -> float:
     """Return the share of the variance of y that the best epoch does not explain.
 
-    The losses are those of the validation rows or, without any, of training. ``constant`` is
-    the loss of a constant prediction.
+    The losses are those of the validation rows, since memorized rows say nothing about it.
     """
-    losses = history.get("validation_loss", history["loss"])
-    share = loss.unexplained(min(filter(math.isfinite, losses), default=constant), constant)
-    return min(max(share, 0.0), 1.0)
+    losses = filter(math.isfinite, epoch.state.history["validation_loss"])
+    return epoch.objective.loss.unexplained(min(losses, default=math.inf), constant)
 
 
 class Made(NamedTuple):

@@ -514,13 +514,23 @@ def test_the_unexplained_share_is_that_of_the_variance(name):
 
 def test_the_unexplained_share_of_counts_is_that_of_the_deviance():
     assert LOSSES["poisson"]().unexplained(0.2, 0.8) == pytest.approx(1 / 4)
-    assert LOSSES["poisson"]().unexplained(0.2, 0.0) == 1
+
+
+@pytest.mark.parametrize(
+    ("loss", "constant"),
+    [(0.9, 0.8), (0.0, 0.0), (-0.1, 0.8), (np.nan, 0.8), (0.1, np.nan), (0.1, np.inf)],
+)
+def test_all_is_unexplained_if_the_losses_say_nothing_else(loss, constant):
+    for one in SquaredError(), LOSSES["absolute_error"]():
+        assert one.unexplained(loss, constant) == 1
 
 
 @pytest.mark.parametrize("learned", [False, True])
 def test_the_unexplained_share_is_unknown_if_a_loss_may_be_negative(learned):
-    assert NormalLikelihood().unexplained(-2.0, 0.5) == 1
+    assert NormalLikelihood().unexplained(0.1, 0.5) == 1
     squared, normal = (SquaredError(), 1), (NormalLikelihood(), 1)
     assert JointLoss((squared, normal), (1.0, 1.0), learned).unexplained(0.1, 0.5) == 1
     numbers = JointLoss((squared, squared), (1.0, 1.0), learned)
     assert numbers.unexplained(0.1, 0.5) == pytest.approx(1 if learned else 1 / 5)
+    medians = JointLoss(((LOSSES["absolute_error"](), 1),) * 2, (1.0, 1.0))
+    assert medians.unexplained(0.1, 0.5) == pytest.approx(1 / 25)

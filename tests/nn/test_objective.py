@@ -89,3 +89,24 @@ def test_mean_loss_is_without_penalty_and_dropout(
     assert_allclose(mean, expected, rtol=1e-13)
     noisy, _ = evaluate_objective(free, params, batch, np.random.default_rng(0))
     assert noisy != expected
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("loss", ["squared_error", "quantile", "poisson"])
+def test_the_least_constant_loss(loss, weighted, make_problem, make_batches):
+    """No better constant is found by a search, except that quantiles do not see the weights."""
+    objective, _, batch = make_problem(loss=LOSSES[loss](), n_rows=40, weighted=weighted)
+    batches = make_batches(*batch, batch_size=7)
+    found = objective.least_constant_loss(batches)
+    constants = np.linspace(-4, 4, 4001)
+    weight = batch.sample_weight
+    losses = [objective.loss_of_constant(one, batch.y, weight) for one in constants]
+    if loss == "squared_error":
+        # The better one of the mean without weights and of zero.
+        means = [objective.loss_of_constant(m, batch.y, weight) for m in (batch.y.mean(), 0.0)]
+        assert found == pytest.approx(min(means))
+    elif loss == "poisson":
+        assert found == pytest.approx(objective.loss_of_constant(0.0, batch.y, weight))
+    elif not weighted:
+        assert found == pytest.approx(min(losses), rel=1e-3)
+    assert found >= min(losses) - 1e-3
