@@ -116,14 +116,15 @@ def _embedding_layers(
     # The objective is the mean of the members' objectives.
     level_penalty = settings.level_penalty / n_copies
     embeddings = [
-        (1, Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * level_penalty))
+        Embedding(one.n_levels, EMBEDDING_SIZE, one.prior_rows * level_penalty)
         for one in encoder.embedded_
         for _ in range(n_copies)
     ]
     n_plain = encoder.n_plain_ * n_copies
-    parts = [(n_numeric, numeric), (n_plain - n_numeric, None), *embeddings]
-    parts = [part for part in parts if part[0]]
-    return [Columns(tuple(parts))] if any(layer is not None for _, layer in parts) else []
+    plain = (range(n_numeric), numeric), (range(n_numeric, n_plain), None)
+    levels = ((range(i, i + 1), one) for i, one in enumerate(embeddings, start=n_plain))
+    parts = tuple(part for part in (*plain, *levels) if part[0])
+    return [Columns(parts)] if any(layer is not None for _, layer in parts) else []
 
 
 def column_sources(encoder: TableEncoder, reader: TableReader) -> NDArray[np.intp]:

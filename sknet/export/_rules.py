@@ -20,7 +20,6 @@ from sknet.nn.columns import (
     Embedding,
     PrincipalComponents,
     Repeated,
-    Scattered,
     of_part,
 )
 from sknet.nn.cumulative import (
@@ -260,7 +259,7 @@ def _repeated(layer: Repeated, params: Views, x: Tensor, width: int) -> Tensor:
 
 
 def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
-    outputs = []
+    outputs, order = [], np.arange(layer.n_outputs(width))
     for name, n_columns, where, _, inner in layer.places:
         if isinstance(where, slice):
             part = x.columns(where.start, where.stop)
@@ -269,7 +268,9 @@ def _columns(layer: Columns, params: Views, x: Tensor, width: int) -> Tensor:
         if inner is not None:
             part = _outputs(inner, of_part(params, name), part, n_columns)
         outputs.append(part)
-    return x.graph.concat(outputs)
+    places = np.concatenate([order[place.outputs] for place in layer.places])
+    joined = x.graph.concat(outputs)
+    return joined if (places == order).all() else joined.take(np.argsort(places), axis=1)
 
 
 def _components(layer: PrincipalComponents, params: Views, x: Tensor, width: int) -> Tensor:
@@ -278,12 +279,6 @@ def _components(layer: PrincipalComponents, params: Views, x: Tensor, width: int
     components = centered @ np.array(layer.directions)
     limited = components.maximum(np.array(layer.low)).minimum(np.array(layer.high))
     return x.graph.concat([x, limited])
-
-
-def _scattered(layer: Scattered, params: Views, x: Tensor, width: int) -> Tensor:
-    order = np.arange(layer.n_outputs(width))
-    places = np.concatenate([order[place.outputs] for place in layer.places])
-    return _columns(layer, params, x, width).take(np.argsort(places), axis=1)
 
 
 def _embedding(layer: Embedding, params: Views, x: Tensor, width: int) -> Tensor:
@@ -336,7 +331,6 @@ LAYERS: dict[type[Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
     MonotonePairwiseHead: _pairwise_head,
     Repeated: _repeated,
     Columns: _columns,
-    Scattered: _scattered,
     Embedding: _embedding,
     embeddings.Periodic: _periodic,
     embeddings.MappedPiecewiseLinear: _piecewise_linear,

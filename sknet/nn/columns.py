@@ -56,18 +56,18 @@ NO_PARAMETERS = SimpleNamespace()
 
 @dataclass(frozen=True)
 class Columns(ColumnEmbedding):
-    """Passes each stretch of columns through its own layer, and joins the outputs.
+    """Passes some columns through each of several layers; outputs keep the columns' order.
 
     Parameters
     ----------
-    parts : tuple of pairs (int, ColumnEmbedding or None)
-        The number of columns of each stretch, and their layer. None passes the columns on
-        unchanged.
+    parts : tuple of pairs (range or tuple of int, ColumnEmbedding or None)
+        The positions of some columns, and their layer. None passes the columns on unchanged.
+        Each column belongs to exactly one part.
     """
 
     words: ClassVar[str] = "columns"
 
-    parts: tuple[tuple[int, ColumnEmbedding | None], ...]
+    parts: tuple[tuple[range | tuple[int, ...], ColumnEmbedding | None], ...]
 
     def __getstate__(self) -> dict[str, Any]:
         # A pickle holds only the field, from which the cached places follow.
@@ -85,27 +85,22 @@ class Columns(ColumnEmbedding):
             elif layer is not None:
                 yield layer
 
-    def positions(self) -> list[NDArray[np.intp]]:
-        """Return the positions of the columns of each part."""
-        widths = [width for width, _ in self.parts]
-        return np.split(np.arange(sum(widths)), np.cumsum(widths)[:-1])
-
     def output_counts(self, n_inputs: int) -> list[int]:
         counts = np.empty(n_inputs, np.intp)
-        for columns, (_, layer) in zip(self.positions(), self.parts, strict=True):
-            counts[columns] = 1 if layer is None else layer.output_counts(columns.size)
+        for columns, layer in self.parts:
+            counts[list(columns)] = 1 if layer is None else layer.output_counts(len(columns))
         return counts.tolist()
 
     @cached_property
     def places(self) -> list[Place]:
         """The places of the parts, whose outputs keep the order of the columns."""
-        positions = self.positions()
-        counts = self.output_counts(sum(map(len, positions)))
+        counts = self.output_counts(sum(len(columns) for columns, _ in self.parts))
         outputs = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])
         places = []
-        for i, (columns, (_, layer)) in enumerate(zip(positions, self.parts, strict=True)):
+        for i, (columns, layer) in enumerate(self.parts):
             own = _neighbors(np.concatenate([outputs[j] for j in columns]))
-            places.append(Place(str(i), columns.size, _neighbors(columns), own, layer))
+            where = _neighbors(np.array(columns))
+            places.append(Place(str(i), len(columns), where, own, layer))
         return places
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
@@ -174,22 +169,6 @@ def _neighbors(positions: NDArray[np.intp]) -> Where:
 def columns_of(x: Array, where: Where) -> Array:
     """Return some columns of a matrix: a view for a slice, a copy for positions."""
     return x[:, where] if isinstance(where, slice) else x.take(where, axis=1)
-
-
-@dataclass(frozen=True)
-class Scattered(Columns):
-    """Passes each set of columns through its own layer; outputs keep the order of the columns.
-
-    Parameters
-    ----------
-    parts : tuple of pairs (tuple of int, ColumnEmbedding or None)
-        The positions of some columns, and their layer. Each column belongs to exactly one part.
-    """
-
-    parts: tuple[tuple[tuple[int, ...], ColumnEmbedding | None], ...]  # type: ignore[assignment]
-
-    def positions(self) -> list[NDArray[np.intp]]:
-        return [np.array(positions) for positions, _ in self.parts]
 
 
 def of_part(params: Views, name: str) -> Views:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.random import Generator
 
 from sknet.nn.activations import Draws, small_uniform
-from sknet.nn.columns import ColumnEmbedding, Columns, Scattered
+from sknet.nn.columns import ColumnEmbedding, Columns
 from sknet.nn.kernels import Array, Edges, Interpolation, Views, cosine, lower_triangle, sine
 from sknet.nn.layers import Buffers, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT, Interval
@@ -68,7 +68,7 @@ class NumericEmbedding(ColumnEmbedding):
             bins = tuple(edges[i] for i in positions) if own.needs_bins else ()
             if positions:
                 parts.append((positions, own.with_bins(bins) if own.needs_bins else own))
-        return parts[0][1] if len(parts) == 1 else Scattered(tuple(parts))
+        return parts[0][1] if len(parts) == 1 else Columns(tuple(parts))
 
 
 #: The smallest number of waves for each numeric column that :meth:`Periodic.reduced` leaves.
@@ -270,10 +270,10 @@ class MappedPiecewiseLinear(MappedFeatures):
         if self.edges or len(several) == len(edges):
             return self._filled(edges)
         if not several:
-            return Columns(((len(edges), None),))
+            return Columns(((range(len(edges)), None),))
         layer = self._filled(tuple(edges[i] for i in several))
         single = tuple(i for i, one in enumerate(edges) if len(one) <= 2)
-        return Scattered(((several, layer), (single, None)))
+        return Columns(((several, layer), (single, None)))
 
     def _filled(self, edges: Edges) -> Self:
         """Return the layer with the bin edges of each column, as ``with_bins`` does."""

@@ -218,10 +218,12 @@ def draw_problem(make_target):
         )
         name = rng.choice(["none", *NUMERIC_EMBEDDINGS])
         numeric = None if name == "none" else NUMERIC_EMBEDDINGS[name]().with_bins(edges)
-        categories = [(1, Embedding(3, 2, ridge=0.3))] * int(rng.integers(2))
+        categories = [((n_numeric,), Embedding(3, 2, ridge=0.3))] * int(rng.integers(2))
         if numeric is None and not categories:
             return [], n_numeric
-        return [Columns(((n_numeric, numeric), *categories))], n_numeric + len(categories)
+        return [Columns(((range(n_numeric), numeric), *categories))], n_numeric + len(
+            categories
+        )
 
     def draw_hidden_layer(rng, n_members, is_first):
         activation = ACTIVATIONS[rng.choice(list(ACTIVATIONS))]()

@@ -4,7 +4,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import Identity
-from sknet.nn.columns import Columns, Embedding, Scattered
+from sknet.nn.columns import Columns, Embedding
 from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
     MappedPiecewiseLinear,
@@ -85,7 +85,7 @@ def test_edges_of_equal_length():
 def test_columns_go_side_by_side():
     rng = np.random.default_rng(0)
     X = np.hstack([rng.normal(size=(6, 3)), rng.integers(0, 3, (6, 1))])
-    layer = Columns(((2, NUMERIC["periodic"]), (1, None), (1, Embedding(3, 2))))
+    layer = Columns((((0, 1), NUMERIC["periodic"]), ((2,), None), ((3,), Embedding(3, 2))))
     out, _ = run(layer, X)
     network = Network((layer, Dense(1, Identity())), 4)
     params = network.init(np.random.default_rng(0))
@@ -101,7 +101,7 @@ def test_columns_go_side_by_side():
 def test_output_counts_say_which_column_an_output_stems_from():
     rng = np.random.default_rng(0)
     X = np.hstack([rng.normal(size=(1, 4)), [[0]]])
-    layer = Columns(((2, NUMERIC["periodic"]), (2, None), (1, Embedding(3, 2))))
+    layer = Columns((((0, 1), NUMERIC["periodic"]), ((2, 3), None), ((4,), Embedding(3, 2))))
     sources = np.repeat(np.arange(5), layer.output_counts(5))
     before, _ = run(layer, X)
     for j in range(5):
@@ -218,7 +218,7 @@ def test_constrained_columns_of_any_embedding_rise(numeric):
 def test_scattered_columns_pass_through_their_own_layers():
     X = np.random.default_rng(0).normal(size=(6, 3))
     periodic, bins = Periodic(5, 3), MappedPiecewiseLinear(EDGES[1:2], 2)
-    out, views = run(Scattered((((2, 0), periodic), ((1,), bins))), X)
+    out, views = run(Columns((((2, 0), periodic), ((1,), bins))), X)
     of_bins = vars(views)["1"]
     mapped = features_of_bins(X[:, 1], EDGES[1]) @ of_bins.map[0] + of_bins.offset[0]
     assert out.shape == (6, 8)

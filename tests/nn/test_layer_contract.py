@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import sknet.nn
 from sknet.nn.activations import GELU, Identity, Tanh
-from sknet.nn.columns import Columns, Embedding, Scattered
+from sknet.nn.columns import Columns, Embedding
 from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic, RisingPiecewiseLinear
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.groups import PairwiseHead
@@ -25,9 +25,9 @@ from sknet.nn.network import Network, Workspace
 
 N_ROWS, N_COLUMNS = 7, 6
 EDGES = ((-1.0, 0.0, 2.0, 2.0), (-2.0, -0.5, 0.5, 3.0)) * (N_COLUMNS // 2)
-LEVELS = (2, None), (1, Embedding(3, 2)), (1, Embedding(5, 4))
+LEVELS = ((6, 7), None), ((8,), Embedding(3, 2)), ((9,), Embedding(5, 4))
 RISING = RisingPiecewiseLinear(EDGES, 3, (1, 0, -1, 0, 0, 1))
-TWO_KINDS = Scattered(
+TWO_KINDS = Columns(
     (((1, 2, 4), Periodic(5, 3)), ((0, 3, 5), MappedPiecewiseLinear(EDGES[:3], 2)))
 )
 NUMERIC = (Periodic(5, 3), MappedPiecewiseLinear(EDGES, 3), None, RISING, TWO_KINDS)
@@ -52,14 +52,13 @@ VALUES = {
     "low": [(-2.0, -9.0)],  # most rows are within the limits, and some are outside
     "high": [(9.0, 3.0)],
     "columns": [(0, 2, 4), (0, 1, 5)],
-    "parts": [((N_COLUMNS, layer), *LEVELS) for layer in NUMERIC],
+    "parts": [((range(N_COLUMNS), layer), *LEVELS) for layer in NUMERIC] + [TWO_KINDS.parts],
     "signs": [(), RISING.signs],
     "n_constants": [3],
 }
 #: The values of fields whose name means something else in one class.
 VALUES_OF_CLASS = {
     "WithConstants": {"n_members": [2], "head": [EnsembleHead(1, 2), PAIRS, LINEAR]},
-    "Scattered": {"parts": [TWO_KINDS.parts]},
     # A sign for each group; linear factors, rectified and reflected ones, or no linear ones.
     "MonotonePairwiseHead": {
         "n_groups": [3],
@@ -106,12 +105,14 @@ def inputs_of(layer, rng):
         # The number n_levels stands for no level.
         levels = np.append(rng.integers(layer.n_levels, size=N_ROWS - 1), layer.n_levels)
         return levels[:, np.newaxis].astype(float), [False]
-    if isinstance(layer, Columns) and not isinstance(layer, Scattered):
-        parts = [inputs_of(inner, rng) for _, inner in layer.parts]
-        cut = [x[:, :width] for (x, _), (width, _) in zip(parts, layer.parts, strict=True)]
-        kinds = [kind for _, kind in parts]
-        widths = [width for width, _ in layer.parts]
-        return np.hstack(cut), sum((k[:w] for k, w in zip(kinds, widths, strict=True)), [])
+    if isinstance(layer, Columns):
+        n_columns = sum(len(columns) for columns, _ in layer.parts)
+        X, are_numbers = np.empty((N_ROWS, n_columns)), np.empty(n_columns, bool)
+        for columns, inner in layer.parts:
+            x, kinds = inputs_of(inner, rng)
+            X[:, list(columns)] = x[:, : len(columns)]
+            are_numbers[list(columns)] = kinds[: len(columns)]
+        return X, are_numbers.tolist()
     return rng.normal(size=(N_ROWS, N_COLUMNS)), [True] * N_COLUMNS
 
 

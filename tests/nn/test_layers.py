@@ -7,7 +7,7 @@ from scipy import sparse
 
 from sknet.nn import layers
 from sknet.nn.activations import ACTIVATIONS, GELU, Identity, LeakyReLU, Reflected, ReLU, SiLU
-from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Repeated, Scattered
+from sknet.nn.columns import Columns, Embedding, PrincipalComponents, Repeated
 from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.kernels import BLOCK_SIZE
@@ -325,14 +325,14 @@ def test_layer_norm_of_equal_columns_is_finite():
         ),
         (Repeated(5), "columns repeated 5 times"),
         (
-            Columns(((2, Periodic()), (1, None), (1, Embedding(3, 2)))),
+            Columns((((0, 1), Periodic()), ((2,), None), ((3,), Embedding(3, 2)))),
             "columns (level vectors, periodic waves)",
         ),
         (
-            Columns(((3, Scattered((((0, 2), Periodic()), ((1,), None)))), (1, None))),
+            Columns((((0, 1, 2), Columns((((0, 2), Periodic()), ((1,), None)))), ((3,), None))),
             "columns (periodic waves)",
         ),
-        (Columns(((2, None),)), "columns"),
+        (Columns((((0, 1), None),)), "columns"),
     ],
 )
 def test_a_layer_describes_itself(layer, text):

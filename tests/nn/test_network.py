@@ -21,7 +21,7 @@ def test_widths_and_sizes():
 
 def test_the_front_embeds_single_columns():
     """Each of its outputs comes from one input of the network; those of others mix them."""
-    front = Columns(((2, Periodic(3, 2)), (1, None)))
+    front = Columns((((0, 1), Periodic(3, 2)), ((2,), None)))
     network = Network((front, *NETWORK.layers), 3)
     assert (network.front, NETWORK.front, Network((front,), 3).front) == (1, 0, 1)
     counts = front.output_counts(3)
@@ -210,7 +210,7 @@ def test_ends_of_hidden_layers():
     assert network.hidden_ends == [2, 4]
     assert NETWORK.hidden_ends == [1, 2]
     assert Network((Dense(2, Identity()),), 5).hidden_ends == []
-    embedded = (Columns(((5, Periodic()),)), Dense(4, ReLU()), Dense(2, Identity()))
+    embedded = (Columns(((range(5), Periodic()),)), Dense(4, ReLU()), Dense(2, Identity()))
     assert Network(embedded, 5).hidden_ends == [1]
 
 

@@ -20,7 +20,7 @@ import pytest
 import sknet.nn
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import ACTIVATION, ACTIVATIONS, Identity, LeakyReLU, Reflected, ReLU
-from sknet.nn.columns import Columns, Limited, PrincipalComponents, Scattered
+from sknet.nn.columns import Columns, Limited, PrincipalComponents
 from sknet.nn.cumulative import (
     CUMULATIVE_LINK,
     DISTINCT,
@@ -82,7 +82,7 @@ def concrete_rules():
 BUILT = {
     *(Activated, ByUnit, Columns, EnsembleDense, EnsembleHead, EnsembleInput, GroupColumns),
     *(GroupedDense, JointLoss, LevelLogLoss, Limited, MonotonePairwiseHead, MonotoneWeights),
-    *(PairwiseHead, PrincipalComponents, Promise, Reflected, Scattered, Signed, Stacked),
+    *(PairwiseHead, PrincipalComponents, Promise, Reflected, Signed, Stacked),
     WithConstants,
 }
 #: The fields that the package sets in the rules that a user may construct.

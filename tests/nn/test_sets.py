@@ -25,7 +25,7 @@ EDGES = ((-1.0, 0.0, 1.0),)
 #: Layers of each kind with sets; the inputs are an embedded rising column and two others.
 SIGNS = (1, 1, 0, -1)
 FIRST, NEXT = MonotoneWeights(SIGNS, 2), MonotoneWeights((0, 0, 1, 1, 1))
-FRONT = Columns(((1, RisingPiecewiseLinear(EDGES, 2)), (2, None)))
+FRONT = Columns((((0,), RisingPiecewiseLinear(EDGES, 2)), ((1, 2), None)))
 #: Of two groups with two inputs each, one is constrained.
 GROUP_SETS = Stacked((MonotoneWeights((1, 1)), MonotoneWeights((0, 0), 3)))
 NETWORKS = {
