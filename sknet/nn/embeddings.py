@@ -293,9 +293,6 @@ class MappedPiecewiseLinear(MappedFeatures):
     def reduced(self, share: float) -> Self:
         return replace(self, size=self.reduced_size(share))
 
-    def rising(self) -> NumericEmbedding:
-        return RisingPiecewiseLinear(self.edges, self.size)
-
     def constrained(self, signs: tuple[int, ...], edges: Edges = ()) -> ColumnEmbedding:
         """Return one layer for all columns, which differ only in the sets of their maps."""
         return RisingPiecewiseLinear(self.edges, self.size, signs).with_bins(edges)
