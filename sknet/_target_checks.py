@@ -315,29 +315,9 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
         If the first call has neither classes nor a multi-label y, or a y of several columns of
         classes, or if the classes of a later call differ from those of the first.
     """
-    if known is None:
-        _check_first_classes(y, classes)
-    else:
+    if known is not None:
         _check_same(known, classes)
-
-
-def _check_same(known: Any, classes: Any) -> None:
-    """Refuse classes of a later ``partial_fit``, unless None, that differ from those known."""
-    if classes is not None and not _are_same(known, classes):
-        raise ValueError(
-            f"classes={classes!r} differs from the classes of the first call of partial_fit: "
-            f"{known!r}."
-        )
-
-
-def _check_first_classes(y: Any, classes: Any) -> None:
-    """Refuse a first ``partial_fit`` without classes, or with several columns of them.
-
-    Raises
-    ------
-    ValueError
-        If y has several columns of classes, or if classes are missing and y is not multi-label.
-    """
+        return
     if classes is not None:
         _distinct_classes(classes)
     y = check_y(y, numeric=False, name="y")
@@ -348,6 +328,15 @@ def _check_first_classes(y: Any, classes: Any) -> None:
         )
     if classes is None and not type_of_target(y).startswith("multilabel"):
         raise ValueError("classes must be passed on the first call to partial_fit.")
+
+
+def _check_same(known: Any, classes: Any) -> None:
+    """Refuse classes of a later ``partial_fit``, unless None, that differ from those known."""
+    if classes is not None and not _are_same(known, classes):
+        raise ValueError(
+            f"classes={classes!r} differs from the classes of the first call of partial_fit: "
+            f"{known!r}."
+        )
 
 
 def _are_same(known: Any, classes: Any) -> bool:
