@@ -111,14 +111,14 @@ class ByUnit(Composed):
         return array.reshape(-1, sum(n for n, _ in self.parts))
 
 
+@lru_cache(maxsize=16)
 def _units(n_free: int, free: Activation, n_monotone: int, rising: Activation) -> ByUnit:
-    """Return the activation of free and of monotone units; half of the latter are reflected."""
+    """Return the activation of free and of monotone units; half of the latter are reflected.
+
+    The results are remembered from one batch to the next.
+    """
     parts = (n_free, free), (n_monotone, Reflected(rising, n_monotone // 2))
     return ByUnit(tuple(part for part in parts if part[0]))
-
-
-#: The same function, whose results are remembered from one batch to the next.
-_known_units = lru_cache(maxsize=16)(_units)
 
 
 def _gather(rows: Array, places: list[slice]) -> Array:
@@ -180,7 +180,7 @@ class MonotonePairwiseHead(PairwiseHead):
     def function(self) -> Activation:
         """The function f of the factors of one group."""
         n_monotone = self.n_factors - self.n_free
-        return _known_units(self.n_free, Identity(), n_monotone, SmoothReLU())
+        return _units(self.n_free, Identity(), n_monotone, SmoothReLU())
 
     def parameters(self, n_inputs: int) -> dict[str, Parameter]:
         declared = super().parameters(n_inputs)
