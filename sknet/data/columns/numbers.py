@@ -273,9 +273,10 @@ class Numbers(Feature):
 
     def _clipped(self, numbers: Floats, dtype: DTypeLike, columns: Any) -> Floats:
         """Return c((x - center) s) of the given columns."""
+        clip = scaling.clip_in_order if self.in_order else scaling.clip_smoothly
         with np.errstate(over="ignore", invalid="ignore"):
             u = self._standardized(numbers, columns).astype(dtype, copy=False)
-            return self._clip(u, self._limits(u, columns))
+            return clip(u, self._limits(u, columns))
 
     @property
     def clip_limit(self) -> Floats | float:
@@ -293,11 +294,6 @@ class Numbers(Feature):
         found *= (above - below) / 2
         found += (above + below) / 2
         return found
-
-    def _clip(self, u: Floats, limit: Floats | float = scaling.CLIP) -> Floats:
-        """Return c(u), in place."""
-        clip = scaling.clip_in_order if self.in_order else scaling.clip_smoothly
-        return clip(u, limit)
 
     def _standardized(self, numbers: Floats, columns: Any) -> Floats:
         """Return (x - center) s of the given columns."""
