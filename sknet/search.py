@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator
 from sklearn.model_selection import ParameterSampler
 
 from sknet._auto import LEARNING_RATE
-from sknet._parameters import defaults, hidden_layer_sizes, is_auto, never_steps
+from sknet._parameters import defaults, hidden_layer_sizes, is_auto, never_steps, same_value
 from sknet._requirements import check_count
 from sknet.nn.embeddings import Periodic
 from sknet.nn.rules import FINITE, POSITIVE, Constraint, Interval, Rule
@@ -445,15 +445,10 @@ def search_space(estimator: Any) -> SearchSpace:
     open_to_search = {
         name: one
         for name, one in TABLE.items()
-        if name not in unused and _is_default(parameters[name], usual[name])
+        if name not in unused and same_value(parameters[name], usual[name])
     }
     if LAYERS in open_to_search and any(np.ndim(parameters[name]) for name in BY_LAYER):
         n_layers = len(hidden_layer_sizes(parameters))
         fitting = [one for one in SIZES if len(hidden_layer_sizes({LAYERS: one})) == n_layers]
         open_to_search[LAYERS] = Choice(tuple(fitting))
     return SearchSpace(open_to_search, parameters)
-
-
-def _is_default(value: Any, default: Any) -> bool:
-    """Return whether a parameter has its default. An array never does."""
-    return type(value) is type(default) and value == default
