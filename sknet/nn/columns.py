@@ -69,10 +69,6 @@ class Columns(ColumnEmbedding):
 
     parts: tuple[tuple[range | tuple[int, ...], ColumnEmbedding | None], ...]
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds only the field, from which the cached places follow.
-        return {"parts": self.parts}
-
     def describe(self) -> str:
         inner = {layer.describe() for layer in self.embeddings()}
         return f"{super().describe()} ({', '.join(sorted(inner))})" if inner else self.words

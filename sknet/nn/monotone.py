@@ -69,10 +69,6 @@ class ByUnit(Composed):
     def inner(self) -> tuple[Activation, ...]:
         return tuple(activation for _, activation in self.parts)
 
-    def __getstate__(self) -> dict[str, Any]:
-        # A pickle holds only the field, from which the cached kinds follow.
-        return {"parts": self.parts}
-
     @cached_property
     def kinds(self) -> dict[tuple[int, Activation], list[slice]]:
         """The distinct parts, and the places of all their units."""

@@ -148,17 +148,8 @@ QUANTILES = Constraint(
 
 
 def _same_attributes(one: Any, other: Any) -> bool:
-    """Return whether two objects have the same class and equal attributes.
-
-    What a ``cached_property`` has stored does not count.
-    """
-
-    def own(rule: Any) -> dict[str, Any]:
-        cls = type(rule)
-        cached = {x for x in vars(rule) if isinstance(getattr(cls, x, None), cached_property)}
-        return {name: value for name, value in vars(rule).items() if name not in cached}
-
-    return type(one) is type(other) and own(one) == own(other)
+    """Return whether two rules have the same class and equal attributes."""
+    return type(one) is type(other) and Rule.__getstate__(one) == Rule.__getstate__(other)
 
 
 class Rule:
@@ -180,6 +171,13 @@ class Rule:
     def __post_init__(self) -> None:
         for name, constraint in constraints(type(self)).items():
             constraint.check(type(self).__name__, name, getattr(self, name))
+
+    def __getstate__(self) -> dict[str, Any]:
+        # What a cached property has stored follows from the other attributes, so it is neither
+        # pickled nor compared.
+        cls, own = type(self), vars(self)
+        cached = {x for x in own if isinstance(getattr(cls, x, None), cached_property)}
+        return {name: value for name, value in own.items() if name not in cached}
 
 
 def constraints(cls: Any) -> dict[str, Constraint]:
