@@ -39,6 +39,10 @@ class ColumnEmbedding(Layer):
     def n_outputs(self, n_inputs: int) -> int:
         return sum(self.output_counts(n_inputs))
 
+    def by_column(self, array: Array) -> Array:
+        """Return outputs, or their gradient, as an array (rows, input columns, size)."""
+        return array.reshape(array.shape[0], -1, self.size)
+
 
 class Place(NamedTuple):
     """The places of the inputs and of the outputs of one part of :class:`Columns`."""
@@ -248,15 +252,11 @@ class Repeated(ColumnEmbedding):
         return {"out": n_inputs * self.size, "delta": n_inputs}
 
     def forward(self, params: Views, x: Array, buffers: Buffers, rng: Draws = None) -> Array:
-        self._by_column(buffers["out"])[...] = x[:, :, np.newaxis]
+        self.by_column(buffers["out"])[...] = x[:, :, np.newaxis]
         return buffers["out"]
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        return np.sum(self._by_column(delta), axis=2, out=buffers["delta"])
-
-    def _by_column(self, array: Array) -> Array:
-        """Return the view (rows, columns, times)."""
-        return array.reshape(array.shape[0], -1, self.size)
+        return np.sum(self.by_column(delta), axis=2, out=buffers["delta"])
 
 
 @dataclass(frozen=True)

@@ -108,10 +108,6 @@ class MappedFeatures(NumericEmbedding):
         for array in params.map, params.offset:
             array[...] = small_uniform(rng, array.shape, self.n_features)
 
-    def by_number(self, array: Array) -> Array:
-        """Return outputs, or their gradient, as an array (rows, numbers, size)."""
-        return array.reshape(array.shape[0], -1, self.size)
-
 
 @dataclass(frozen=True)
 class Periodic(MappedFeatures):
@@ -182,7 +178,7 @@ class Periodic(MappedFeatures):
 
     def backward_shared(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         """Return ``delta`` for each number; turn the buffer "angle" into its own gradient."""
-        delta = self.by_number(delta)
+        delta = self.by_column(delta)
         names = "angle", "wave_gradient", "out_gradient"
         angle, gradient, of_outputs = _by_column(x, buffers, *names)
         of_outputs[...] = delta[:, :, 1:].transpose(1, 2, 0)
@@ -312,7 +308,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         at_edges[:, 1:, 1:] += params.offset[:, np.newaxis]
         at_edges[:, 0, 1:] = params.offset
         out = interpolation.values(at_edges).reshape(x.shape[0], -1)
-        self.by_number(out)[:, :, 0] = x
+        self.by_column(out)[:, :, 0] = x
         return out
 
     def backward_params(
@@ -326,7 +322,7 @@ class MappedPiecewiseLinear(MappedFeatures):
         np.matmul(running_sum.T, of_edges[:, 1:], out=grads.map)
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
-        interpolation, delta = buffers["interpolation"], self.by_number(delta)
+        interpolation, delta = buffers["interpolation"], self.by_column(delta)
         rise = params.map.reshape(-1, self.size - 1)[interpolation.bins]
         inputs = np.einsum("ndk,ndk->nd", delta[:, :, 1:], rise, out=buffers["delta"])
         inputs *= interpolation.slopes()
@@ -382,7 +378,7 @@ class RisingPiecewiseLinear(MappedPiecewiseLinear):
         interpolation.locate(x)
         at_edges[:, 0, 1:], at_edges[:, 1:, 1:] = params.offset, params.map
         np.cumsum(at_edges, axis=1, out=at_edges)
-        bins, out = interpolation.bins, self.by_number(buffers["out"])
+        bins, out = interpolation.bins, self.by_column(buffers["out"])
         at_edges[:, :-1].reshape(-1, self.size).take(bins, axis=0, out=out, mode="clip")
         mapped = buffers["mapped"].reshape(*x.shape, -1)
         params.map.reshape(-1, self.size - 1).take(bins, axis=0, out=mapped, mode="clip")
