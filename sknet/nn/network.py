@@ -180,11 +180,10 @@ class Network:
         A network without layers returns its inputs.
         """
         part = replace(self, layers=self.layers[start:stop], n_inputs=self.widths[start])
-        copied = np.empty(part.n_params, params.dtype)
-        where = {(slot.layer, slot.name): slot.where for slot in self.slots}
-        for slot in part.slots:
-            copied[slot.where] = params[where[start + slot.layer, slot.name]]
-        return part, copied
+        chosen = range(len(self.layers))[start:stop]
+        # The arrays have the same order in both networks.
+        arrays = (params[slot.where] for slot in self.slots if slot.layer in chosen)
+        return part, np.concatenate([params[:0], *arrays])
 
     def with_outputs(self, params: Array, which: slice, n_raw: int) -> tuple[Self, Array]:
         """Return a network with only some of the outputs, and its parameters.
