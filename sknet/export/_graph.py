@@ -12,6 +12,8 @@ from sknet._requirements import require
 
 #: What a tensor is combined with: another tensor, or numbers that become a constant.
 Operand: TypeAlias = "Tensor | ArrayLike"
+#: The end of a slice that goes on to the last column.
+END = np.iinfo(np.int64).max
 
 
 class Node(NamedTuple):
@@ -161,14 +163,10 @@ class Tensor:
         """Return sums of products, given an equation like that of numpy.einsum."""
         return self.op("Einsum", other, equation=equation)
 
-    def columns(self, start: int, stop: int) -> "Tensor":
+    def columns(self, start: int, stop: int = END, step: int = 1) -> "Tensor":
         """Return a slice of the last axis."""
-        return self.op("Slice", *(self._indices([i]) for i in (start, stop, -1)))
-
-    def every_second(self, start: int) -> "Tensor":
-        """Return every second column of the last axis, from ``start`` on."""
-        end = np.iinfo(np.int64).max
-        return self.op("Slice", *(self._indices([i]) for i in (start, end, -1, 2)))
+        places = (start, stop, -1) if step == 1 else (start, stop, -1, step)
+        return self.op("Slice", *(self._indices([i]) for i in places))
 
     def take(self, indices: "Tensor | Iterable[int]", axis: int) -> "Tensor":
         """Return the slices at positions of an axis, given as numbers or an int64 tensor."""

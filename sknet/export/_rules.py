@@ -52,7 +52,7 @@ def _reflected(rule: Reflected, z: Tensor) -> Tensor:
     if not n_units:
         return activate(rule.activation, z)
     first = activate(rule.activation, z.columns(0, -n_units))
-    last = activate(rule.activation, -z.columns(-n_units, np.iinfo(np.int64).max))
+    last = activate(rule.activation, -z.columns(-n_units))
     return z.graph.concat([first, -last], axis=-1)
 
 
@@ -135,14 +135,14 @@ INVERSE_LINKS: dict[type[links.Link], Formula] = {
     links.Increasing: _increasing,
     **dict.fromkeys(DISTRIBUTIONS, _cumulative),
     # The log standard deviations stand beside the means.
-    links.MeanAndStd: lambda link, raw: raw.every_second(0),
+    links.MeanAndStd: lambda link, raw: raw.columns(0, step=2),
 }
 
 
 def predicted_std(raw: Tensor) -> Tensor:
     """Return the standard deviations that ``links.MeanAndStd`` has beside the means."""
     low, high = links.LOG_STD_LIMITS
-    return raw.every_second(1).maximum(low).minimum(high).op("Exp")
+    return raw.columns(1, step=2).maximum(low).minimum(high).op("Exp")
 
 
 def counterpart(kind: str, table: Mapping[type, Entry], rule: object) -> Entry:
