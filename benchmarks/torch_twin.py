@@ -96,7 +96,8 @@ class Twin(nn.Module):
         super().__init__()
         model = estimator._model
         settings = model.settings
-        ((n_columns, embedding),) = model.network.layers[0].parts
+        ((columns, embedding),) = model.network.layers[0].parts
+        n_columns = len(columns)
         kind = Periodic if type(embedding).__name__ == "Periodic" else PiecewiseLinear
         self.embedding = kind(n_columns, embedding)
         self.n_members = settings.n_members

@@ -43,7 +43,8 @@ UNPLANNED_EPOCHS = 200
 PATIENCE = 10
 #: With early stopping and a schedule that takes the learning rate to zero, shares of the number
 #: of epochs: if the validation score has not improved for the first share, and for at least
-#: ``LEAST_PATIENCE`` epochs, the learning rate falls to zero within the second.
+#: ``LEAST_PATIENCE`` epochs, the learning rate falls to zero within the second, unless the last
+#: epochs train on all rows.
 PLANNED_PATIENCE, COOLING, LEAST_PATIENCE = 0.1, 0.2, 5
 #: The score of whole groups of rows is uncertain: one of the first epochs is often the best
 #: until the learning rate has fallen. With groups, the patience is therefore multiplied by this
@@ -66,7 +67,8 @@ LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
 #: The dropout rate, and its upper limit in classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 #: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
-#: with ``MANY`` or more.
+#: with ``MANY`` or more. Members that share no weights hold out the first share of any number
+#: of rows, but at most 1 / n_members.
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows.
 PENALTY = 0.3

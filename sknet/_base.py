@@ -120,7 +120,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         ------
         ValueError
             If an argument is invalid or training diverges at once. The estimator is unchanged.
-            Training that diverges later or is cut short gives a ConvergenceWarning.
+            Training that diverges later gives a ConvergenceWarning; if cut short, it may, too.
         """
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from, init)

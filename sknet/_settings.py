@@ -332,7 +332,8 @@ def resolve(
     Raises
     ------
     ValueError
-        If the other parameters do not suit the hidden layers that "auto" stands for.
+        If the other parameters do not suit the hidden layers that "auto" stands for, or if
+        ``interaction_cst`` does not suit the columns.
     """
     parameters = parameters_of(estimator)
     auto = choose({**parameters, "monotonic_cst": promise}, facts, last)

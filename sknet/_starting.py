@@ -5,8 +5,9 @@ rows with the weights of their classes.
 
 Other tables come in parts: chunks of a stream, or partitions on a cluster. ``look_at`` returns
 what matters about a part: a small :class:`Look`. ``merge_looks`` turns the looks at all parts
-into one look at the whole table, with exact levels, classes and scale of y. Quantiles are
-estimated from a sample of rows, which is read when the levels of all parts are known.
+into one look at the whole table, with exact levels, classes and scale of y. Quantiles, and the
+scale of y for robust losses, are estimated from a sample of rows, which is read when the levels
+of all parts are known.
 """
 
 from collections.abc import Mapping, Sequence

@@ -85,7 +85,8 @@ def learn_target(
     ValueError
         If y has a label that is not among the classes, if float32 cannot hold y, if the loss
         divides y by its mean and all values of an output are zero, if ``class_weight`` does not
-        suit the classes, or if one of several targets is missing in all rows.
+        suit the classes, if :func:`check_several_targets` refuses the settings, or if one of
+        several targets is missing in all rows.
     """
     if isinstance(known, LabelCounts):
         settings, target = settings.balanced(known), ClassTarget.of(known, classes)

@@ -171,7 +171,7 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def predict_quantiles(self, X: Any, levels: ArrayLike) -> np.ndarray:
-        """Predict quantiles of y at any levels, calibrated on held-out rows.
+        """Predict quantiles of y at any levels, calibrated on held-out rows, if any.
 
         Parameters
         ----------

@@ -90,8 +90,8 @@ def read_chunks(
     -----
     UserWarning
         If a column becomes a category because of some text, although most of its rows hold
-        different numbers. There is no warning for columns in ``dtype`` or for categories in
-        a Parquet file.
+        different numbers, or if nearly every row of a text column has its own level. There is
+        no warning for columns in ``dtype`` or for categories in a Parquet file.
 
     Examples
     --------

@@ -505,7 +505,7 @@ def test_bins_leave_columns_of_two_values_alone(members):
 def test_embeddings_of_numbers_and_categories_stand_side_by_side(table):
     X, y = table
     network = NNRegressor((8,), numeric_embedding="periodic", **SHORT).fit(X, y)
-    parts = [(width, type(layer)) for width, layer in network._model.network.layers[0].parts]
+    parts = [(len(own), type(layer)) for own, layer in network._model.network.layers[0].parts]
     # The numbers; an indicator and the trees' levels; the shops.
     assert parts == [(4, Periodic), (1 + 4, type(None)), (1, Embedding)]
 

@@ -570,8 +570,9 @@ def frame_of(columns: Mapping[Any, NDArray[Any]], library: str, like: Any = None
     ImportError
         If the library is not installed.
     """
+    module = require("pandas") if library == "pandas" else require("polars")
     index = {"index": like.index} if library == "pandas" and hasattr(like, "iloc") else {}
-    return require(library).DataFrame(dict(columns), **index)
+    return module.DataFrame(dict(columns), **index)
 
 
 def without_nullable(column: Any) -> Any:

@@ -99,8 +99,8 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         Returns
         -------
         Dask array of shape (n_samples,) or (n_samples, n_classes), Series or DataFrame
-            Not yet computed. Two classes have one column, where positive numbers mean the
-            second class; otherwise each column belongs to a class or label.
+            Not yet computed. Two classes have one column, the logit of the second class;
+            otherwise each column belongs to a class or label.
         """
         columns = None if self._learned_model().target.kind == "binary" else self._columns()
         return self._predict(X, Wanted("decision_function", columns, float))

@@ -169,7 +169,8 @@ class AttributionDisplay:
             If matplotlib is not installed.
         ValueError
             If the attributions have a wrong shape, if the number of names or values differs
-            from the number of columns, or if ``values`` is given for several rows.
+            from the number of columns, if ``values`` is given for several rows, or if
+            ``max_features`` is not a positive integer.
         """
         rows = np.atleast_2d(attributions)
         if rows.ndim != 2:

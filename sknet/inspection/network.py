@@ -148,7 +148,7 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimator : NNClassifier or NNRegressor
+        estimator : NNClassifier, NNRegressor or NNMultiTarget
             A fitted estimator.
         ax : matplotlib Axes, default=None
             The axes to draw on; by default, those of a new figure.
@@ -318,7 +318,7 @@ class WeightsDisplay:
 
         Parameters
         ----------
-        estimator : NNClassifier or NNRegressor
+        estimator : NNClassifier, NNRegressor or NNMultiTarget
             A fitted estimator.
         X : {array-like, sparse matrix} of shape (n_samples, n_features), default=None
             A unit is dead if its output is the same for all these rows. Without X, a unit is

@@ -30,7 +30,7 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
 
     Parameters
     ----------
-    estimator : NNClassifier or NNRegressor
+    estimator : NNClassifier, NNRegressor or NNMultiTarget
         A fitted estimator with at least one hidden layer.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         Rows for which the outputs are computed.

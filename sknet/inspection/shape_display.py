@@ -126,9 +126,9 @@ class ShapeFunctionsDisplay:
         TypeError
             If ``estimator`` is not an sknet estimator.
         ValueError
-            If the estimator was fitted without ``interaction_cst``, if X does not match the
-            table that it was fitted to, if there are no functions of one or two columns, or if
-            one of the other parameters is not valid.
+            If the estimator was fitted without ``interaction_cst`` or to several targets, if X
+            does not match the table that it was fitted to, if there are no functions of one or
+            two columns, or if one of the other parameters is not valid.
         """
         import_pyplot()
         _, model = fitted(estimator)

@@ -163,8 +163,8 @@ class Loss(Rule, ABC):
 
         By default, they are zero, which stands for the mean of the scaled y and for classes of
         equal probability. The best constants for a few rows could be infinite, if all rows have
-        the same class or are zero. With the identity link, they are the constants with the
-        smallest mean loss, whatever the units of y.
+        the same class or are zero. The losses of the package with the identity link return the
+        constants with the smallest mean loss, whatever the units of y.
 
         Parameters
         ----------
