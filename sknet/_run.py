@@ -144,11 +144,11 @@ def blas_libraries() -> list[LibController]:
 def n_threads() -> int:
     """Return the number of threads of a training run.
 
-    It is the smaller of the numbers that scikit-learn's estimators and BLAS may use, and 1 in a
-    joblib worker.
+    It is the smaller of the numbers that scikit-learn's estimators and BLAS may use. It is 1 in
+    a joblib worker, and if another training run has begun in this process.
     """
     backend, _ = get_active_backend()
-    if backend.nesting_level:
+    if backend.nesting_level or ONE_BLAS_THREAD.in_use:
         return 1
     return min([n_openmp_threads(), *map(n_threads_of, blas_libraries())])
 
@@ -228,10 +228,20 @@ class BlasLimit:
         with self._lock:
             if not self._taken.numbers:
                 return  # This process was forked within the context, and ``forget`` was called.
-            _set_back(self._taken.numbers.pop())
+            own = self._taken.numbers.pop()
+            # It counts first, so that an interrupt of the rest leaves no training that never
+            # ends.
             self._n_trainings -= 1
-            if self._n_trainings == 0:
-                _set_back(self._shared)
+            try:
+                _set_back(own)
+            finally:
+                if self._n_trainings == 0:
+                    _set_back(self._shared)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether training runs in this process."""
+        return self._n_trainings > 0
 
     def forget(self) -> None:
         """Lift the limit in a forked process, in which no training of the parent continues."""

@@ -278,6 +278,39 @@ def library(request, monkeypatch):
     return library
 
 
+def test_an_interrupt_at_the_end_of_a_training_leaves_no_training(library, monkeypatch):
+    limit, set_threads = BlasLimit(), sknet._run.set_threads_of
+
+    def interrupted(library, number):
+        set_threads(library, number)
+        raise KeyboardInterrupt
+
+    with limit:
+        assert limit.in_use
+        monkeypatch.setattr(sknet._run, "set_threads_of", interrupted)
+        n_threads = library.num_threads
+        if n_threads:
+            with pytest.raises(KeyboardInterrupt):
+                limit.__exit__()
+        else:
+            limit.__exit__()
+        monkeypatch.undo()
+        assert not limit.in_use
+    with limit:
+        assert limit.in_use
+    assert not limit.in_use
+
+
+def test_a_training_beside_another_one_has_one_thread(monkeypatch):
+    """Whether the limit of BLAS holds for a thread or for the process."""
+    monkeypatch.setattr(sknet._run, "blas_libraries", lambda: [ThreadLocalLibrary(4)])
+    monkeypatch.setattr(sknet._run, "n_openmp_threads", lambda: 4)
+    assert n_threads() == 4
+    with ONE_BLAS_THREAD:
+        assert in_thread(n_threads) == 1
+    assert n_threads() == 4
+
+
 def test_every_kind_of_library_is_limited_in_every_thread(library):
     """Each training run limits its thread, whether a number holds for a thread or a process."""
     limit, before = BlasLimit(), library.num_threads

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from typing import Self
 
 import numpy as np
 
@@ -174,6 +175,14 @@ class Epoch(Epochs):
             self.batches = self.all_batches()
         self._train_on(self.batches)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # The steps refer to this object. Without them, its work arrays are freed at once, and
+        # not only by a garbage collection.
+        self._tasks.clear()
+
     def _train_on(self, batches: BatchIterable) -> None:
         """Use these batches in the next epochs, and make the work arrays for them."""
         self.batches = batches
@@ -199,7 +208,8 @@ class Epoch(Epochs):
         if self.all_batches is not None:
             self.state.on_all_rows = True
             # Free the memory of the old work arrays before the new ones are made.
-            del self._gradient_of, self._tasks
+            self._tasks.clear()
+            del self._gradient_of
             self._train_on(self.all_batches())
 
     def _make_stretches(self) -> list[tuple[Optimizer, float, int, int]]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from queue import SimpleQueue
 from threading import Thread
@@ -47,17 +47,18 @@ class Team:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for _ in self._others:
-            self._waiting.put(None)
+        self._waiting.put(None)
         for other in self._others:
-            other.join()
-        self._others = []
+            # An interrupt may have come between the making of a thread and its start.
+            if other.ident is not None:
+                other.join()
+        self._others, self._waiting = [], SimpleQueue()
 
     def run(self, tasks: Sequence[Callable[[], Result]]) -> list[Result]:
         """Return the results of the tasks in their order, once all of them are done."""
-        if self.n_threads == 1 or len(tasks) == 1:
+        if self.n_threads == 1 or len(tasks) <= 1:
             return [task() for task in tasks]
-        self._start()
+        self._start(len(tasks) - 1)
         n_threads = min(self.n_threads, len(tasks))
         futures: list[Future[list[Result]]] = [Future() for _ in range(1, n_threads)]
         for i, future in enumerate(futures, start=1):
@@ -73,32 +74,44 @@ class Team:
             results[i::n_threads] = future.result()
         return results
 
-    def _start(self) -> None:
-        """Start the missing threads, or as many of them as the system allows."""
+    def _start(self, n_useful: int) -> None:
+        """Start the missing threads of ``n_useful`` ones, or as many as the system allows."""
         try:
-            while len(self._others) < self.n_threads - 1:
+            while len(self._others) < min(n_useful, self.n_threads - 1):
                 other = Thread(target=_work, args=[self._waiting, self.within], daemon=True)
-                other.start()
+                # If an interrupt ends this call, no thread that runs may be unknown.
                 self._others.append(other)
+                other.start()
         except RuntimeError:
+            self._others.pop()
             self.n_threads = 1 + len(self._others)
 
 
 def _work(waiting: SimpleQueue[Any], within: AbstractContextManager[Any]) -> None:
     """Run tasks within a context as they arrive, until None arrives instead.
 
-    Their results, or their error, go into the future that arrives with them.
+    Their results, or their error, go into the future that arrives with them. None is passed on
+    to the next thread.
     """
-    # NumPy need not warn of overflow in this thread: results are checked later.
-    with within, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+    with ExitStack() as entered:
+        failure: BaseException | None = None
+        try:
+            entered.enter_context(within)
+        except BaseException as error:
+            failure = error  # Nobody may wait in vain for the results of this thread.
+        # NumPy need not warn of overflow in this thread: results are checked later.
+        entered.enter_context(np.errstate(over="ignore", invalid="ignore", divide="ignore"))
         while (item := waiting.get()) is not None:
             future, tasks = item
             try:
+                if failure is not None:
+                    raise failure
                 future.set_result([task() for task in tasks])
             except BaseException as error:
                 future.set_exception(error)
             # The last batch need not stay in memory while the thread sleeps.
             del item, future, tasks
+        waiting.put(None)
 
 
 #: The least time that a share of a batch should take for each work array, in nanoseconds.

@@ -127,7 +127,9 @@ def train(
         budget=budget or Budget(),
     )
     # The result is judged on some of these rows, even after a cool-down on all rows.
-    return train_epochs(epoch, Probe(objective, batches), stopping, evaluate, report, poor)
+    probe = Probe(objective, batches)
+    with epoch:
+        return train_epochs(epoch, probe, stopping, evaluate, report, poor)
 
 
 def train_epochs(

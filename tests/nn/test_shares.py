@@ -170,3 +170,51 @@ def test_an_error_waits_for_the_other_tasks(failing):
         with pytest.raises(ValueError, match="broken"):
             team.run(tasks)
         assert all(done.acquire(blocking=False) for _ in range(2))
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_an_interrupt_while_threads_start_leaves_none_behind(at, monkeypatch):
+    """The last thread that has begun to run is ended, too, and the end waits for no other."""
+    before, start, n_started = set(threading.enumerate()), threading.Thread.start, []
+
+    def interrupted(thread):
+        start(thread)
+        n_started.append(thread)
+        if len(n_started) == at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt), Team(4) as team:
+        team.run([lambda: 1] * 4)
+    assert len(n_started) == at
+    assert set(threading.enumerate()) == before
+
+
+def test_a_team_starts_no_more_threads_than_there_are_tasks():
+    before = threading.active_count()
+    with Team(16) as team:
+        assert team.run([]) == []
+        assert team.run([lambda: 1]) == [1]
+        assert threading.active_count() == before
+        assert team.run([lambda: 1, lambda: 2]) == [1, 2]
+        assert threading.active_count() == before + 1
+        assert team.run([lambda: 3] * 5) == [3] * 5
+        assert threading.active_count() == before + 4
+    assert threading.active_count() == before
+
+
+def test_a_context_that_a_thread_cannot_enter_is_an_error_and_no_wait():
+    main = threading.current_thread()
+
+    class Narrow:
+        def __enter__(self):
+            if threading.current_thread() is not main:
+                raise MemoryError("no room")
+
+        def __exit__(self, *error):
+            pass
+
+    with Team(3, Narrow()) as team:
+        for _ in range(2):
+            with pytest.raises(MemoryError, match="no room"):
+                team.run([lambda: 1] * 3)

@@ -1,5 +1,7 @@
+import gc
 import math
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +14,7 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sknet.data.batches import Batch
 from sknet.nn import shares
 from sknet.nn.activations import ACTIVATIONS, Identity, ReLU, Tanh
-from sknet.nn.epochs import UpdateRule
+from sknet.nn.epochs import Epoch, UpdateRule
 from sknet.nn.layers import Dense, Dropout
 from sknet.nn.losses import BinaryLogLoss, MultinomialLogLoss, SquaredError
 from sknet.nn.network import Network, Workspace
@@ -1154,3 +1156,21 @@ def test_mini_batches_drop_noise_columns_exactly(name, schedule, sparse_truth, r
     w = objective.network.views(result.params)[0].weight[:, 0]
     assert (w[10:] == 0).sum() >= 20
     assert (w[:10] != 0).all()
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_work_arrays_are_freed_at_the_end_of_training(failing, make_problem, run_training):
+    """A cycle of references would keep them until a garbage collection, fit after fit."""
+
+    def report(*epoch):
+        if failing:
+            raise KeyboardInterrupt
+
+    gc.collect()
+    gc.disable()
+    try:
+        with pytest.raises(KeyboardInterrupt) if failing else nullcontext():
+            run_training(make_problem(), report=report)
+        assert not [one for one in gc.get_objects() if isinstance(one, Epoch)]
+    finally:
+        gc.enable()
