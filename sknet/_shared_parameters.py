@@ -138,9 +138,8 @@ class SharedParameters:
     l1_ratio : float in [0, 1], default=0.0
         The share of the L1 penalty: 0 keeps all weights small, 1 makes some exactly zero.
     dropout : float in [0, 1), "adaptive", array-like or "auto", default="auto"
-        The share of each hidden layer's outputs that a step sets to zero, or a list with one
-        for each layer. "auto" is 0 to {LARGEST_DROPOUT} for classes, and mostly "adaptive" for
-        numbers: 0.1, and less once the R2 of the validation rows exceeds 0.75.
+        The share of each hidden layer's outputs that a step sets to zero. "auto" is up to
+        {LARGEST_DROPOUT} for classes, and mostly "adaptive" for numbers: 0.1, less as R2 rises.
     input_noise : float, default=0.0
         The standard deviation of the noise that training adds to the scaled numeric inputs.
     mixup : float, default=0.0
