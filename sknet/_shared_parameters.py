@@ -210,7 +210,7 @@ class SharedParameters:
     alpha: Annotated[float | str, AUTO, NOT_NEGATIVE] = "auto"
     l1_ratio: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.0
     dropout: Annotated[
-        float | str | Sequence[float | str], {ADAPTIVE}, AUTO, FRACTION, FLAT_LIST, Off()
+        float | str | Sequence[float | str], {ADAPTIVE, "auto"}, FRACTION, FLAT_LIST, Off()
     ] = "auto"
     input_noise: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
     mixup: Annotated[float, NOT_NEGATIVE, Off()] = 0.0
