@@ -79,7 +79,7 @@ class Validation:
         batches = self._batches.without_columns()
         # With extreme numbers, a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):
-            if objective.adapts:
+            if objective.network.adapts:
                 found["constant_loss"] = objective.least_constant_loss(batches)
             if self._scorer is None:
                 losses = objective.constant_losses(batches)

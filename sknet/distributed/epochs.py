@@ -178,9 +178,9 @@ class Shards:
         """Return what a method of each shard returns."""
         return self.cluster.gather(self.submit(method, self.futures, *args))
 
-    def mean(self, method: Callable, point: Any) -> float:
+    def mean(self, method: Callable, *args: Any) -> float:
         """Return the weighted mean of the losses that a method of each shard returns."""
-        losses, weights = zip(*self.ask(method, point), strict=True)
+        losses, weights = zip(*self.ask(method, *args), strict=True)
         return float(np.average(losses, weights=weights))
 
     def loss(self, params: np.ndarray) -> float:
@@ -269,8 +269,8 @@ class ClusterEpoch(Epochs):
         Where shards differ, their best constants do, too, so a dropout rate falls later.
         """
         shards, found = self._shards, {}
-        if self.objective.adapts:
-            found["constant_loss"] = shards.mean(Shard.constant_loss, None)
+        if self.objective.network.adapts:
+            found["constant_loss"] = shards.mean(Shard.constant_loss)
         loss = shards.mean(Shard.evaluate, None)
         return {**found, "least_score": score_of_learning(loss, shards.n_validation)}
 

@@ -195,7 +195,7 @@ class Shard:
             loss = objective.mean_loss(point.params, self.validation, workspace)
         return loss, self.validation_weight
 
-    def constant_loss(self, _: None) -> tuple[float, float]:
+    def constant_loss(self) -> tuple[float, float]:
         """Return the mean loss of the validation rows for a constant, and their weight."""
         if self.validation is None:
             return 0.0, 0.0

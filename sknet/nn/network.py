@@ -221,14 +221,17 @@ class Network:
         for mine, theirs in zip(arrays(self, params), arrays(other, others), strict=True):
             mine[...] = theirs
 
-    def adapted(self, unexplained: float) -> "Network":
+    @property
+    def adapts(self) -> bool:
+        """Whether a layer adapts to what the network explains."""
+        return any(layer.adapted(0.0) is not layer for layer in self.layers)
+
+    def adapted(self, unexplained: float) -> Self:
         """Return the network for the next epoch, with layers as :meth:`Layer.adapted` has them.
 
         It has the same parameters and work arrays.
         """
-        layers = tuple(layer.adapted(unexplained) for layer in self.layers)
-        same = all(new is old for new, old in zip(layers, self.layers, strict=True))
-        return self if same else replace(self, layers=layers)
+        return replace(self, layers=tuple(one.adapted(unexplained) for one in self.layers))
 
     def init(self, rng: Generator) -> Array:
         """Return random initial parameters in float64."""

@@ -185,15 +185,11 @@ class Objective:
     penalty: ElasticNet
     weighs_steps: bool = False
 
-    @property
-    def adapts(self) -> bool:
-        """Whether a layer adapts to what the network explains."""
-        return any(layer.adapted(0.0) is not layer for layer in self.network.layers)
-
-    def adapted(self, unexplained: float) -> "Objective":
+    def adapted(self, unexplained: float) -> Self:
         """Return the objective for the next epoch: see :meth:`Network.adapted`."""
-        network = self.network.adapted(unexplained)
-        return self if network is self.network else replace(self, network=network)
+        if not self.network.adapts:
+            return self
+        return replace(self, network=self.network.adapted(unexplained))
 
     def loss_and_gradient(
         self,
