@@ -17,6 +17,7 @@ from sknet._settings import Provenance
 from sknet.data.columns.categories import Levels
 from sknet.data.columns.numbers import MissingFlags
 from sknet.data.columns.single_values import Code, HeavyFlags
+from sknet.nn.columns import ColumnScales
 from sknet.nn.soundness import FAULTS, Ending
 from sknet.nn.state import best_epoch, objectives
 
@@ -54,9 +55,9 @@ class FittedAttributes:
     loss_, best_loss_, best_validation_score_ : float
         The last objective, the lowest one (None with early stopping), and the best validation
         score (None without).
-    coefs_, intercepts_, member_scales_ : list of ndarray
-        The weights and biases of each layer, and each member's scales of the inputs of hidden
-        layers: views of the parameters. Weights have the shape (n_inputs, n_outputs), with a
+    coefs_, intercepts_, member_scales_, column_scales_ : list of ndarray
+        The weights and biases of each layer, each member's scales of the inputs of hidden
+        layers, and the learned scales of all inputs. Weights are (n_inputs, n_outputs), with a
         leading axis for members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
         A name for each input of the first hidden layer, in the order of ``coefs_[0]``.
@@ -130,6 +131,16 @@ class FittedAttributes:
     @property
     def member_scales_(self) -> list[np.ndarray]:
         return [layer.scale for layer in self._dense_layers() if hasattr(layer, "scale")]
+
+    @property
+    def column_scales_(self) -> list[np.ndarray]:
+        model = self._fitted_model
+        pairs = zip(model.network.layers, model.network.views(model.params), strict=True)
+        for layer, params in pairs:
+            if isinstance(layer, ColumnScales):
+                by_input = params.column_scale[list(layer.columns)]
+                return [*by_input.reshape(model.settings.n_separate, -1)]
+        return []
 
     @property
     def n_layers_(self) -> int:

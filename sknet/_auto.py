@@ -400,16 +400,24 @@ def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericE
     return NUMERIC_EMBEDDINGS[name]().reduced(usual / facts.n_numbers)
 
 
+def _is_constrained(known: Mapping[str, Any]) -> bool:
+    """Return whether a constraint sets the effects of columns apart."""
+    return known["interaction_cst"] is not None or bool(known["monotonic_cst"])
+
+
 def _n_components(known: Mapping[str, Any], facts: Facts) -> int:
     given = known["numeric_embedding"]
     embedding = NUMERIC_EMBEDDINGS[given] if isinstance(given, str) else given
     suited = _suits_extras(known, facts) and embedding is not None and embedding.keeps_numbers
-    # A component mixes columns whose effects a constraint sets apart.
-    constrained = known["monotonic_cst"] or known["interaction_cst"] is not None
-    if not suited or facts.n_numbers == 1 or constrained:
+    if not suited or facts.n_numbers == 1 or _is_constrained(known):
         return 0
     n_rows = ROWS_PER_COMPONENT if facts.one_score else ROWS_PER_COMPONENT_OF_CLASSES
     return min(MOST_COMPONENTS, facts.n_numbers, facts.n_rows // n_rows)
+
+
+def _column_scales(known: Mapping[str, Any], facts: Facts) -> bool:
+    suited = _suits_extras(known, facts) and known["numeric_embedding"] is not None
+    return suited and bool(hidden_layer_sizes(known)) and not _is_constrained(known)
 
 
 def _is_few(facts: Facts) -> bool:
@@ -428,9 +436,9 @@ def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
     """
     # The loss is a mean over the members, so it would divide sgd's steps by their number.
     adaptive = _has_adaptive_solver(known)
-    tied = known["interaction_cst"] is not None or bool(known["monotonic_cst"])
+    suited = adaptive and not facts.is_sparse and not _is_constrained(known)
     embedded = known["numeric_embedding"] is not None or facts.is_small
-    return _is_few(facts) and embedded and not facts.is_sparse and adaptive and not tied
+    return _is_few(facts) and embedded and suited
 
 
 def _is_one_small_network(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -493,11 +501,12 @@ RULES: dict[str, Rule] = {
     "validation_fraction": _validation_fraction,
     "dropout": _dropout,
     "n_components": _n_components,
+    "column_scales": _column_scales,
     "dtype": _dtype,
 }
 
 #: The parameters that shape the network. A fit that continues a network keeps their values.
 SHAPING = (
     *("numeric_embedding", "share_weights", "hidden_layer_sizes", "n_members"),
-    *("dropout", "n_components", "dtype"),
+    *("dropout", "n_components", "column_scales", "dtype"),
 )

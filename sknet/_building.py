@@ -1,6 +1,7 @@
 """The layers of a network, built from settings and an encoder; the memory that it needs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from sknet.nn.activations import Activation, Identity
 from sknet.nn.columns import (
     ColumnEmbedding,
     Columns,
+    ColumnScales,
     Embedding,
     PrincipalComponents,
     Repeated,
@@ -33,6 +35,8 @@ EMBEDDING_SIZE = 8
 #: The size of a hidden layer for all groups of columns together, as a multiple of the size
 #: without groups; and the smallest size for one group, unless the size is set smaller.
 UNITS_OF_GROUPS, LEAST_UNITS = 2, 8
+#: The ridge penalty on the scales of columns, as a multiple of ``alpha``.
+RIDGE_OF_SCALES = 0.1
 #: The number of factors of each group, whose products describe pairs of groups.
 N_FACTORS = 32
 
@@ -53,9 +57,10 @@ def make_network(
         # With hidden layers, each member has its own network for each group.
         n_copies = settings.n_members if settings.hidden_layer_sizes else 1
         gathered = [GroupColumns(groups * n_copies)]
+    scales = _column_scales(settings, sources, inputs.n_outputs, gathered)
     hidden, order = _hidden_layers(settings, groups, order)
     output = _output_layer(settings, groups, order, link, n_outputs)
-    layers = *inputs.layers, *gathered, *hidden, output
+    layers = *inputs.layers, *gathered, *scales, *hidden, output
     return Network(layers, encoder.n_outputs_, settings.n_members, groups is not None)
 
 
@@ -142,6 +147,31 @@ def _numeric_layer(settings: Settings, encoder: TableEncoder) -> ColumnEmbedding
     if settings.promise is not None:
         return numeric.constrained(settings.promise.of_encoded(encoder.n_numeric_), edges)
     return numeric.with_bins(edges) if numeric.needs_bins else numeric
+
+
+def _column_scales(
+    settings: Settings,
+    sources: NDArray[np.intp],
+    n_inputs: int,
+    gathered: Sequence[GroupColumns],
+) -> list[Layer]:
+    """Return the layer that scales columns, or an empty list if there is none.
+
+    ``sources`` has the position of the column of X that each input comes from, except the
+    components, which are the last of ``n_inputs`` inputs. Each component counts as a column. If
+    ``gathered`` gathers the inputs of separate members, each member has its own scales.
+    """
+    if not settings.column_scales:
+        return []
+    used, columns = np.unique(sources, return_inverse=True)
+    columns = np.concatenate([columns, used.size + np.arange(n_inputs - sources.size)])
+    if gathered:
+        inputs = np.array(gathered[0].groups)
+        offsets = (columns.max() + 1) * np.arange(len(inputs))
+        columns = (columns[inputs] + offsets[:, np.newaxis]).ravel()
+    # The objective is the mean of the members' objectives.
+    ridge = RIDGE_OF_SCALES * settings.alpha / settings.n_separate
+    return [ColumnScales((*columns.tolist(),), ridge)]
 
 
 def _groups_of_inputs(settings: Settings, sources: NDArray[np.intp]) -> Groups | None:

@@ -72,9 +72,10 @@ class SharedParameters:
         "piecewise_linear" (positions between quantiles), or None. "auto" depends on the task.
     n_components : int or "auto", default="auto"
         The maximum number of principal components of the numeric columns to add as inputs.
+    column_scales : bool or "auto", default="auto"
+        Whether the network learns a factor for all inputs of a column. "auto" is mostly True.
     share_weights : bool or "auto", default="auto"
-        Whether members share large matrices. "auto" is False for at most {last_separate} rows
-        in classification, and for {SMALL} to {last_of_numbers} in regression, in most cases.
+        Whether members share large matrices. "auto" is mostly False if there are few rows.
     solver : str or Optimizer, default="adam"
         **Training.** The optimizer: "adam", "adamw" (with decoupled weight decay), "sgd",
         "rmsprop", or "lbfgs", which uses all rows in each step and computes in float64.
@@ -113,10 +114,9 @@ class SharedParameters:
         **Stopping.** Whether to hold out validation rows, stop if scores stall, and calibrate
         probabilities. "auto": for {SMALL} (or {small}) rows or more, mostly not with sgd.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
-        The share of rows that early stopping holds out. "auto" is {VALIDATION_OF_FEW} for fewer
-        than {MANY} rows, else {VALIDATION_OF_MANY}; for members without shared weights,
-        {VALIDATION_OF_FEW} but at most ``1 / n_members``. "last" takes this share from the end.
-        A splitter of scikit-learn holds out its first test set.
+        The share of rows to hold out. "auto" is {VALIDATION_OF_FEW} for fewer than {MANY} rows,
+        else {VALIDATION_OF_MANY}; at most ``1 / n_members`` if members share no weights. "last"
+        takes it from the end. A splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
         Whether the last epochs train on all rows, including validation rows, if the schedule
         ends at zero. It has no effect with more than {many_rows} training rows.
@@ -129,8 +129,7 @@ class SharedParameters:
     tol : float, default=1e-4
         The smallest relative improvement that counts. For "lbfgs", it also bounds the gradient.
     time_limit : float or None, default=None
-        The number of seconds that ``fit`` may take. If that is too few for ``max_iter``
-        epochs, the schedule of the learning rate runs faster, so that it ends in time.
+        The number of seconds that ``fit`` may take. If need be, the schedule runs faster.
     alpha : float or "auto", default="auto"
         **Regularization.** The strength of the penalty on the weights, added to the mean loss:
         ``alpha * (l1_ratio * ||W||_1 + (1 - l1_ratio) / 2 * ||W||_2^2)``. For most tables,
@@ -154,8 +153,7 @@ class SharedParameters:
         Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
         in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        The precision of the network. "auto" is "float64" for "lbfgs" and for float64 X
-        with fewer than {SMALL} (or {small}) rows, else "float32".
+        "auto" is float32, or float64 for "lbfgs" and below {SMALL} (or {small}) float64 rows.
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
         (of the second of two classes) never falls (1), never rises (-1) or is free (0).
@@ -180,6 +178,7 @@ class SharedParameters:
         str | NumericEmbedding | None, {"auto", *NUMERIC_EMBEDDINGS}, NumericEmbedding, None
     ] = "auto"
     n_components: Annotated[int | str, NOT_NEGATIVE_INT, AUTO] = "auto"
+    column_scales: Annotated[bool | str, AUTO, "boolean"] = "auto"
     share_weights: Annotated[bool | str, AUTO, "boolean"] = "auto"
     # Training.
     solver: Annotated[str | Solver, SOLVERS, Solver] = "adam"
@@ -244,8 +243,6 @@ PLACEHOLDERS: dict[str, Any] = {
     **vars(_auto),
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
-    "last_separate": _spaced(_auto.SEPARATE_ROWS - 1),
-    "last_of_numbers": _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
     "many_rows": _spaced(_auto.MANY_ROWS),
     "small": _auto.SMALL_WITHOUT_CROSS_FITTING,
 }

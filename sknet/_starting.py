@@ -94,8 +94,8 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     ValueError
         If ``numeric_embedding`` is set with sparse X; if ``n_components`` is positive with
         sparse X, with constraints, or with an embedding that does not keep the numbers; if,
-        with sparse X or constraints, several members share no weights; or if ``normalization``
-        is set with ``monotonic_cst``.
+        with sparse X or constraints, several members share no weights or columns have scales;
+        or if ``normalization`` is set with ``monotonic_cst``.
     """
     embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
     has_components = not is_auto(n_components) and n_components > 0
@@ -120,11 +120,18 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     constraint = None if parameters["interaction_cst"] is None else "interaction_cst"
     constraint = "monotonic_cst" if monotone else constraint
     separate = not parameters["share_weights"] and parameters["n_members"] != 1
-    if separate and (unsuited := "sparse X" if is_sparse else constraint):
-        raise ValueError(
-            f"share_weights=False cannot be used with {unsuited}. Set share_weights=True, or "
-            "'auto'."
-        )
+    scales = parameters["column_scales"]
+    has_scales = not is_auto(scales) and scales
+    unsuited = "sparse X" if is_sparse else constraint
+    for name, value, is_set in (
+        ("share_weights", False, separate),
+        ("column_scales", True, has_scales),
+    ):
+        if is_set and unsuited:
+            raise ValueError(
+                f"{name}={value} cannot be used with {unsuited}. Set {name}={not value}, or "
+                "'auto'."
+            )
     normalization = parameters["normalization"]
     if monotone and normalization is not None:
         raise ValueError(

@@ -75,13 +75,14 @@ CHANGES = {
     "monotonic_cst": ([1, 0, 0], {}),
     "numeric_embedding": ("periodic", {}),
     "n_components": (2, {"numeric_embedding": "periodic", "n_components": 0}),
+    "column_scales": (True, {"column_scales": False}),
     "dtype": ("float32", {"dtype": "float64"}),
 }
 #: The parameters of the layers, the encodings and the constraints, which must stay.
 REFUSED = {
     "hidden_layer_sizes", "activation", "dropout", "normalization", "n_members",
     "share_weights", "interaction_cst", "standardize", "categorical_features", "monotonic_cst",
-    "numeric_embedding", "n_components",
+    "numeric_embedding", "n_components", "column_scales",
 }  # fmt: skip
 #: The parameters that have no effect in later calls of partial_fit, as its documentation says:
 #: those of several epochs, and the seed of the first call. It has no solver "lbfgs".

@@ -93,14 +93,14 @@ def test_without_validation_rows_the_distribution_is_that_of_predict(loss):
 def test_held_out_rows_calibrate_the_distribution():
     """Of a y that is not normal, with a network that has memorized its training rows."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(3000, 4))
-    y = X[:, 0] + rng.standard_t(2, 3000)
+    X = rng.normal(size=(6300, 4))
+    y = X[:, 0] + rng.standard_t(2, 6300)
     network = sknet.NNRegressor(loss="normal", refit=False, max_iter=30, random_state=0)
-    network.fit(X[:300], y[:300], X_val=X[300:1300], y_val=y[300:1300])
-    low, high = network.predict_quantiles(X[1300:], [0.25, 0.75]).T
-    assert np.mean((low < y[1300:]) & (y[1300:] < high)) == pytest.approx(0.5, abs=0.05)
-    mean, std = network.predict(X[1300:], return_std=True)
-    assert np.mean(np.abs(y[1300:] - mean) < 0.674 * std) > 0.6
+    network.fit(X[:300], y[:300], X_val=X[300:3300], y_val=y[300:3300])
+    low, high = network.predict_quantiles(X[3300:], [0.25, 0.75]).T
+    assert np.mean((low < y[3300:]) & (y[3300:] < high)) == pytest.approx(0.5, abs=0.05)
+    mean, std = network.predict(X[3300:], return_std=True)
+    assert np.mean(np.abs(y[3300:] - mean) < 0.674 * std) > 0.6
     # A pass of partial_fit makes another network, which no held-out rows have judged.
     mean, std = network.partial_fit(X, y).predict(X, return_std=True)
     assert_allclose(network.predict_quantiles(X, [0.5])[:, 0], mean, rtol=1e-6)

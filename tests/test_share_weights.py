@@ -18,7 +18,7 @@ from sknet.data.batches import Dataset
 from sknet.data.draws import cross_fitted
 from sknet.export import to_onnx
 from sknet.inspection import integrated_gradients, summary
-from sknet.nn.columns import Columns
+from sknet.nn.columns import Columns, ColumnScales
 
 SEPARATE = {"share_weights": False, "n_members": 3, "random_state": 0}
 
@@ -73,8 +73,11 @@ def parameters_of(network, member):
     found = []
     for slot in model.network.slots:
         array = slot.of(model.params)
-        embeds = isinstance(model.network.layers[slot.layer], Columns)
+        layer = model.network.layers[slot.layer]
+        if isinstance(layer, ColumnScales):
+            array = array.reshape(model.n_members, -1)
         # The copies of a column lie side by side; other arrays begin with the members.
+        embeds = isinstance(layer, Columns)
         found.append(array[member :: model.n_members] if embeds else array[member])
     return found
 

@@ -224,7 +224,7 @@ def test_members_have_groups_of_their_own(sides, n_groups, options, cross_fits):
     """Unless there are fewer groups than parts, or the validation rows are not drawn."""
     rng = np.random.default_rng(0)
     X, groups = rng.normal(size=(300, 3)), np.arange(300) * n_groups // 300
-    network = sknet.NNRegressor(max_iter=2, random_state=0, **options)
+    network = sknet.NNRegressor(max_iter=3, random_state=0, **options)
     network.fit(X, X[:, 0], groups=groups)
     ((training, held_out),) = sides
     assert not network.auto_params_["share_weights"]

@@ -125,8 +125,12 @@ OPTIONS = {
     "n_iter_no_change": np.inf,
     "numeric_embedding": "piecewise_linear",
     "n_components": 2,
+    "column_scales": True,
     "random_state": 0,
 }
+
+#: What sparse rows need instead.
+OF_SPARSE = {"numeric_embedding": None, "n_components": 0, "column_scales": False}
 
 
 def make(task, **options):
@@ -176,7 +180,7 @@ def fitted(task, path, weight, **options):
     """Return the predictions of a network after a fit on one of the ways."""
     way, X = PATHS[path]
     if path == "sparse":
-        options |= {"numeric_embedding": None, "n_components": 0}
+        options |= OF_SPARSE
     return predictions(way(make(task, **options), X, TARGETS[task], weight), X)
 
 
@@ -275,7 +279,7 @@ def test_whole_weights_equal_repeated_rows(task, table, unit):
     # One of the counts is one: the smallest weight is that of a row that is not repeated.
     counts = np.random.default_rng(2).integers(0, 4, N_ROWS)
     X, y = PATHS[table][1], TARGETS[task]
-    options = {"numeric_embedding": None, "n_components": 0} if table == "sparse" else {}
+    options = OF_SPARSE if table == "sparse" else {}
     weighted = make(task, **options).fit(X, y, counts * unit)
     by_rows = make(task, **options).fit(repeated(X, counts), np.repeat(y, counts, axis=0))
     assert_allclose(predictions(weighted, X), predictions(by_rows, X), rtol=1e-8)

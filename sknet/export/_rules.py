@@ -17,6 +17,7 @@ from sknet.nn import activations, embeddings, links
 from sknet.nn.activations import Reflected, Softplus
 from sknet.nn.columns import (
     Columns,
+    ColumnScales,
     Embedding,
     PrincipalComponents,
     Repeated,
@@ -236,6 +237,10 @@ def _group_columns(layer: GroupColumns, params: Views, x: Tensor, width: int) ->
     return gathered * kept
 
 
+def _column_scales(layer: ColumnScales, params: Views, x: Tensor, width: int) -> Tensor:
+    return x * params.column_scale[list(layer.columns)]
+
+
 def _pairwise_head(layer: PairwiseHead, params: Views, x: Tensor, width: int) -> Tensor:
     by_group = x.reshape(0, layer.n_all, width // layer.n_all)
     factors = by_group.einsum("ngi,gij->ngj", params.factor)
@@ -326,6 +331,7 @@ LAYERS: dict[type[Layer], Callable[[Any, Views, Tensor, int], Tensor]] = {
     WithConstants: _with_constants,
     PrincipalComponents: _components,
     GroupColumns: _group_columns,
+    ColumnScales: _column_scales,
     GroupedDense: _blocks,
     PairwiseHead: _pairwise_head,
     MonotonePairwiseHead: _pairwise_head,

@@ -217,7 +217,7 @@ class Epoch(Epochs):
 
         A stretch has an optimizer, a factor of the learning rate, a start and an end. Penalized
         and other parameters have separate stretches only if there is weight decay, and layers
-        only if their factors differ. Parameters with a factor of zero are in none.
+        and arrays only if their factors differ. Parameters with a factor of zero are in none.
         """
         network, optimizer = self.objective.network, self.rule.optimizer
         undecayed = optimizer.without_decay()
@@ -225,7 +225,7 @@ class Epoch(Epochs):
 
         def how(slot: Slot) -> tuple[bool, float]:
             decays = optimizer != undecayed and slot.parameter.penalized
-            return decays, factors[slot.layer]
+            return decays, factors[slot.layer] * slot.parameter.rate
 
         found = []
         for (decays, factor), slots in groupby(network.slots, how):

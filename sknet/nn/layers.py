@@ -41,12 +41,15 @@ class Parameter:
     ridge : float, default=0.0
         In addition to the penalty, the objective includes ``ridge / 2`` times the sum of
         squares of the array.
+    rate : float, default=1.0
+        A stochastic solver multiplies the learning rate of the array by this number.
     """
 
     shape: tuple[int, ...]
     penalized: bool = False
     within: ParameterSet | None = None
     ridge: float = 0.0
+    rate: float = 1.0
 
 
 class Affine(NamedTuple):

@@ -126,13 +126,16 @@ class Network:
 
     @cached_property
     def slots(self) -> list[Slot]:
-        """The layout of the flat vector: penalized parameters first, then the others."""
+        """The layout of the flat vector: penalized parameters first, then the others.
+
+        Parameters with their own learning rate come last of these.
+        """
         declared = [
             (i, name, parameter)
             for i, (layer, width) in enumerate(zip(self.layers, self.widths, strict=False))
             for name, parameter in layer.parameters(width).items()
         ]
-        declared.sort(key=lambda item: not item[2].penalized)
+        declared.sort(key=lambda item: (not item[2].penalized, item[2].rate))
         slots, start = [], 0
         for i, name, parameter in declared:
             stop = start + prod(parameter.shape)

@@ -314,6 +314,7 @@ def test_the_path_is_straight_behind_the_embedding(kind, fit, numbers):
     def outputs(rows):
         numbers = rows[:, components.columns]
         rows = np.hstack([rows, (numbers - components.center) @ components.directions])
+        rows = rows * estimator.column_scales_[0]
         for W, b in zip(estimator.coefs_[:-1], estimator.intercepts_[:-1], strict=True):
             rows = np.tanh(rows @ W + b)
         raw = rows @ estimator.coefs_[-1] + estimator.intercepts_[-1]

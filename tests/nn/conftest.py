@@ -8,7 +8,7 @@ from scipy import sparse
 
 from sknet.data.batches import Batch, Batches, Dataset
 from sknet.nn.activations import ACTIVATIONS, Identity, Tanh
-from sknet.nn.columns import Columns, Embedding
+from sknet.nn.columns import Columns, ColumnScales, Embedding
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput
 from sknet.nn.epochs import UpdateRule
@@ -219,11 +219,13 @@ def draw_problem(make_target):
         name = rng.choice(["none", *NUMERIC_EMBEDDINGS])
         numeric = None if name == "none" else NUMERIC_EMBEDDINGS[name]().with_bins(edges)
         categories = [((n_numeric,), Embedding(3, 2, ridge=0.3))] * int(rng.integers(2))
-        if numeric is None and not categories:
-            return [], n_numeric
-        return [Columns(((range(n_numeric), numeric), *categories))], n_numeric + len(
-            categories
-        )
+        n_columns = n_numeric + len(categories)
+        embedded = numeric is not None or categories
+        layers = [Columns(((range(n_numeric), numeric), *categories))] if embedded else []
+        if rng.random() < 0.5:
+            width = Network((*layers,), n_columns).n_outputs
+            layers.append(ColumnScales((*(rng.permutation(width) % 3).tolist(),), ridge=0.2))
+        return layers, n_columns
 
     def draw_hidden_layer(rng, n_members, is_first):
         activation = ACTIVATIONS[rng.choice(list(ACTIVATIONS))]()

@@ -95,7 +95,10 @@ def test_a_training_step_of_a_drawn_network(
     objective, params, batch = problem = draw_problem(seed)
     rule = SGD(momentum=0, nesterovs_momentum=False)
     result, _ = run_training(problem, optimizer=rule, learning_rate=0.01, max_iter=1)
-    gradient = (params - result.params) / 0.01
+    rates = np.empty(params.size)
+    for slot in objective.network.slots:
+        rates[slot.where] = 0.01 * slot.parameter.rate
+    gradient = (params - result.params) / rates
 
     def value(at):
         # The generator of the training begins at the same place, so the masks are the same.
@@ -113,7 +116,7 @@ def test_draws_cover_the_registries(draw_problem):
         for rule in registry.values():
             assert f"{rule.__name__}(" in text
     assert {one.network.n_members for one in drawn} == {1, 2, 3}
-    assert "Dropout(" in text and "Embedding(" in text
+    assert "Dropout(" in text and "Embedding(" in text and "ColumnScales(" in text
 
 
 @pytest.mark.parametrize("activation, loss", [*zip(ACTIVATIONS, [*LOSSES] * 2, strict=False)])

@@ -58,6 +58,8 @@ VALUES = {
 }
 #: The values of fields whose name means something else in one class.
 VALUES_OF_CLASS = {
+    # Columns with several inputs, which need not lie side by side.
+    "ColumnScales": {"columns": [(0, 1, 2, 3, 4, 5), (2, 0, 0, 1, 2, 0)]},
     "WithConstants": {"n_members": [2], "head": [EnsembleHead(1, 2), PAIRS, LINEAR]},
     # A sign for each group; linear factors, rectified and reflected ones, or no linear ones.
     "MonotonePairwiseHead": {

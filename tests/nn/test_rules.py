@@ -20,7 +20,7 @@ import pytest
 import sknet.nn
 from sknet import NNClassifier, NNRegressor
 from sknet.nn.activations import ACTIVATION, ACTIVATIONS, Identity, LeakyReLU, Reflected, ReLU
-from sknet.nn.columns import Columns, Limited, PrincipalComponents
+from sknet.nn.columns import Columns, ColumnScales, Limited, PrincipalComponents
 from sknet.nn.cumulative import (
     CUMULATIVE_LINK,
     DISTINCT,
@@ -80,9 +80,18 @@ def concrete_rules():
 
 #: The rules that only the package constructs, from settings and from a table.
 BUILT = {
-    *(Activated, ByUnit, Columns, EnsembleDense, EnsembleHead, EnsembleInput, GroupColumns),
-    *(GroupedDense, JointLoss, LevelLogLoss, Limited, MonotonePairwiseHead, MonotoneWeights),
-    *(PairwiseHead, PrincipalComponents, Promise, Reflected, Signed, Stacked),
+    *(
+        Activated,
+        ByUnit,
+        Columns,
+        ColumnScales,
+        EnsembleDense,
+        EnsembleHead,
+        EnsembleInput,
+        GroupColumns,
+    ),
+    *(GroupColumns, GroupedDense, JointLoss, LevelLogLoss, Limited, MonotonePairwiseHead),
+    *(MonotoneWeights, PairwiseHead, PrincipalComponents, Promise, Reflected, Signed, Stacked),
     WithConstants,
 }
 #: The fields that the package sets in the rules that a user may construct.

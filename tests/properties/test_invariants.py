@@ -349,6 +349,8 @@ def test_the_order_of_training_rows_does_not_matter(case):
         categorical_features=None,
         **EXACT,
         n_components=0,
+        column_scales=False,
+        share_weights=True,
     )
 )
 def test_sparse_rows_are_dense_rows(case):
