@@ -351,10 +351,10 @@ def test_small_tables_of_numbers_are_not_memorized():
     X = rng.normal(size=(1150, 6))
     y = pd.DataFrame(X[:, :3] + 1.2 * rng.normal(size=(1150, 3)), columns=["a", "b", "c"])
     together, learned = (
-        NNMultiTarget(random_state=0, **options).fit(X[:150], y[:150])
+        NNMultiTarget(random_state=0, column_scales=False, **options).fit(X[:150], y[:150])
         for options in ({}, {"target_weights": "learned"})
     )
-    equal = NNRegressor(random_state=0).fit(X[:150], y[:150])
+    equal = NNRegressor(random_state=0, column_scales=False).fit(X[:150], y[:150])
     assert_allclose(together.predict(X), equal.predict(X), rtol=1e-4, atol=1e-4)
     assert together.score(X[150:], y[150:]) > learned.score(X[150:], y[150:])
 

@@ -524,8 +524,7 @@ def test_windows_are_as_good_as_an_array(table, windows, kind):
             NNRegressor(
                 (16,), max_iter=10, **{**STEADY, "random_state": seed}, **NETWORKS[kind]
             )
-            # Networks of several members differ less.
-            for seed in range(4 if "members" in kind else 8)
+            for seed in range(8)
         ]
         errors.append(
             np.mean([1 - one.fit(rows, y[:2000]).score(X[2000:], y[2000:]) for one in networks])
