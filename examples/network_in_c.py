@@ -53,6 +53,7 @@ def c_source(scaler, network):
         and network.loss in {"squared_error", "absolute_error", "huber", "log_loss"}
         and {W.ndim for W in weights} == {2}
         and len(weights[0]) == network.n_features_in_
+        and not network.column_scales_
     )
     if not simple:
         raise ValueError("The network does more than multiply by its weights.")

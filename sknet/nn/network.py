@@ -128,7 +128,7 @@ class Network:
     def slots(self) -> list[Slot]:
         """The layout of the flat vector: penalized parameters first, then the others.
 
-        Parameters with their own learning rate come last of these.
+        Of each kind, those with a higher rate come last, since a step treats them alike.
         """
         declared = [
             (i, name, parameter)

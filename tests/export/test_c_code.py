@@ -100,6 +100,7 @@ def test_classifier(c_source, run, rows, n_classes):
         {"n_members": 2}, {"numeric_embedding": "piecewise_linear"}, {"n_components": 2},
         {"standardize": True}, {"normalization": "layer"}, {"monotonic_cst": [1, 0, 0]},
         {"interaction_cst": [{0}, {1, 2}]}, {"loss": "quantile"}, {"loss": "normal"},
+        {"column_scales": True},
     ],
     ids=str,
 )  # fmt: skip

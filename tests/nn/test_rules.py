@@ -80,16 +80,7 @@ def concrete_rules():
 
 #: The rules that only the package constructs, from settings and from a table.
 BUILT = {
-    *(
-        Activated,
-        ByUnit,
-        Columns,
-        ColumnScales,
-        EnsembleDense,
-        EnsembleHead,
-        EnsembleInput,
-        GroupColumns,
-    ),
+    *(Activated, ByUnit, Columns, ColumnScales, EnsembleDense, EnsembleHead, EnsembleInput),
     *(GroupColumns, GroupedDense, JointLoss, LevelLogLoss, Limited, MonotonePairwiseHead),
     *(MonotoneWeights, PairwiseHead, PrincipalComponents, Promise, Reflected, Signed, Stacked),
     WithConstants,
