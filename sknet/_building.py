@@ -1,7 +1,6 @@
 """The layers of a network, built from settings and an encoder; the memory that it needs."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -51,13 +50,15 @@ def make_network(
     promise = settings.promise
     order = None if promise is None else promise.order(inputs.origins, sources, groups)
     gathered: list[Layer] = []
+    members: Groups = ()
     if settings.n_separate > 1:
-        gathered = [GroupColumns(_inputs_of_members(inputs, settings.n_separate))]
+        members = _inputs_of_members(inputs, settings.n_separate)
+        gathered = [GroupColumns(members)]
     elif groups is not None:
         # With hidden layers, each member has its own network for each group.
         n_copies = settings.n_members if settings.hidden_layer_sizes else 1
         gathered = [GroupColumns(groups * n_copies)]
-    scales = _column_scales(settings, sources, inputs.n_outputs, gathered)
+    scales = _column_scales(settings, sources, inputs.n_outputs, members)
     hidden, order = _hidden_layers(settings, groups, order)
     output = _output_layer(settings, groups, order, link, n_outputs)
     layers = *inputs.layers, *gathered, *scales, *hidden, output
@@ -153,22 +154,22 @@ def _column_scales(
     settings: Settings,
     sources: NDArray[np.intp],
     n_inputs: int,
-    gathered: Sequence[GroupColumns],
+    members: Groups,
 ) -> list[Layer]:
     """Return the layer that scales columns, or an empty list if there is none.
 
     ``sources`` has the position of the column of X that each input comes from, except the
-    components, which are the last of ``n_inputs`` inputs. Each component counts as a column. If
-    ``gathered`` gathers the inputs of separate members, each member has its own scales.
+    components, which are the last of ``n_inputs`` inputs. Each component counts as a column.
+    ``members`` has the positions of the inputs of each separate member, which has its own
+    scales; it is empty if there are none.
     """
     if not settings.column_scales:
         return []
     used, columns = np.unique(sources, return_inverse=True)
     columns = np.concatenate([columns, used.size + np.arange(n_inputs - sources.size)])
-    if gathered:
-        inputs = np.array(gathered[0].groups)
-        offsets = (columns.max() + 1) * np.arange(len(inputs))
-        columns = (columns[inputs] + offsets[:, np.newaxis]).ravel()
+    if members:
+        offsets = (columns.max() + 1) * np.arange(len(members))
+        columns = (columns[np.array(members)] + offsets[:, np.newaxis]).ravel()
     # The objective is the mean of the members' objectives.
     ridge = RIDGE_OF_SCALES * settings.alpha / settings.n_separate
     return [ColumnScales((*columns.tolist(),), ridge)]
