@@ -26,9 +26,9 @@ LABELS = {
         "MLP, three\nlayers of 256",
         [(8, -7), (8, -7)],
     ),
-    "HistGradientBoosting, defaults": ("HistGradientBoosting", [(9, 5), (8, -4)]),
+    "HistGradientBoosting, defaults": ("HistGradientBoosting", [(8, 3), (8, -4)]),
     "CatBoost, defaults": ("CatBoost", [(9, -4), (9, -4)]),
-    "sknet, fastest": ("sknet, fastest", [(-8, 20), (7, 5)]),
+    "sknet, fastest": ("sknet,\nfastest", [(-28, -34), (7, 5)]),
     "sknet, defaults": ("sknet, default", [(-66, -20), (-66, -20)]),
     "sknet, strongest": ("sknet, strongest", [(-62, -20), (-62, -20)]),
 }
