@@ -57,7 +57,7 @@ class FittedAttributes:
         score (None without).
     coefs_, intercepts_, member_scales_, column_scales_ : list of ndarray
         The weights and biases of each layer, each member's scales of the inputs of hidden
-        layers, and the learned scales of all inputs. Weights are (n_inputs, n_outputs), with a
+        layers, and the scales of columns. Weights have the shape (n_inputs, n_outputs), with a
         leading axis for members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
         A name for each input of the first hidden layer, in the order of ``coefs_[0]``.

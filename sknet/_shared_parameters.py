@@ -73,7 +73,7 @@ class SharedParameters:
     n_components : int or "auto", default="auto"
         The maximum number of principal components of the numeric columns to add as inputs.
     column_scales : bool or "auto", default="auto"
-        Whether the network learns a factor for all inputs of a column. "auto" is mostly True.
+        Whether each column has a learned scale for all of its inputs. "auto" is mostly True.
     share_weights : bool or "auto", default="auto"
         Whether members share large matrices. "auto" is mostly False if there are few rows.
     solver : str or Optimizer, default="adam"
@@ -112,11 +112,11 @@ class SharedParameters:
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
         **Stopping.** Whether to hold out validation rows, stop if scores stall, and calibrate
-        probabilities. "auto": for {SMALL} (or {small}) rows or more, mostly not with sgd.
+        probabilities. "auto": for {few} rows or more, mostly not with sgd.
     validation_fraction : float, "auto", "last" or splitter, default="auto"
-        The share of rows to hold out. "auto" is {VALIDATION_OF_FEW} for fewer than {MANY} rows,
-        else {VALIDATION_OF_MANY}; at most ``1 / n_members`` if members share no weights. "last"
-        takes it from the end. A splitter of scikit-learn holds out its first test set.
+        The share of rows to hold out. "auto" is {VALIDATION_OF_FEW} below {MANY} rows or if no
+        weights are shared (at most ``1 / n_members``), else {VALIDATION_OF_MANY}.
+        "last" takes it from the end; a splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
         Whether the last epochs train on all rows, including validation rows, if the schedule
         ends at zero. It has no effect with more than {many_rows} training rows.
@@ -153,7 +153,7 @@ class SharedParameters:
         Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
         in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        "auto" is float32, or float64 for "lbfgs" and below {SMALL} (or {small}) float64 rows.
+        The precision. "auto" is float64 for "lbfgs" and below {few} float64 rows, else float32.
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
         (of the second of two classes) never falls (1), never rises (-1) or is free (0).
@@ -244,7 +244,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "many_rows": _spaced(_auto.MANY_ROWS),
-    "small": _auto.SMALL_WITHOUT_CROSS_FITTING,
+    "few": f"{_auto.SMALL} (or {_auto.SMALL_WITHOUT_CROSS_FITTING})",
 }
 
 

@@ -272,8 +272,8 @@ class ColumnScales(Layer):
     penalty alpha/2 ||W_c||^2 and the ridge r/2 u_c^2 are smallest if u_c^2 = ||V_c|| sqrt(alpha
     / r). Their sum is then sqrt(alpha r) ||V_c||, which is a group lasso by column (Yuan and
     Lin, "Model selection and estimation in regression with grouped variables", 2006, equation
-    2.1). Long before this minimum, a step changes V_c by u_c^2 times its gradient, and by a
-    term along W_c, so that columns whose scale has grown are learned faster. Holzmueller,
+    2.1). Long before this minimum, gradient descent changes V_c by u_c^2 times its gradient,
+    plus a term along W_c, so columns whose scale has grown are learned faster. Holzmueller,
     Grinsztajn and Steinwart, "Better by default" (2024), section 3, have a scale for each
     input, without a ridge, and also a higher learning rate for scales.
 

@@ -128,7 +128,8 @@ class Network:
     def slots(self) -> list[Slot]:
         """The layout of the flat vector: penalized parameters first, then the others.
 
-        Of each kind, those with a higher rate come last, since a step treats them alike.
+        Of each kind, those with a higher learning rate come last, so that a step can treat
+        neighbors alike.
         """
         declared = [
             (i, name, parameter)
