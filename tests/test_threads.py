@@ -79,6 +79,21 @@ def test_the_number_of_threads_does_not_change_a_bit(cls, monkeypatch):
         assert_array_equal(other._model.params, fitted[0]._model.params)
 
 
+@pytest.mark.parametrize("solver", ["adam", "adamw"])
+def test_small_networks_take_a_step_in_one_thread(solver, monkeypatch):
+    """Also if some parameters have their own rate or no decay: a hand-over takes longer."""
+    monkeypatch.setattr(sknet._run, "n_threads", lambda: 2)
+    n_tasks, run = [], Team.run
+    monkeypatch.setattr(
+        Team, "run", lambda team, tasks: n_tasks.append(len(tasks)) or run(team, tasks)
+    )
+    X = np.random.default_rng(0).normal(size=(300, 4))
+    for n_units in (20, 700):
+        network = NNRegressor((n_units, n_units), solver=solver, max_iter=1, random_state=0)
+        assert len(network.fit(X, X[:, 0]).column_scales_) == 1
+        assert (len(n_tasks) > 0) == (n_units == 700)
+
+
 def test_blas_has_one_thread_until_the_fit_ends(binary, two_blas_threads, watched):
     network = NNClassifier((4,), max_iter=10, early_stopping=True, scoring=watched)
     network.set_params(n_iter_no_change=np.inf).fit(*binary)

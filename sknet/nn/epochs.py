@@ -189,6 +189,8 @@ class Epoch(Epochs):
         self._gradient_of = BatchGradient(self.objective, batches, self.params.dtype, self.team)
         n_missing = self._gradient_of.n_shares - 1 - len(self.state.share_rngs)
         self.state.share_rngs += tuple(self.state.rng.spawn(max(0, n_missing)))
+        parts = divided(0, self.params.size, self.team.n_threads)
+        self._is_shared: bool = len(parts) > 2
         stretches = self._make_stretches()
         self._tasks = [self._step_on(*one) for one in stretches]
         self._moving = [slice(start, stop) for *_, start, stop in stretches]
@@ -269,11 +271,12 @@ class Epoch(Epochs):
     def _step(self) -> None:
         """Move the parameters."""
         self.state.n_updates += 1
-        if len(self._tasks) == 1:
-            # Calling the team would take a twentieth of the time of a tiny network's step.
-            self._tasks[0]()
-        else:
+        if self._is_shared:
             self.team.run(self._tasks)
+        else:
+            # Calling the team would take a tenth of the time of a small network's step.
+            for task in self._tasks:
+                task()
 
     def _step_on(
         self, optimizer: Optimizer, factor: float, start: int, stop: int
