@@ -40,8 +40,8 @@ CALIBRATION_ROWS = 10_000
 BODY = {
     **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
     **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
-    "column_scales": "column_scales",
-    **{"n_members": "n_members", "share_weights": "share_weights", "activations": "activation"},
+    **{name: name for name in ("column_scales", "n_members", "share_weights")},
+    "activations": "activation",
     **{"promise": "monotonic_cst", "groups": "interaction_cst", "pairwise": "interaction_cst"},
 }
 

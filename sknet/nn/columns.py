@@ -19,10 +19,10 @@ from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT
 
 #: Some columns of a matrix: evenly spaced ones as a slice, or any columns by their positions.
 Where: TypeAlias = slice | NDArray[np.intp]
-#: The factor of the learning rate of the scales of columns.
-RATE_OF_SCALES = 6.0
 #: The ``delta`` of each part after the shared step of its layer.
 Parts: TypeAlias = "list[Any]"
+#: The factor of the learning rate of the scales of columns.
+RATE_OF_SCALES = 6.0
 
 
 class ColumnEmbedding(Layer):
@@ -302,10 +302,14 @@ class ColumnScales(Layer):
         columns = np.array(self.columns)
         # The inputs, ordered by their columns, and the place of the first one of each column.
         order = np.argsort(columns, kind="stable")
-        starts = np.searchsorted(columns[order], np.arange(max(self.columns) + 1))
-        constants = {"columns": columns, "order": order, "starts": starts}
-        shared = {name: lambda *_, array=array: array for name, array in constants.items()}
-        return {**shared, "out": n_inputs, "delta": n_inputs}
+        starts = np.unique(columns[order], return_index=True)[1]
+        return {
+            "columns": lambda *_: columns,
+            "order": lambda *_: order,
+            "starts": lambda *_: starts,
+            "out": n_inputs,
+            "delta": n_inputs,
+        }
 
     def initialize(self, params: Views, rng: Generator) -> None:
         params.column_scale.fill(1)
