@@ -161,7 +161,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             )
         if init is not None:
             if not isinstance(init, PretrainedNetwork):
-                fitted(init, "init")
+                fitted(init, "init", " or the result of pretrain")
             return init, None
         if resume_from is not None:
             return load_checkpoint(self, resume_from)
@@ -199,16 +199,17 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         """Return the warning for training that ended in this way, or None."""
         settings, n_epochs = self._model.settings, self.n_iter_
         if ending is Ending.MAX_ITER:
+            limit = "max_iter" if n_epochs >= settings.max_iter else "max_fun"
             return (
-                f"Training ended after {n_epochs} iterations (max_iter={settings.max_iter}) "
-                f"and has not converged yet. {settings.solver.convergence_remedy}"
+                f"Training ended at iteration {n_epochs} ({limit}={getattr(self, limit)}) and "
+                f"has not converged yet. {settings.solver.convergence_remedy}"
             )
         if ending is Ending.TIME_LIMIT:
             return self._time_warning()
         if ending not in FAULTS:
             return None
         happened = "diverged" if ending is Ending.DIVERGED else "failed"
-        text = f"Training {happened} after {n_epochs} epochs: {FAULTS[ending]}. "
+        text = f"Training {happened} at epoch {n_epochs}: {FAULTS[ending]}. "
         if ending.restores_best:
             text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
         return text + settings.solver.divergence_remedy
@@ -435,10 +436,13 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
         )
 
 
-def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
+def fitted(
+    estimator: Any, name: str = "estimator", alternative: str = ""
+) -> tuple[Features, Model]:
     """Return the features and the model of a fitted sknet estimator.
 
-    ``name`` is the name of the argument in messages.
+    In messages, ``name`` is the name of the argument, and ``alternative`` says what it may be
+    instead of an estimator.
 
     Raises
     ------
@@ -449,7 +453,8 @@ def fitted(estimator: Any, name: str = "estimator") -> tuple[Features, Model]:
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"{name} must be an sknet estimator, got {kind_of(estimator)}. For a pipeline, "
+            f"{name} must be an sknet estimator for one machine{alternative}, got "
+            f"{kind_of(estimator)}. For a Dask estimator, pass its to_local(). For a pipeline, "
             "pass its last step, pipeline[-1], and X transformed by the steps before it, "
             "pipeline[:-1].transform(X). For a search, pass its best_estimator_."
         )

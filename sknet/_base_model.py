@@ -178,9 +178,12 @@ class Model:
         for key, name in BODY.items():
             there, here = getattr(self.settings, key), getattr(settings, key)
             if there != here:
+                # The settings of constraints are not the values that a user has given.
+                of_constraint = name.endswith("_cst")
+                values = "differs from that" if of_constraint else f"is {here!r}, but {there!r}"
                 raise ValueError(
-                    f"{name} is {here!r}, but {there!r} in the fitted network, whose encodings "
-                    f"and layers are kept. Set {name} as in that network to continue from it, "
+                    f"{name} {values} in the fitted network, whose encodings and layers are "
+                    f"kept. Set {name} as in that network to continue from it, "
                     "or fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
                 )
 
@@ -209,7 +212,7 @@ class Model:
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network:
             of_dropout = settings.dropout != self.settings.dropout
-            what = "dropout" if of_dropout else "the number of raw predictions of the loss"
+            what = "dropout" if of_dropout else "The loss or its quantile"
             raise ValueError(
                 f"{what} has changed since the fit of the network, whose layers are kept. Set "
                 "it back to continue, or fit a clone from the beginning: "

@@ -16,17 +16,23 @@ from sknet._requirements import Method, Options
 
 #: Parameters of the constructors, each with the names that other libraries have for it.
 NAMES: dict[str, tuple[str, ...]] = {
-    "hidden_layer_sizes": ("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
+    "hidden_layer_sizes": (
+        *("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers", "n_layers"),
+    ),
     "solver": ("optimizer", "optim"),
     "n_members": ("n_estimators", "n_models", "ensemble_size"),
     "alpha": ("weight_decay", "l2", "l2_reg", "reg_lambda", "regularization"),
     "learning_rate_init": ("lr", "eta", "eta0", "step_size"),
-    "max_iter": ("epochs", "n_epochs", "num_epochs", "max_epochs", "num_iterations", "n_iter"),
+    "max_iter": (
+        *("epochs", "n_epochs", "num_epochs", "max_epochs"),
+        *("iterations", "num_iterations", "n_iter"),
+    ),
     "n_iter_no_change": ("patience", "early_stopping_rounds"),
     "tol": ("min_delta", "tolerance"),
     "random_state": ("seed", "random_seed"),
     "scoring": ("metric", "metrics", "eval_metric"),
     "loss": ("criterion", "objective", "loss_function"),
+    "targets": ("loss", "losses", "criterion", "objective", "loss_function"),
     "standardize": ("normalize", "scaler"),
     "dropout": ("dropout_rate", "p_dropout"),
     "categorical_features": ("cat_features", "cat_cols", "categorical_feature"),
@@ -35,7 +41,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 #: What to do instead of passing other arguments.
 ADVICE: dict[str, tuple[str, ...]] = {
-    "Pass validation rows to fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
+    "Early stopping holds out rows of X. Estimators for one machine also take validation rows: "
+    "pass X_val= and y_val= to fit.": ("validation_data", "eval_set"),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
     "Leave it out: sknet runs on the CPU.": ("device", "gpu", "cuda", "task_type"),
 }
@@ -70,7 +77,8 @@ def hints_of_values(estimator: Any, constraints: Mapping[str, list]) -> Iterator
 @contextmanager
 def hints_of_names(known: Collection[str]) -> Iterator[None]:
     """Add a suggestion to scikit-learn's error about an unknown parameter."""
-    with _hints(r"Invalid parameter '(\w+)'", lambda name: hint_of_name(name, known)):
+    places = dict.fromkeys(known, "")
+    with _hints(r"Invalid parameter '(\w+)'", lambda name: hint_of_name(name, places)):
         yield
 
 
@@ -99,12 +107,12 @@ def hinting(method: Method) -> Method:
     @wraps(method)
     def call(estimator: Any, /, *args: Any, **options: Any) -> Any:
         if unknown := options.keys() - known:
-            cls = type(estimator)
-            called, own = cls.__name__, [*inspect.signature(cls).parameters]
-            hint = hint_of_name(one := min(unknown), [*known, *own])
-            if name != "__init__":
-                called += f".{name}"
-                hint = "It is a parameter of the constructor." if one in own else hint
+            cls, one = type(estimator), min(unknown)
+            called = cls.__name__ if name == "__init__" else f"{cls.__name__}.{name}"
+            own, of_fit = (inspect.signature(of).parameters for of in (cls, cls.fit))
+            # Each name, and what has a parameter of this name if the called method has none.
+            places = dict.fromkeys(of_fit, "fit") | dict.fromkeys(own, "the constructor")
+            hint = hint_of_name(one, places | dict.fromkeys(known, ""))
             raise TypeError(f"{called}() has no parameter {one!r}. {hint}".rstrip())
         return method(estimator, *args, **options)
 
@@ -123,7 +131,8 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
     known : collection of str
         The names that the parameter can have.
     """
-    if parameter == "learning_rate" and isinstance(value, Real) and not isinstance(value, bool):
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if parameter == "learning_rate" and is_number and value > 0:
         return f"Pass a number as learning_rate_init={value}."
     if not isinstance(value, str):
         return ""
@@ -137,15 +146,28 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
     return f"Did you mean {spelled[close[0]]!r}?" if close else ""
 
 
-def hint_of_name(name: str, known: Collection[str]) -> str:
-    """Return a sentence that says what replaces an unknown argument, or an empty string."""
+def hint_of_name(name: str, places: Mapping[str, str]) -> str:
+    """Return a sentence that says what replaces an unknown argument, or an empty string.
+
+    Parameters
+    ----------
+    name : str
+        The name of the argument.
+    places : mapping of str to str
+        The names of parameters, each with the method that has it; an empty text stands for the
+        one that was called.
+    """
+    if place := places.get(name):
+        return f"It is a parameter of {place}."
     for advice, names in ADVICE.items():
         if name in names:
             return advice
     for parameter, names in NAMES.items():
-        if name in names:
-            return f"It is called {parameter} here."
-    close = get_close_matches(name, known, n=1, cutoff=0.75)
+        if name in names and parameter in places:
+            place = places[parameter]
+            where = f"and is a parameter of {place}" if place else "here"
+            return f"It is called {parameter} {where}."
+    close = get_close_matches(name, places, n=1, cutoff=0.75)
     return f"Did you mean {close[0]}?" if close else ""
 
 

@@ -15,10 +15,11 @@ from sknet._settings import Settings
 from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
 from sknet.data.joint import JointTarget
+from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.nn.joint import JointLoss
 from sknet.nn.links import Change
-from sknet.nn.losses import SquaredError, shown
+from sknet.nn.losses import Loss, SquaredError, shown
 from sknet.nn.objective import Members, of_targets
 
 #: The value of ``target_weights`` with which the network learns the weights.
@@ -46,17 +47,8 @@ class JointModel(Model):
         check_several_targets(settings, len(target.parts))
         losses = []
         for name, one in target.parts.items():
-            kind = KINDS[type(one)]
-            own = settings.of_target(name, kind.numeric_y)
-            if own.loss.predicts_quantiles:
-                raise ValueError(
-                    f"A target has one column of predictions, but {own.loss!r} has several."
-                )
-            if own.loss.link.ordered:
-                raise ValueError(
-                    f"{shown(own.loss)} needs one target. Fit a network for each target."
-                )
-            losses.append((kind.choose_loss(own, one), one.n_outputs))
+            with naming(f"Target {name!r}"):
+                losses.append((_loss_of_target(settings, name, one), one.n_outputs))
         given = settings.values.get("target_weights")
         by_name = given if isinstance(given, dict) else {}
         if unknown := [name for name in by_name if name not in target.parts]:
@@ -162,7 +154,13 @@ class JointModel(Model):
     def check_loss(self, loss: JointLoss) -> None:
         """Refuse to continue if the loss of a target has changed."""
         if loss.losses != self.loss.losses:
-            raise ValueError("The losses of the targets have changed since the last fit.")
+            pairs = zip(self.target.names, loss.losses, self.loss.losses, strict=True)
+            changed = [name for name, one, before in pairs if one != before]
+            raise ValueError(
+                f"The losses of the targets {changed} have changed since the last fit. Set "
+                "targets back to continue, or fit a clone from the beginning: "
+                "sklearn.base.clone(network).fit(X, y)."
+            )
 
     def absorbed(self, data: Dataset) -> tuple[JointTarget, Change]:
         """Return the targets with further rows, and the change of raw predictions for them."""
@@ -198,6 +196,26 @@ class JointModel(Model):
             if not model.numeric_y
         ]
         return tuple(np.hstack(one) for one in zip(*found, strict=True))
+
+
+def _loss_of_target(settings: Settings, name: Any, target: Any) -> Loss:
+    """Return the loss of one of several targets.
+
+    Raises
+    ------
+    ValueError
+        If the loss does not suit the target, or needs a network of its own.
+    """
+    kind = KINDS[type(target)]
+    own = settings.of_target(name, kind.numeric_y)
+    if own.loss.predicts_quantiles:
+        raise ValueError(
+            f"One column of predictions is needed, but {own.loss!r} has several. Use a single "
+            "quantile, or fit an NNRegressor."
+        )
+    if own.loss.link.ordered:
+        raise ValueError(f"{shown(own.loss)} needs one target. Fit an NNClassifier to it.")
+    return kind.choose_loss(own, target)
 
 
 #: The class of the model for each type of target.

@@ -46,13 +46,13 @@ class ClassificationModel(Model):
         if target.kind == "multilabel" and settings.loss.link.ordered:
             raise ValueError(
                 f"loss={settings.loss!r} needs one class for each row, but y has "
-                f"{target.n_outputs} columns of labels. Use loss='log_loss'."
+                f"{target.n_outputs} columns of labels. Use 'log_loss'."
             )
         if target.kind == "multiclass" and not settings.loss.link.exclusive:
             raise ValueError(
                 f"loss={settings.loss!r} needs two classes or a multi-label y, because its "
                 "probabilities of several classes would not sum to one. y has "
-                f"{target.classes_.size} class(es). Use loss='log_loss', or define link = "
+                f"{target.classes_.size} class(es). Use 'log_loss', or define link = "
                 "Softmax() in the class of your loss."
             )
         if target.kind == "multilabel":

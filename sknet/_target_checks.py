@@ -196,8 +196,8 @@ def _as_numbers(y: NDArray[Any], name: str) -> NDArray[np.float64]:
         numbers = y.astype(np.float64, copy=False)
     except ValueError as error:
         raise ValueError(
-            f"{error}. A regressor predicts numbers: convert {name} to numbers, or fit an "
-            "NNClassifier to labels."
+            f"{error}. Convert {name} to numbers, or predict labels: with an NNClassifier, or "
+            "in an NNMultiTarget with the loss 'log_loss'."
         ) from error
     # The text "nan" has passed the check for missing targets.
     if not np.isfinite(numbers).all():
@@ -249,7 +249,7 @@ def _check_one_type(y: Any, name: str) -> None:
     types = set(map(type, y.flat)) if y.dtype == object else set()
     if all(issubclass(one, str) and not issubclass(one, Enum) for one in types):
         return
-    numbers = all(issubclass(one, str | Number | np.bool_) for one in types)
+    numbers = all(issubclass(one, Number | np.bool_) for one in types)
     to_numbers = f"to numbers, for example by {name}.astype(int) or {name}.astype(float), or "
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
@@ -415,9 +415,12 @@ def check_partial_fit_targets(y: NDArray[Any], classes: Any, known: Any) -> None
         raise ValueError(
             f"classes has entries for {others}, but the targets that have labels are {names}."
         )
-    for name, before in (known or {}).items():
+    for name, one in given.items():
         with naming(f"Target {name!r}"):
-            _check_same(before, given.get(name))
+            if known is None:
+                _distinct_classes(one)
+            else:
+                _check_same(known[name], one)
 
 
 def check_weight(sample_weight: Any, X: Any, name: str) -> np.ndarray:

@@ -107,7 +107,8 @@ def learn_target(
     parts = {}
     for name, part in known.parts.items():
         own = settings.of_target(name, isinstance(part, RegressionTarget))
-        _, parts[name] = learn_target(own, part, dtype, (classes or {}).get(name))
+        with naming(f"Target {name!r}"):
+            _, parts[name] = learn_target(own, part, dtype, (classes or {}).get(name))
     return settings, replace(known, parts=parts)
 
 

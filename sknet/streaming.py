@@ -265,7 +265,10 @@ def fit_chunks(
     3
     """
     if not isinstance(estimator, BaseNN):
-        raise TypeError(f"fit_chunks fits sknet networks, got {kind_of(estimator)}.")
+        raise TypeError(
+            "fit_chunks needs an sknet estimator for one machine, such as NNClassifier, got "
+            f"{kind_of(estimator)}."
+        )
     validation = Batch(X_val, y_val, sample_weight_val)
     fit_on_chunks(estimator, chunks, shuffle_window, validation_rows, validation, resume_from)
     return estimator

@@ -897,7 +897,7 @@ def test_data_that_changed(problem, tmp_path, early_stopping, forbid_training):
     with pytest.raises(ValueError, match="features"):
         network.fit(X[:, 1:], y, resume_from=path)
     if problem.cls is NNClassifier:
-        with pytest.raises(ValueError, match="labels that training lacks"):
+        with pytest.raises(ValueError, match="labels that are not among the classes"):
             network.fit(X, y + 1, resume_from=path)
 
 

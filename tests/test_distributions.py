@@ -133,7 +133,7 @@ def test_several_outputs(loss):
 @dispersed
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 @pytest.mark.parametrize("early_stopping", [False, True])
-@pytest.mark.filterwarnings("ignore:Training ended after:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Training ended at:sklearn.exceptions.ConvergenceWarning")
 def test_the_dispersion_is_that_of_pearson(loss, solver, early_stopping):
     """Of the held-out rows, or without these of the training rows; weighted."""
     X, y = rows(loss, 400)

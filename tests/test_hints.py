@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet._hints import ADVICE, NAMES, VALUES
 from sknet.nn.losses import Huber, Pinball
 from sknet.streaming import fit_chunks
@@ -46,7 +46,22 @@ WRONG_NAMES = [
     ("device", "CPU"),
     ("validation_data", "X_val= and y_val="),
     ("eval_set", "X_val= and y_val="),
+    ("iterations", "max_iter"),
+    ("n_layers", "hidden_layer_sizes"),
     ("max_itr", "max_iter"),
+]
+#: Where the name that is meant, or the same name, is a parameter.
+WRONG_PLACES = [
+    (NNClassifier, "sample_weight", "It is a parameter of fit."),
+    (NNClassifier.fit, "max_iter", "It is a parameter of the constructor."),
+    (
+        NNClassifier.fit,
+        "epochs",
+        "It is called max_iter and is a parameter of the constructor.",
+    ),
+    (NNClassifier.partial_fit, "groups", "It is a parameter of fit."),
+    (NNMultiTarget, "criterion", "It is called targets here."),
+    (NNMultiTarget, "loss", "It is called targets here."),
 ]
 
 
@@ -96,13 +111,28 @@ def test_a_parameter_of_the_constructor_that_fit_is_given(regression):
         NNRegressor().fit(*regression, batch_size=32)
 
 
+@pytest.mark.parametrize(("called", "name", "hint"), WRONG_PLACES)
+def test_an_argument_of_another_method(binary, called, name, hint):
+    arguments = () if isinstance(called, type) else (NNClassifier(), *binary)
+    with pytest.raises(TypeError, match=rf"{called.__name__}\(\).*{name!r}\. {hint}$"):
+        called(*arguments, **{name: 1})
+
+
+@pytest.mark.parametrize("value", [0, -0.1])
+def test_a_learning_rate_that_no_parameter_takes(regression, value):
+    with pytest.raises(ValueError, match=rf"Got {value} instead\.$"):
+        NNRegressor(learning_rate=value).fit(*regression)
+
+
 def test_the_tables_of_hints_are_true():
     """They name parameters and values that there are, and no name that is one itself."""
-    parameters = {*NNRegressor().get_params(), *NNClassifier().get_params()}
-    assert NAMES.keys() <= parameters
-    others = [one for names in (*NAMES.values(), *ADVICE.values()) for one in names]
-    assert parameters.isdisjoint(others)
-    assert len(others) == len(set(others))
+    every = {cls: {*cls().get_params()} for cls in (NNClassifier, NNRegressor, NNMultiTarget)}
+    assert NAMES.keys() <= set().union(*every.values())
+    for parameters in every.values():
+        own = [names for name, names in NAMES.items() if name in parameters]
+        others = [one for names in (*own, *ADVICE.values()) for one in names]
+        assert parameters.isdisjoint(others)
+        assert len(others) == len(set(others))
     for name, values in VALUES.items():
         constraints = [*NNRegressor._parameter_constraints[name]]
         constraints += NNClassifier._parameter_constraints[name]

@@ -19,7 +19,7 @@ from sklearn.utils.multiclass import type_of_target
 from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet.callbacks import Checkpoint
 from sknet.inspection import integrated_gradients, shape_functions
-from sknet.nn.losses import NormalLikelihood, Pinball
+from sknet.nn.losses import BinaryLogLoss, NormalLikelihood, Pinball
 from sknet.streaming import fit_chunks
 
 BRIEF = {"hidden_layer_sizes": (16,), "max_iter": 15, "random_state": 0}
@@ -564,7 +564,11 @@ def test_grid_over_the_new_parameters(table):
             {"price": -1.0},
             r"Target 'price': loss='gamma' needs y > 0",
         ),
-        ({"targets": {"price": Pinball((0.1, 0.9))}}, {}, "one column of predictions"),
+        (
+            {"targets": {"price": Pinball((0.1, 0.9))}},
+            {},
+            "Target 'price': One column of predictions is",
+        ),
         ({"target_weights": {"price": 0}}, {}, r"target_weights\['price'\] must be > 0"),
         ({"target_weights": {"wrong": 1}}, {}, r"target_weights has \['wrong'\]"),
         ({"monotonic_cst": {"a": 1}}, {}, "monotonic_cst needs one target"),
@@ -580,6 +584,34 @@ def test_refused(table, forbid_training, options, change, message):
     with pytest.raises(ValueError, match=message):
         fitted.fit(X, whole.assign(**change))
     assert fitted._model is before
+
+
+def test_a_loss_that_changed_is_named(table):
+    X, whole, _ = table
+    fitted = network(warm_start=True, max_iter=3).fit(X, whole)
+    fitted.set_params(targets={"price": "huber"})
+    with pytest.raises(ValueError, match=r"losses of the targets \['price'\] have changed"):
+        fitted.fit(X, whole)
+
+
+def test_a_loss_of_two_classes_names_its_target(table):
+    X, whole, _ = table
+    message = r"Target 'size': .* needs two classes .* y has 3 class\(es\)"
+    with pytest.raises(ValueError, match=message):
+        network(targets={"size": BinaryLogLoss()}).fit(X, whole)
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        (["blue"], "y has labels that are not among the classes"),
+        ("blue", "a list of at least one class is needed"),
+    ],
+)
+def test_classes_of_the_first_partial_fit_that_do_not_suit(table, classes, message):
+    X, whole, _ = table
+    with pytest.raises(ValueError, match=f"Target 'color': .*{message}"):
+        network(targets={}).partial_fit(X, whole[["color"]], classes={"color": classes})
 
 
 DAYS = pd.Series(pd.date_range("2026-01-01", periods=300))

@@ -151,7 +151,7 @@ def test_early_stopping_watches_the_likelihood_of_the_ensemble(monkeypatch):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-@pytest.mark.filterwarnings("ignore:Training ended after:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Training ended at:sklearn.exceptions.ConvergenceWarning")
 def test_held_out_rows_calibrate_the_standard_deviation(solver, monkeypatch):
     """A network that knows its training rows by heart is too certain of others."""
     X, y, _ = uneven(1100)
@@ -223,7 +223,7 @@ def test_a_warm_start_goes_on_and_refuses_another_loss():
     before = network.loss_
     assert network.fit(X, y).loss_ < before
     network.set_params(loss="squared_error")
-    with pytest.raises(ValueError, match="the number of raw predictions of the loss"):
+    with pytest.raises(ValueError, match="The loss or its quantile has changed"):
         network.fit(X, y)
 
 

@@ -326,7 +326,7 @@ def test_a_warning_where_epochs_run_out(regression):
         {"learning_rate": "adaptive"},
         {"solver": "lbfgs", "learning_rate": "constant"},
     ]:
-        with pytest.warns(ConvergenceWarning, match=r"ended after 3 iterations \(max_iter=3\)"):
+        with pytest.warns(ConvergenceWarning, match=r"ended at iteration 3 \(max_iter=3\)"):
             quick(max_iter=3, **parameters).fit(X, y)
 
 

@@ -811,7 +811,7 @@ def test_shapes_must_fit(table, storage, forbid_training):
         network.predict(RowBlocks(X[:, :2]))
     with pytest.raises(ValueError, match="Sample_?[Ww]eights.shape|sample_weight.shape"):
         network.fit(storage(X), y, np.ones(5))
-    with pytest.raises(ValueError, match=r"positions in \[0, 5\]"):
+    with pytest.raises(ValueError, match="positions of columns of X, from 0 to 5"):
         network.set_params(categorical_features=[6]).fit(storage(X), y)
 
 

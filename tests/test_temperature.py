@@ -46,7 +46,7 @@ FITS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:Training ended after 60 iterations")
+@pytest.mark.filterwarnings("ignore:Training ended at iteration 60")
 @pytest.mark.parametrize("fit", FITS.values(), ids=FITS)
 def test_the_loss_of_the_validation_rows_falls_and_the_classes_stay(fit, rows, switch_off):
     *_, X_val, y_val = rows

@@ -53,7 +53,7 @@ def same(network, other, X):
         assert_array_equal(network.history_[name], other.history_[name])
 
 
-@pytest.mark.filterwarnings("ignore:Training ended after 12 iterations")
+@pytest.mark.filterwarnings("ignore:Training ended at iteration 12")
 @pytest.mark.parametrize("limit", [1e6, math.inf, np.float32(1e6), 10**6])
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_a_limit_that_suffices_changes_no_bit(problem, solver, limit):

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -180,9 +181,10 @@ def test_the_last_rows_begin_where_no_group_is_divided():
         (pd.Series(GROUPS, index=np.arange(N)[::-1]), None),
         (np.repeat(np.arange(8.0), [8, 10, 12, 14, 16, 18, 20, 22])[::-1][::-1], None),
         (pd.to_datetime(pd.Series(GROUPS).map(lambda one: f"2024-01-0{ord(one) - 96}")), None),
+        (pd.Series([date(2024, 1, ord(one) - 96) for one in GROUPS]), None),
         (GROUPS, np.ones(N)),
     ],
-    ids=["list", "category", "series", "numbers", "dates", "weights"],
+    ids=["list", "category", "series", "numbers", "dates", "Python's dates", "weights"],
 )
 def test_the_form_of_groups_does_not_matter(groups, weight):
     network = NNRegressor(**EARLY)
@@ -354,7 +356,7 @@ def test_the_way_is_copied_and_kept_in_files(way):
 
 
 @needs_callbacks
-@pytest.mark.filterwarnings("ignore:Training ended after")
+@pytest.mark.filterwarnings("ignore:Training ended at")
 def test_a_resumed_fit_needs_the_same_groups(tmp_path):
     path, y = tmp_path / "checkpoint", y_of(NNRegressor)
     network = NNRegressor(**{**EARLY, "learning_rate": "constant"}, batch_size=20)

@@ -34,8 +34,8 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
     # NumPy would turn the numbers into text.
     if len({isinstance(one, str) for one in wanted if isinstance(one, str | Integral)}) > 1:
         raise ValueError(
-            f"categorical_features mixes names with positions or truth values: {wanted}. Give "
-            "only names or only positions."
+            f"categorical_features mixes names with positions or truth values: {wanted}. "
+            "Choose columns of X either by name or by position."
         )
     wanted = np.array(wanted)
     n_features = X.shape[1]
@@ -43,14 +43,14 @@ def categorical_columns(X: Table, wanted: Any) -> NDArray[np.intp]:
         if wanted.shape != (n_features,):
             raise ValueError(
                 f"categorical_features as a mask must have one entry for each of the "
-                f"{n_features} features, got shape {wanted.shape}."
+                f"{n_features} columns of X, got shape {wanted.shape}."
             )
         return np.flatnonzero(wanted)
     if wanted.dtype.kind in "iu":
         if wanted.min() < 0 or wanted.max() >= n_features:
             raise ValueError(
-                f"categorical_features must be positions in [0, {n_features - 1}], got "
-                f"{wanted.tolist()}."
+                "categorical_features must be positions of columns of X, from 0 to "
+                f"{n_features - 1}, got {wanted.tolist()}."
             )
         return wanted.astype(np.intp)
     return _named(wanted.tolist(), X.names)
@@ -68,8 +68,8 @@ def _named(wanted: list[Any], feature_names: Sequence[str] | None) -> NDArray[np
         )
     if unknown:
         raise ValueError(
-            f"categorical_features names {unknown}, which are not among the feature names"
-            + (": X has none." if feature_names is None else f" {list(feature_names)}.")
+            f"categorical_features names {unknown}, but "
+            + (f"X has {[*feature_names]}." if feature_names else "X has no feature names.")
         )
     return np.array([known[name] for name in wanted], np.intp)
 

@@ -193,7 +193,7 @@ def as_array(data: Any, name: str, allowed: Sequence[Unread] = ()) -> Any:
         if getattr(getattr(table.data, "dtype", None), "kind", "O") == "O":
             values = np.asarray(table.data)
             if values.dtype == object:
-                check_values(values.flat, name)
+                check_values(values.flat, name, allowed)
         return table.data
 
 

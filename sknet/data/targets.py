@@ -161,7 +161,9 @@ class ClassTarget(Target):
         unknown = [label for label in unique_labels(y).tolist() if label not in known]
         if unknown:
             raise ValueError(
-                f"{name} has labels that training lacks: {unknown}; the classes are {classes}."
+                f"{name} has labels that are not among the classes {classes}: {unknown}. To "
+                "add classes, fit anew to rows that have them (with warm_start=False), or name "
+                "all classes in the first call of partial_fit."
             )
 
     def check_all_labels(self, y: Any) -> None:

@@ -41,8 +41,9 @@ def exported(estimator: Any) -> tuple[Features, Model]:
     if not isinstance(estimator, NNClassifier | NNRegressor | NNMultiTarget):
         raise TypeError(
             "to_onnx takes a fitted NNClassifier, NNRegressor or NNMultiTarget, got "
-            f"{kind_of(estimator)}. For a pipeline or another estimator that contains one, "
-            "call sknet.export.register() and then skl2onnx.to_onnx."
+            f"{kind_of(estimator)}. For a Dask estimator, pass its to_local(). For a pipeline "
+            "or another estimator that contains one, call sknet.export.register() and then "
+            "skl2onnx.to_onnx."
         )
     features, model = fitted(estimator)
     return features, model.with_params(model.predictor.params)

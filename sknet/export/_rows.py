@@ -171,7 +171,8 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the column holds times and held other values in training, or if it cannot be read.
+        If the column holds times and held other values in training, if it holds text where the
+        input takes numbers, or if it cannot be read.
     """
     kind, told = X.time_columns.get(position), one.times is not None
     if kind is not None and (told or one.dtype != TEXT):
@@ -188,8 +189,9 @@ def _values(X: Any, position: int, one: ModelInput) -> NDArray[Any]:
         values = with_nan(column)
         if values.ndim > 1:
             raise ValueError("it holds lists")
-        if values.dtype.kind == "U" and one.kind_and_zone[0] is not None:
-            # Digits would be read as seconds.
+        if values.dtype.kind == "U":
+            # Digits would be read as seconds where training had times, and "1.234" as a number
+            # below two where it had text with points between thousands.
             known = values[values != "nan"]
             if known.size:
                 raise ValueError(f"it holds text, such as {str(known[0])!r}")

@@ -90,8 +90,8 @@ def check_one_target(model: Model) -> None:
     """
     if isinstance(model, JointModel):
         raise ValueError(
-            "An explanation is about one target, but the model has several: "
-            f"{list(model.target.names)}. Pass one of the estimators_ of the NNMultiTarget."
+            "An explanation is about one target. Pass one of the estimators_ of the "
+            f"NNMultiTarget, whose targets are {list(model.target.names)}."
         )
 
 

@@ -48,14 +48,14 @@ def test_arrays_have_no_dtype_of_a_column():
 @pytest.mark.parametrize(
     "wanted, match",
     [
-        ([3], r"positions in \[0, 2\], got \[3\]"),
-        ([0, 3], r"positions in \[0, 2\], got \[0, 3\]"),
-        ([0, -1], r"positions in \[0, 2\], got \[0, -1\]"),
-        ([True, False], r"one entry for each of the 3 features, got shape \(2,\)"),
-        (["a", "q"], r"names \['q'\], which are not among the feature names"),
-        (["a", 1], r"mixes names with positions or truth values: \['a', 1\]. Give"),
+        ([3], r"positions of columns of X, from 0 to 2, got \[3\]"),
+        ([0, 3], r"from 0 to 2, got \[0, 3\]"),
+        ([0, -1], r"from 0 to 2, got \[0, -1\]"),
+        ([True, False], r"one entry for each of the 3 columns of X, got shape \(2,\)"),
+        (["a", "q"], r"names \['q'\], but X has \["),
+        (["a", 1], r"mixes names with positions or truth values: \['a', 1\]. Choose"),
         (["a", True, False], r"mixes names with positions or truth values"),
-        ([0.0], r"names \[0.0\], which are not among the feature names"),
+        ([0.0], r"names \[0.0\], but X has"),
     ],
     ids=str,
 )
@@ -76,5 +76,5 @@ def test_a_name_of_several_columns_is_refused():
 
 
 def test_names_need_a_frame():
-    with pytest.raises(ValueError, match=r"names \['a'\].*X has none"):
+    with pytest.raises(ValueError, match=r"names \['a'\], but X has no feature names"):
         categorical_columns(wrapped(np.ones((2, 3))), ["a"])

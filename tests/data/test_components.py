@@ -145,7 +145,7 @@ def test_a_missing_part_of_a_difference_has_a_bounded_effect(n_rows):
         assert distances.max() < 0.7 * np.ptp(y[train])
 
 
-@pytest.mark.filterwarnings("ignore:Training ended after:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:Training ended at:sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize(
     ("options", "n_columns", "expected"),
     [

@@ -91,7 +91,9 @@ def test_unknown_labels(name):
     target = learned_classes(y)
     target.check_labels(y[:1], "y_val")
     stranger = np.array(["?"]) if y.dtype.kind == "U" else np.array([-99])
-    with pytest.raises(ValueError, match="y_val has labels that training lacks") as error:
+    with pytest.raises(
+        ValueError, match="y_val has labels that are not among the classes"
+    ) as error:
         target.check_labels(np.append(y, stranger), "y_val")
     message = str(error.value)
     assert str(stranger.tolist()) in message

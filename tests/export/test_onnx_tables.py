@@ -321,6 +321,7 @@ def test_a_dict_itself(classifier, customers):
         ("since", "20240101", r"dates in training.*'20240101'.*pandas\.to_datetime"),
         ("since", "soon", r"dates in training.*'soon'"),
         ("age", "old", "numbers in training.*'old'"),
+        ("age", "1.234", "numbers in training.*'1.234'"),
         ("age", [1.0, 2.0], "numbers in training"),
     ],
 )

@@ -537,7 +537,9 @@ class TestBadInput:
 
     def test_another_estimator(self, explain, numbers):
         other = LinearRegression().fit(numbers, numbers[:, 0])
-        with pytest.raises(TypeError, match="must be an sknet estimator, got Linear"):
+        with pytest.raises(
+            TypeError, match="must be an sknet estimator for one machine, got Linear"
+        ):
             explain(other, numbers)
 
     def test_a_pipeline(self, explain, numbers, fit):
