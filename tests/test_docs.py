@@ -97,7 +97,7 @@ def test_code_that_a_page_includes_exists(page):
 
 
 def test_pages_on_libraries_show_each_of_their_scripts_once():
-    """CI runs the scripts, whose assertions are what the pages promise."""
+    """CI runs the scripts, whose assertions check the main results of the pages."""
     scripts = [path.name for path in (ROOT / "examples" / "libraries").glob("*.py")]
     pages = (ROOT / "docs" / "libraries").glob("*.md")
     shown = [
