@@ -51,7 +51,7 @@ plt.show()
 # ---------------------
 # With pairs of columns, the network learns that the color matters most for clear diamonds
 # (clarity IF and VVS). The heat maps show the two most important pairs. Here, the network of
-# pairs is as accurate as a network in which all columns may interact.
+# pairs is nearly as accurate as a network in which all columns may interact.
 
 pairs = NNRegressor(loss="gamma", interaction_cst="pairwise", random_state=0)
 pairs.fit(X_train, y_train)

@@ -46,9 +46,9 @@ def make_table(images, digits):
 # %%
 # Shards and the averaging of their parameters
 # --------------------------------------------
-# With two shards, each worker takes half the steps of an epoch. With ``outer_momentum=0``, the
-# parameters of the shards are averaged. With a positive momentum, the average also moves on in
-# the direction of the last rounds.
+# With two shards, each worker takes as many steps in an epoch as with one, on batches of half
+# the size. With ``outer_momentum=0``, the parameters of the shards are averaged. With a
+# positive momentum, the average also moves on in the direction of the last rounds.
 
 SETTINGS = {
     "one shard": {"n_shards": 1, "outer_momentum": 0.0},

@@ -33,7 +33,7 @@ for alpha in alphas:
         alpha=alpha,
         l1_ratio=1.0,
         numeric_embedding=None,  # one row of weights for each column
-        # Dropout, averages of weights and an early end all leave small nonzero weights.
+        # Only the penalty limits the weights. Early stopping can leave small nonzero weights.
         dropout=0.0,
         ema_decay=None,
         early_stopping=False,

@@ -3,8 +3,8 @@ Weights of the first layer as images
 ====================================
 
 The picture shows the weights of 32 units as images, with one weight for each pixel. The network
-classifies images of digits, and an L1 penalty sets exactly to zero the weights that a unit does
-not need. Beside the images are the distribution of the weights of each layer, and the share
+classifies images of digits. With an L1 penalty, weights that a unit does not need become
+exactly zero. Beside the images are the distribution of the weights of each layer, and the share
 of weights that are zero.
 """
 
