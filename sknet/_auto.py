@@ -22,8 +22,8 @@ from sknet.nn.schedules import SCHEDULES
 
 #: On small tables, the rules choose no dropout, no validation split and no mini-batches, so
 #: that a row of weight two has the same effect as two equal rows. A table is small if it has
-#: fewer rows than the first number, or fewer than the second if members cannot be cross-fitted:
-#: a single split of so few rows is no guide.
+#: fewer rows than the first number, or fewer than the second in the cases of ``_is_small``:
+#: mostly, members would share a split, and a single split of so few rows is no guide.
 SMALL, SMALL_WITHOUT_CROSS_FITTING = 50, 100
 #: On other tables with few rows: the number of updates that a network needs, and the largest
 #: number of epochs in which it makes them.
