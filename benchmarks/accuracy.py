@@ -1,4 +1,4 @@
-"""Compare estimators on real tables: error, log loss, calibration, R2 and fit time.
+"""Compare estimators on real tables: error, log loss, calibration, nrmse and fit time.
 
     python benchmarks/accuracy.py FOLDER [--models default] [--splits 3] [--picture a.png]
     python benchmarks/accuracy.py FOLDER --rows 200 --reference linear

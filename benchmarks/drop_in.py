@@ -2,10 +2,11 @@
 
     OMP_NUM_THREADS=1 python benchmarks/drop_in.py [--splits 4] [--only digits,wine]
 
-A user changes an import and keeps the arguments. Each row is a call as users write it, on a
-data set prepared by a ``StandardScaler``, and by a ``OneHotEncoder`` if it has categories. The
-row has the processor time of scikit-learn's fit in seconds, the ratio of sknet's time to it,
-and the scores of both on held-out rows, as means over several splits. If scikit-learn's
+A user changes an import and keeps the arguments. In one call, sknet also gets
+``share_weights=True``, which scikit-learn does not have. Each row is a call as users write it,
+on a data set prepared by a ``StandardScaler``, and by a ``OneHotEncoder`` if it has categories.
+The row has the processor time of scikit-learn's fit in seconds, the ratio of sknet's time to
+it, and the scores of both on held-out rows, as means over several splits. If scikit-learn's
 training diverges and raises an error, the row has only sknet's score.
 """
 
