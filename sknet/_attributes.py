@@ -51,14 +51,14 @@ class FittedAttributes:
     n_iter_, best_iter_, t_ : int
         The number of epochs, the number of the best one (from 1), and the number of rows seen.
     loss_curve_, validation_scores_ : list of float
-        The objective (loss plus penalty) and the validation score (or None) of each epoch.
+        The objective (loss plus penalty) and the validation score of each epoch.
     loss_, best_loss_, best_validation_score_ : float
         The last objective, the lowest one (None with early stopping), and the best validation
-        score (None without).
+        score. Without early stopping, this score and ``validation_scores_`` are None.
     coefs_, intercepts_, member_scales_, column_scales_ : list of ndarray
         The weights and biases of each layer, each member's scales of the inputs of hidden
-        layers, and the scales of columns. Weights have the shape (n_inputs, n_outputs), with a
-        leading axis for members (only in the output layer if they share weights) or groups.
+        layers, and the scales of columns. Weights have shape (n_inputs, n_outputs), mostly with
+        a leading axis for members (only in the output layer if they share weights) or groups.
     encoded_feature_names_ : ndarray of str
         A name for each input of the first hidden layer, in the order of ``coefs_[0]``.
     n_layers_, n_outputs_, n_features_in_ : int

@@ -72,19 +72,19 @@ DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
 VALIDATION_OF_FEW, VALIDATION_OF_MANY, MANY = 0.2, 0.1, 500
 #: The strength of the penalty: alpha times the number of rows.
 PENALTY = 0.3
-#: The upper limit of alpha. In classification, the second number divides it once, except with
-#: very few rows or many inputs, and once for each hidden layer after the second or third, since
-#: a strong penalty lets all weights of deep networks fall to zero.
+#: The upper limit of alpha. For classes without an order, the second number divides it once,
+#: except with very few rows or many inputs, and once for each hidden layer after the second or
+#: third, since a strong penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
-#: alpha on small tables, where it does not depend on the number of rows, so that a row of
-#: weight two has the same effect as two equal rows; and alpha for lbfgs.
+#: alpha on small tables without groups of columns, where it does not depend on the number of
+#: rows, so that a row of weight two has the same effect as two equal rows; and alpha for lbfgs.
 ALPHA_OF_FEW, LBFGS_ALPHA = 0.025, 5e-7
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
-#: Classification with fewer rows than this for each input has a stronger penalty, and a higher
-#: dropout rate. In regression with many inputs, the penalty is also stronger, by a factor of at
-#: most the second number.
+#: For classes without an order, fewer rows than this for each input mean a stronger penalty and
+#: a higher dropout rate. For numbers and ordered classes with many inputs, they mean a stronger
+#: penalty, by a factor of at most the second number.
 ROWS_PER_INPUT, STRONGEST_OF_NUMBERS = 40, 10
 #: The largest number of numeric columns whose embeddings have their usual size, and the
 #: smallest number of rows for each of them. The embeddings of more columns shrink in

@@ -118,9 +118,9 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If an argument is invalid or training diverges at once. The estimator is unchanged.
-            Training that diverges later gives a ConvergenceWarning; if cut short, it may, too.
+            Later divergence gives a ConvergenceWarning, and training cut short may give one.
         """
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from, init)

@@ -71,7 +71,7 @@ class Model:
         several targets, a tuple has an array or None for each.
     """
 
-    #: Whether y holds numbers; otherwise it holds labels.
+    #: Whether y holds numbers and not labels. It is True for several targets of any kind.
     numeric_y: ClassVar[bool]
     #: What a network needs to predict a standard deviation, and what the deviation shows.
     std_remedy: ClassVar[str]

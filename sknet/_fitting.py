@@ -228,7 +228,8 @@ def _with_distribution(
 def fit_one_pass(model: Model, data: Dataset, run: Run, n_before: int) -> TrainingResult:
     """Make one pass over the rows, and return the result.
 
-    ``n_before`` is the number of passes before this one, for the printed lines.
+    ``n_before`` is the number of epochs and passes before this one. It numbers the printed
+    line. If it is positive, the learning rate of a new optimizer rises from zero.
     """
     rule = model.update_rule
     if rule.schedule.has_horizon:

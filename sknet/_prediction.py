@@ -35,7 +35,8 @@ class Predictor:
     of the promise's ``tile``, so that the products of all rows are rounded alike.
 
     The work arrays for single rows are kept for later calls, since a service would spend much
-    of its time making new ones. Threads may share a predictor: each takes its own work arrays.
+    of its time making new ones. They are not kept if a promise needs a float64 copy of the
+    parameters. Threads may share a predictor: each takes its own work arrays.
 
     Parameters
     ----------

@@ -58,13 +58,13 @@ class SharedParameters:
         The activation function, or a list with one for each hidden layer. The names are
         {activations}.
     n_members : int or "auto", default="auto"
-        The number of networks in the ensemble. "auto" is 2 in classification, {FEWEST_MEMBERS}
-        to {MOST_MEMBERS} with few rows; 1 in regression, {SEPARATE_MEMBERS} with few rows.
+        The number of networks in the ensemble. "auto" is 2 in classification ({several} with
+        few rows) and 1 in regression (2 with few rows), with "sgd" or with ``interaction_cst``.
     learning_rate_init : float or "auto", default="auto"
-        The highest learning rate. "auto" is {LEARNING_RATE} for batches of the usual size.
+        The highest learning rate. "auto" is {LEARNING_RATE} unless batches are small or large.
     max_iter : int or "auto", default="auto"
-        The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS} epochs,
-        other numbers for smaller tables, and fewer above {rows_of_fewer_epochs} rows.
+        The maximum number of epochs, or of iterations of "lbfgs". "auto" is {EPOCHS}, other
+        numbers for smaller tables, fewer above {large} rows; 200 unless the rate ends at zero.
     normalization : "layer" or None, default=None
         **Network.** With "layer", each hidden layer normalizes every row before its activation.
     numeric_embedding : str, NumericEmbedding or None, default="auto"
@@ -91,7 +91,7 @@ class SharedParameters:
     warm_start : bool, default=False
         Whether ``fit`` continues from the parameters, classes and scaling of the last fit.
     frozen_layers : int, default=0
-        How many of the first hidden layers keep their weights as training goes on.
+        How many of the first hidden layers keep their weights if training continues from a fit.
     hidden_rate_factor : float, default=1.0
         The factor for the learning rate of all layers before the output layer.
     verbose : bool or int, default=False
@@ -112,14 +112,14 @@ class SharedParameters:
         The maximum number of evaluations of the objective by "lbfgs".
     early_stopping : bool or "auto", default="auto"
         **Stopping.** Whether to hold out validation rows, stop if scores stall, and calibrate
-        probabilities. "auto": for {few} rows or more, mostly not with sgd.
+        probabilities. "auto": from {few}, mostly not with "sgd".
     validation_fraction : float, "auto", "last" or splitter, default="auto"
         The share of rows to hold out. "auto" is {VALIDATION_OF_FEW} below {MANY} rows or if no
         weights are shared (at most ``1 / n_members``), else {VALIDATION_OF_MANY}.
         "last" takes it from the end; a splitter of scikit-learn holds out its first test set.
     refit : bool, default=True
-        Whether the last epochs train on all rows, including validation rows, if the schedule
-        ends at zero. It has no effect with more than {many_rows} training rows.
+        Whether the last epochs also train on validation rows if the schedule ends at zero. It
+        is off with ``X_val``, ``fit_chunks``, several Dask shards or over {many} training rows.
     scoring : str, callable or None, default="loss"
         The score of the validation rows, where higher is better: "loss" (the negative loss), a
         scorer's name (scikit-learn or ``sknet.metrics``), a callable, or None for ``score``.
@@ -153,7 +153,7 @@ class SharedParameters:
         Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
         in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        The precision. "auto" is float64 for "lbfgs" and below {few} float64 rows, else float32.
+        The precision. "auto" is float64 for "lbfgs" and below {very_few} float64 rows.
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
         (of the second of two classes) never falls (1), never rises (-1) or is free (0).
@@ -242,9 +242,11 @@ PLACEHOLDERS: dict[str, Any] = {
     **vars(_building),
     **vars(_auto),
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
-    "rows_of_fewer_epochs": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
-    "many_rows": _spaced(_auto.MANY_ROWS),
-    "few": f"{_auto.SMALL} (or {_auto.SMALL_WITHOUT_CROSS_FITTING})",
+    "large": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
+    "many": _spaced(_auto.MANY_ROWS),
+    "few": f"{_auto.SMALL} rows ({_auto.SMALL_WITHOUT_CROSS_FITTING} if weights are shared)",
+    "very_few": f"{_auto.SMALL} (sometimes {_auto.SMALL_WITHOUT_CROSS_FITTING})",
+    "several": f"{_auto.FEWEST_MEMBERS} to {_auto.MOST_MEMBERS}",
 }
 
 

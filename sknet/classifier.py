@@ -92,7 +92,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         The first call fixes the classes and the scaling of the inputs. Later calls must not
         change layers, encodings or constraints, and ignore ``random_state``. A schedule that
-        ends at zero becomes a constant rate, which rises slowly after ``fit``. Callbacks,
+        ends at zero becomes a constant rate; after ``fit``, it is reached slowly. Callbacks,
         ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``, ``early_stopping``,
         ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
 
@@ -114,7 +114,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If an argument is invalid, or if training diverges. The estimator is then unchanged.
             Predictions far worse than a constant give a ConvergenceWarning.
         """

@@ -49,22 +49,22 @@ class NNMultiTarget(BaseNN):
     {parameters}
     targets : dict of str to str or Loss, or None, default=None
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
-        ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal". Other
-        columns with a numeric dtype are numbers, and the rest are labels; dates are labels only
-        if listed as such. The columns of an array are called "y0", "y1" and so on.
+        ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal" and lists of
+        quantiles. Other columns with a numeric dtype are numbers, the rest labels; dates are
+        labels only if listed as such. The columns of an array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned", "auto" or None, default="auto"
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,
         2018): the loss of target k becomes exp(-s_k) l_k + s_k / 2, and training learns s_k.
-        The loss "normal" and targets that are the same in all rows keep a weight of 1. "auto"
-        is None if all losses are squared errors and y is standardized, otherwise "learned".
+        The loss "normal" and constant targets keep a weight of 1. "auto" is None for a single
+        target, or if all losses are squared errors and y is standardized, otherwise "learned".
 
     Attributes
     ----------
     classes_ : dict of str to ndarray
         The classes of each target that has labels.
     estimators_ : dict of str to estimator
-        For each target, a fitted NNRegressor or NNClassifier with the same predictions.
+        For each target, an NNRegressor or NNClassifier with equal predictions (up to rounding).
     target_weights_ : dict of str to float
         The weight of the mean loss of each target; a learned one is exp(-s_k).
     {attributes}
@@ -129,7 +129,7 @@ class NNMultiTarget(BaseNN):
 
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
-        """For each target, a fitted NNRegressor or NNClassifier with the same predictions."""
+        """For each target, a fitted estimator with equal predictions (up to rounding)."""
         joint, own = self._joint, parameters_of(self)
         estimators = {}
         for number, name in enumerate(joint.target.names):

@@ -69,7 +69,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         - "normal": for the mean and the standard deviation of y in each row.
     delta : float, default=1.35
         The error beyond which "huber" is linear, in standard deviations of y without outliers.
-    quantile : float in (0, 1) or sorted list of these, default=0.5
+    quantile : float in (0, 1) or increasing list of these, default=0.5
         The quantile that "quantile" predicts. For a list, predictions have a column for each.
     power : float in [1, 2], default=1.5
         The power of "tweedie": 1 is "poisson", and 2 is "gamma".
@@ -108,10 +108,10 @@ class NNRegressor(RegressorMixin, BaseNN):
     def partial_fit(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Update the network with one pass over the given rows.
 
-        The first call fixes the scaling of the inputs, and each call may update that of y.
-        Later calls must not change layers, encodings or constraints, and ignore
-        ``random_state``. A schedule that ends at zero becomes a constant rate, rising slowly
-        after ``fit``. Callbacks, ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
+        The first call fixes the scaling of the inputs; each call may update that of y. Later
+        calls must not change layers, encodings or constraints, and ignore ``random_state``. A
+        schedule that ends at zero becomes a constant rate; after ``fit``, it is reached slowly.
+        Callbacks, ``max_iter``, ``time_limit``, ``tol``, ``n_iter_no_change``,
         ``early_stopping``, ``refit``, ``scoring`` and ``validation_fraction`` have no effect.
 
         Parameters
@@ -130,7 +130,7 @@ class NNRegressor(RegressorMixin, BaseNN):
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If an argument is invalid, or if training diverges. The estimator is then unchanged.
             Predictions far worse than a constant give a ConvergenceWarning.
         """

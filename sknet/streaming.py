@@ -179,11 +179,11 @@ def fit_chunks(
 ) -> Estimator:
     """Fit a network to data that come in chunks, in bounded memory.
 
-    This works like ``fit`` and respects the parameters of the estimator, but X is never in
-    memory as a whole. A first pass checks all chunks. It learns the classes, the scale of y,
-    the levels of categories, missing values and the ranges of dates from all rows. It also
-    draws the validation rows at random, and some 100 000 other rows to estimate the scaling of
-    X. Each further pass is an epoch.
+    This works like ``fit`` and respects the parameters of the estimator except ``refit``, but X
+    is never in memory as a whole. A first pass checks all chunks. It learns the classes, the
+    scale of y, the levels of categories, missing values and the ranges of dates from all rows.
+    It also draws the validation rows at random, and some 100 000 other rows to estimate the
+    scaling of X. Each further pass is an epoch.
 
     With ``verbose=True``, the progress within a pass is counted in rows. It is shown as a bar
     in a terminal if rich is installed, and otherwise as a line every five seconds. Callbacks
@@ -229,8 +229,8 @@ def fit_chunks(
     Raises
     ------
     TypeError
-        If ``estimator`` is not an sknet estimator, or if ``chunks`` can be iterated over only
-        once.
+        If ``estimator`` is not an sknet estimator, if ``chunks`` can be iterated over only
+        once, or if a chunk is not a tuple or list of length two or three.
     ValueError
         If parameters or data are invalid, as in ``fit``; if a parameter of the estimator does
         not work on chunks, such as ``warm_start``; if passes differ in their number of rows; or

@@ -1,6 +1,6 @@
 """The user's tables, such as pandas and polars frames: columns, dtypes, values and rows.
 
-This is the only module that tells the two libraries apart, and it imports neither until it
+Nearly all code that tells the two libraries apart is here, and it imports neither until it
 returns a frame. The user's table passes through :func:`wrapped` once, which makes it a
 :class:`Table`, or a :class:`Frame` if it is a frame of either library. Both answer the same
 questions, so that no other module asks what a table is.

@@ -95,7 +95,10 @@ def mean(weights: Weights) -> float:
 
 
 def product(factors: Iterable[Weights]) -> Weights:
-    """Return the product of non-negative weights, clipped where it would overflow."""
+    """Return the product of non-negative weights.
+
+    Its binary exponent is clipped, to at most ``LARGEST_EXPONENT`` in magnitude.
+    """
     # Mantissas are multiplied and exponents are added, so that no intermediate product
     # overflows.
     first, *others = factors

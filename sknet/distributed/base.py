@@ -36,9 +36,9 @@ class DaskNN(BaseEstimator):
     page "Training on a Dask cluster" of the documentation for details.
 
     The solver "lbfgs", ``warm_start=True``, a ``scoring`` other than "loss" and validation rows
-    that are not drawn at random raise an error.
-    Each shard holds out its own rows for early stopping. "auto" values depend on the number of
-    rows of the whole table; the shards divide a ``batch_size`` of "auto" among themselves.
+    that are not drawn at random raise an error. Each shard holds out its own rows for early
+    stopping. Several shards do not calibrate probabilities. "auto" values depend on the number
+    of rows of the whole table; the shards divide a ``batch_size`` of "auto" among themselves.
 
     Parameters
     ----------

@@ -280,10 +280,11 @@ def _share_batch(model: Model, n_shards: int) -> Model:
     """Return the model with a batch size of "auto" divided by the number of shards.
 
     A single shard keeps its batch size. Several shards each take as many steps in an epoch as a
-    single machine would. In regression, a learning rate of "auto" is that of the smaller
-    batches. In classification, whose gradients are mostly noise, it is that of batches
-    ``n_shards`` times as large as a single machine's: Adam takes smaller steps where gradients
-    are noisier, and the mean of the shards has less noise than each of them.
+    single machine would, or fewer if their batches would be smaller than ``SMALLEST_BATCH``. In
+    regression, a learning rate of "auto" is that of the smaller batches. In classification,
+    whose gradients are mostly noise, it is that of batches ``n_shards`` times as large as a
+    single machine's: Adam takes smaller steps where gradients are noisier, and the mean of the
+    shards has less noise than each of them.
     """
     settings = model.settings
     if n_shards == 1 or "batch_size" not in settings.auto:

@@ -39,9 +39,10 @@ def hidden_features(estimator: BaseNN, X: Any, layer: int = -1) -> Array:
 
     Returns
     -------
-    ndarray of shape (n_samples, n_units) or (n_samples, n_members * n_units)
+    ndarray of shape (n_samples, n_members * n_groups * n_units)
         The activations, after normalization and without dropout. The units of each member
-        follow those of the previous member. The array is float32 for float32 X, else float64.
+        follow those of the previous member. Without ``interaction_cst``, there is one group.
+        The array is float32 for float32 X, else float64.
 
     Raises
     ------
@@ -176,9 +177,9 @@ class EmbeddedTable:
     """The rows of a table as numbers with respect to which a network can be differentiated.
 
     An encoded row holds scaled numbers, indicators of missing numbers, one-hot columns, and the
-    level numbers of categories. An embedded row is the output of the layer that embeds numbers
-    and categories, or the encoded row if there is no such layer. Each embedded column comes
-    from one column of X.
+    level numbers of categories. An embedded row is the output of the layers that treat each
+    column on its own, such as embeddings, or the encoded row if there are none. Each embedded
+    column comes from one column of X.
     """
 
     def __init__(self, model: Model) -> None:
@@ -298,7 +299,7 @@ class OutputFunction:
         self.inputs: Array = np.empty((n_rows, rest.n_inputs), params.dtype)
 
     def enter(self, rows: Array) -> Array:
-        """Return the inputs of the first activation for embedded rows."""
+        """Return the result of the affine part for embedded rows, which the rest receives."""
         return rows @ self._first.matrix + self._first.bias
 
     def leave(self, gradients: Array) -> Array:

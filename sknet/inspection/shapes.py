@@ -121,7 +121,7 @@ def shape_functions(
     sum is ``decision_function``, or with ``loss="ordinal"`` the score that all classes share.
     For a regressor, it is ``predict``, or the logarithm of ``predict`` for the losses
     "poisson", "gamma" and "tweedie". For several quantiles, it is the raw predictions of the
-    network, in standard deviations of y: the lowest quantile, and the increments before the
+    network, in units of the standardized y: the lowest quantile, and the increments before the
     softplus function. For the loss "normal", each output has two adjacent columns: the mean,
     and the logarithm of the standard deviation.
 

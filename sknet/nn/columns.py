@@ -357,9 +357,9 @@ class PrincipalComponents(Layer):
     only after very many steps. The weights of components with variance one are learned as fast
     as those of any input (LeCun, Bottou, Orr and Mueller, "Efficient BackProp", 1998, section
     4.3). A hidden layer can compute the same functions without components. The matrix D is not
-    learned. Only rows unlike all training rows are outside the limits. Within them, the
-    derivative is continuous, so attributions use the rule for smooth functions, which is more
-    accurate for all other rows.
+    learned. Only rows unlike all rows from which the components were found are outside the
+    limits. Within them, the derivative is continuous, so attributions use the rule for smooth
+    functions, which is more accurate for all other rows.
 
     Parameters
     ----------

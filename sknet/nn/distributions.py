@@ -23,7 +23,7 @@ CALIBRATED = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
 #: of a row are nearly equal, as those of integers can be, its z has no limit. The row would
 #: then distort the calibration, which all rows share.
 FARTHEST = 30.0
-#: A calibration adds this many imaginary rows whose distributions are right.
+#: In a calibration, the quantiles of a standard normal z count as much as this many rows.
 PRIOR_ROWS = 50
 #: The largest mean of a Poisson distribution. Not far above it, SciPy's functions return NaN.
 LARGEST_COUNT = 5e8
@@ -128,7 +128,8 @@ class PiecewiseNormal(Distribution):
     def calibration(self, y: Array, sample_weight: Array | None) -> Array:
         """Return the quantiles, at the levels ``CALIBRATED``, of the normal scores z of all y.
 
-        With few rows, they are close to those of a standard normal z, which change nothing.
+        With few rows, they are close to those of a standard normal z, which keep the
+        quantiles at these levels.
         """
         z = np.clip(self._z(y)[..., 0], -FARTHEST, FARTHEST)
         found = np.quantile(z, CALIBRATED, 0, weights=sample_weight, method="inverted_cdf")

@@ -31,8 +31,8 @@ def largest_error(rule: Loss | Activation | Layer, random_state: int = 0) -> flo
     rule : Loss, Activation or Layer
         A loss is a function of two columns of y, or of one if it predicts quantiles. They are
         0 or 1 for classification. Otherwise, they are the first of these kinds that the loss
-        accepts: normally distributed, between 0.5 and 2, or between 0 and 1. An embedding
-        receives three numeric columns.
+        accepts: normally distributed, between 0.5 and 2, or between 0 and 1. An embedding of
+        numbers receives three numeric columns. Embeddings of categories cannot be checked.
     random_state : int, default=0
         The seed of the rows and of the parameters.
 

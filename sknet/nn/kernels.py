@@ -117,7 +117,7 @@ SPLITTER = 2.0**29 + 1
 
 
 def rounded(x: Array) -> Array:
-    """Return float64 numbers rounded to the 24 bits of float32, in the range of float64.
+    """Return float64 numbers, up to 3e299 in size, rounded to the 24 bits of float32.
 
     Dekker (1971), equation 5.6: the nearest number with 24 bits.
     """

@@ -58,7 +58,7 @@ class Affine(NamedTuple):
     Attributes
     ----------
     matrix : ndarray or sparse array
-        The matrix M. It is sparse if it only gathers columns.
+        The matrix M. It is sparse if many outputs are copies of inputs.
     bias : ndarray
         The vector v.
     activation : Activation or None

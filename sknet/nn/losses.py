@@ -163,7 +163,7 @@ class Loss(Rule, ABC):
 
         By default, they are zero, which stands for the mean of the scaled y and for classes of
         equal probability. The best constants for a few rows could be infinite, if all rows have
-        the same class or are zero. The losses of the package with the identity link return the
+        the same class or are zero. The losses in ``LOSSES`` with the identity link return the
         constants with the smallest mean loss, whatever the units of y.
 
         Parameters
@@ -650,8 +650,8 @@ class Ordinal(Loss):
 
     A cumulative link model: McCullagh, "Regression Models for Ordinal Data" (1980). A row has
     one score f, and the thresholds theta_1 < theta_2 < ... are learned, without a penalty.
-    Numbers are ordered by value. Other classes need an ordered category dtype of y, or
-    ``classes``.
+    Numbers, dates and truth values are ordered by value. Other classes, such as text, need an
+    ordered category dtype of y, or ``classes``.
 
     Parameters
     ----------

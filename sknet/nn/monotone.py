@@ -240,8 +240,9 @@ class Order(NamedTuple):
     signs : tuple of tuple of int
         For each input of each group: 1 (outputs rise with it), -1 (they fall) or 0 (free).
     constrained : tuple of tuple of int
-        For each input of each group: zero if the column that it comes from is free, and another
-        number otherwise. A group without a zero needs no free units.
+        For each input of each group: zero if a free unit should use it, and another number
+        otherwise. A group without a zero needs no free units. With groups of columns, no input
+        that comes from a constrained column has a zero.
     """
 
     signs: tuple[tuple[int, ...], ...]

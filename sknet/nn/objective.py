@@ -238,10 +238,10 @@ class Objective:
     def constant_losses(self, batches: BatchIterable) -> tuple[float, float]:
         """Return the mean losses of two constant predictions.
 
-        The first is that of a network that has learned only the mean of y, or the frequencies
-        of the classes. For the second, all raw predictions are zero, which stands for the mean
-        of a scaled y and for classes of equal probability. Missing targets, which are NaN, do
-        not count in the mean.
+        The first is :meth:`Loss.baseline` of the mean of y: the frequencies of the classes or,
+        for numbers, raw predictions of zero. For the second, all raw predictions are zero,
+        which stands for the mean of a scaled y and for classes of equal probability. Missing
+        targets, which are NaN, do not count in the mean.
         """
         total: Any = 0.0
         known: Any = 0.0
@@ -260,7 +260,7 @@ class Objective:
     def least_constant_loss(self, batches: BatchIterable) -> float:
         """Return the mean loss of the best of two constant predictions, with the rows' weights.
 
-        One is that of :meth:`Loss.constant`, and the other stands for the mean of y.
+        One is :meth:`Loss.constant`, and the other is :meth:`Loss.baseline`.
         """
         rows = [(batch.y, _row_weights(batch)) for batch in batches]
         y, weight = (np.concatenate(parts) for parts in zip(*rows, strict=True))
