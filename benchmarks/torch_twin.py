@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from sknet.nn.columns import RATE_OF_SCALES
 from sknet.nn.epochs import STEPS_OF_AVERAGE
 
 
@@ -96,10 +97,15 @@ class Twin(nn.Module):
         super().__init__()
         model = estimator._model
         settings = model.settings
-        ((columns, embedding),) = model.network.layers[0].parts
+        embedded, scales = model.network.layers[:2]
+        ((columns, embedding),) = embedded.parts
         n_columns = len(columns)
         kind = Periodic if type(embedding).__name__ == "Periodic" else PiecewiseLinear
         self.embedding = kind(n_columns, embedding)
+        # The number of the column of each input, and the scale of each column.
+        self.register_buffer("columns", torch.tensor(scales.columns))
+        self.column_scale = nn.Parameter(torch.ones(n_columns))
+        self.ridge = scales.ridge
         self.n_members = settings.n_members
         widths = [n_columns * embedding.size, *settings.hidden_layer_sizes]
         self.hidden = nn.ModuleList(
@@ -115,7 +121,7 @@ class Twin(nn.Module):
         self.bias = nn.Parameter(torch.zeros(self.n_members, model.n_raw))
 
     def forward(self, x):
-        x = self.embedding(x)
+        x = self.embedding(x) * self.column_scale[self.columns]
         for layer in self.hidden:
             x = self.dropout(nn.functional.silu(layer(x)))
         if self.n_members == 1:
@@ -145,13 +151,17 @@ def fit(estimator, X, y, n_epochs):
     X = torch.from_numpy(np.asarray(model.encode(X)))
     y = torch.from_numpy(np.asarray(y, np.float32))
     twin = Twin(estimator)
-    decayed = [p for name, p in twin.named_parameters() if "weight" in name]
-    others = [p for name, p in twin.named_parameters() if "weight" not in name]
+    named = dict(twin.named_parameters())
+    scales = named.pop("column_scale")
+    decayed = [p for name, p in named.items() if "weight" in name]
+    others = [p for name, p in named.items() if "weight" not in name]
+    peak = settings.learning_rate_init
     groups = [
-        {"params": decayed, "weight_decay": settings.penalty.l2},
-        {"params": others, "weight_decay": 0.0},
+        {"params": decayed, "weight_decay": settings.penalty.l2, "peak": peak},
+        {"params": others, "weight_decay": 0.0, "peak": peak},
+        {"params": [scales], "weight_decay": twin.ridge, "peak": RATE_OF_SCALES * peak},
     ]
-    optimizer = torch.optim.Adam(groups, lr=settings.learning_rate_init, fused=True)
+    optimizer = torch.optim.Adam(groups, lr=peak, fused=True)
     average = [p.detach().clone() for p in twin.parameters()]
     n_batches = -(-len(X) // settings.batch_size)
     updates, total, seconds = 0, 0.0, []
@@ -160,7 +170,7 @@ def fit(estimator, X, y, n_epochs):
         for i, rows in enumerate(torch.randperm(len(X)).split(settings.batch_size)):
             rate = settings.schedule((epoch + i / n_batches) / n_epochs, 0)
             for group in optimizer.param_groups:
-                group["lr"] = settings.learning_rate_init * rate
+                group["lr"] = group["peak"] * rate
             optimizer.zero_grad(set_to_none=True)
             loss = twin.loss(twin(X[rows]), y[rows])
             loss.backward()
