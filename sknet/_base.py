@@ -453,7 +453,7 @@ def fitted(
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            f"{name} must be an sknet estimator for one machine{alternative}, got "
+            f"{name} must be a local sknet estimator{alternative}, got "
             f"{kind_of(estimator)}. For a Dask estimator, pass its to_local(). For a pipeline, "
             "pass its last step, pipeline[-1], and X transformed by the steps before it, "
             "pipeline[:-1].transform(X). For a search, pass its best_estimator_."

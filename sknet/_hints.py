@@ -41,8 +41,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 }
 #: What to do instead of passing other arguments.
 ADVICE: dict[str, tuple[str, ...]] = {
-    "Early stopping holds out rows of X. Estimators for one machine also take validation rows: "
-    "pass X_val= and y_val= to fit.": ("validation_data", "eval_set"),
+    "Early stopping holds out rows of X. Without Dask, you can also pass validation rows to "
+    "fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
     "Leave it out: sknet runs on the CPU.": ("device", "gpu", "cuda", "task_type"),
 }

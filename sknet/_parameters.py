@@ -333,8 +333,8 @@ def per_layer(parameters: Mapping[str, Any], name: str) -> list:
         return [value] * n_layers
     if len(value) != n_layers:
         raise ValueError(
-            f"{name} has {len(value)} values, but hidden_layer_sizes has {n_layers}. Give one "
-            f"value for all layers, or one for each; got {list(value)}."
+            f"{name} has length {len(value)}, but the number of hidden layers is {n_layers}. "
+            f"Give one value for all layers, or one for each; got {list(value)}."
         )
     return list(value)
 
@@ -421,7 +421,9 @@ def check_class_weight(class_weight: Any, classes: Sequence) -> None:
                 "class of y a weight."
             )
         if not all(NOT_NEGATIVE.allows(value) for value in one.values()):
-            raise ValueError(f"class_weight must have weights >= 0, got {class_weight}.")
+            raise ValueError(
+                f"class_weight must have finite numbers >= 0 as weights, got {class_weight}."
+            )
 
 
 def available_with_stochastic_solver(estimator: Any) -> bool:

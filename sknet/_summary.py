@@ -199,7 +199,8 @@ class NotebookMixin(FittedAttributes, BaseEstimator):
         if not self.__sklearn_is_fitted__():
             return ""
         table = summarize(self, self._model)
-        text = f"{len(table)} layers, {table.n_params:,} parameters, {_memory(table.n_bytes)}"
+        counts = _counted(len(table), "layer"), _counted(table.n_params, "parameter")
+        text = ", ".join([*counts, _memory(table.n_bytes)])
         return (
             f"<details open><summary>Model card</summary>{table.card._repr_html_()}</details>"
             f"<details><summary>{text}</summary>{table._table_html()}</details>"
@@ -210,10 +211,12 @@ def summarize(estimator: FittedAttributes, model: Model) -> Summary:
     """Return the :class:`Summary` of a fitted estimator and of its model."""
     network, params = model.network, model.params
     weights = params[: network.n_penalized]
-    title = (
-        f"{type(estimator).__name__}: {estimator.n_features_in_} columns, "
-        f"{network.n_inputs} inputs, {network.n_outputs} outputs, {params.dtype}"
+    counts = (
+        _counted(estimator.n_features_in_, "column"),
+        _counted(network.n_inputs, "input"),
+        _counted(network.n_outputs, "output"),
     )
+    title = f"{type(estimator).__name__}: {', '.join(counts)}, {params.dtype}"
     arrays: list[dict[str, Array]] = [{} for _ in network.layers]
     for slot in network.slots:
         arrays[slot.layer][slot.name] = slot.of(params)
@@ -260,6 +263,11 @@ def _in_lines(cells: Sequence[str]) -> list[tuple[str, ...]]:
     lines = wrap(whole, SHAPES_WIDTH, break_long_words=False)
     columns.append([line.replace("\xa0", " ") for line in lines])
     return list(zip_longest(names, *columns, fillvalue=""))
+
+
+def _counted(number: int, noun: str) -> str:
+    """Return a number of things as text."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _memory(n_bytes: int) -> str:

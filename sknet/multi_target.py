@@ -107,7 +107,9 @@ class NNMultiTarget(BaseNN):
         weights = self.target_weights if isinstance(self.target_weights, dict) else {}
         for name, weight in weights.items():
             if not POSITIVE.allows(weight):
-                raise ValueError(f"target_weights[{name!r}] must be > 0, got {weight!r}.")
+                raise ValueError(
+                    f"target_weights[{name!r}] must be a finite number > 0, got {weight!r}."
+                )
 
     @property
     def auto_params_(self) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     Raises
     ------
     TypeError
-        If ``estimator`` is not an sknet estimator.
+        If ``estimator`` is not a local sknet estimator.
     ValueError
         If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
         has ``monotonic_cst`` or ``interaction_cst``: with these, a column cannot be predicted
@@ -84,9 +84,12 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     6
     """
     if not isinstance(estimator, BaseNN):
-        raise TypeError(f"pretrain needs an sknet estimator, got {kind_of(estimator)}.")
+        raise TypeError(
+            "pretrain needs a local sknet estimator, such as NNClassifier, got "
+            f"{kind_of(estimator)}."
+        )
     if not FRACTION.allows(corruption) or corruption == 0:
-        raise ValueError(f"corruption must be a number between 0 and 1, got {corruption!r}.")
+        raise ValueError(f"corruption must be a number in (0, 1), got {corruption!r}.")
     options = {"frozen_layers": 0, "hidden_rate_factor": 1.0, "early_stopping": False}
     return _pretrained(clone(estimator).set_params(**options), X, corruption)
 

@@ -30,7 +30,7 @@ __all__ = [
 
 FINITE_INT = Interval(Integral, -math.inf, closed="neither")
 CHOICES = Constraint(
-    "a tuple of one or more values with different texts",
+    "a tuple of one or more values whose str() differ",
     (tuple,),
     lambda values: len(values) == len(set(map(str, values))) > 0,
 )

@@ -266,7 +266,7 @@ def fit_chunks(
     """
     if not isinstance(estimator, BaseNN):
         raise TypeError(
-            "fit_chunks needs an sknet estimator for one machine, such as NNClassifier, got "
+            "fit_chunks needs a local sknet estimator, such as NNClassifier, got "
             f"{kind_of(estimator)}."
         )
     validation = Batch(X_val, y_val, sample_weight_val)

@@ -368,7 +368,7 @@ def test_masks_and_records_are_not_lost(problem, forbid_training):
     X, y = problem.X, problem.y
     forbid_training()
     masked_X = np.ma.masked_array(X, X > 2)
-    match = "is a masked array with masked values.*filled"
+    match = "is a masked array with masked values.*In X, .*filled"
     assert_rejected(problem.cls(), f"X {match}", masked_X, y)
     assert_rejected(problem.cls(), f"y {match}", X, np.ma.masked_array(y, MASKED.mask))
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, MASKED)
@@ -586,9 +586,9 @@ def test_validation_labels_that_training_lacks(multiclass, multilabel, forbid_tr
 def test_validation_outputs_that_training_lacks(multioutput, forbid_training):
     X, Y = multioutput
     forbid_training()
-    match = "y_val has 2 outputs, but training had 3"
+    match = "must be 3, as in training, but y_val has 2"
     assert_rejected(NNRegressor(early_stopping="auto"), match, X, Y, X_val=X, y_val=Y[:, :2])
-    match = "y_val has 1 outputs, but training had 3"
+    match = "must be 3, as in training, but y_val has 1"
     assert_rejected(NNRegressor(early_stopping="auto"), match, X, Y, X_val=X, y_val=Y[:, 0])
 
 
@@ -781,9 +781,10 @@ def test_quantiles_are_increasing_numbers(regression, forbid_training, quantile)
         ([1, 2], "class_weight=.* is a list.*one dict"),
         ([{0: 1}], "class_weight=.* is a list.*one dict"),
         ([], "class_weight=.* is a list.*one dict"),
-        ({0: "a"}, "class_weight must have weights >= 0"),
-        ({0: True}, "class_weight must have weights >= 0"),
-        ({0: np.nan}, "class_weight must have weights >= 0"),
+        ({0: "a"}, "class_weight must have finite numbers >= 0"),
+        ({0: True}, "class_weight must have finite numbers >= 0"),
+        ({0: np.inf, 1: 1}, "class_weight must have finite numbers >= 0"),
+        ({0: np.nan}, "class_weight must have finite numbers >= 0"),
         ({2: 1.0}, r"weights for \[2\], .* none for the class\(es\) \[0, 1\]"),
         ({1: 1.0, "1": 1.0}, r"weights for \['1'\], .* none for the class\(es\) \[0\]"),
     ],
@@ -943,7 +944,7 @@ def test_outputs_that_are_new(multioutput, forbid_training, method):
     X, Y = multioutput
     network = NNRegressor((3,), warm_start=True, **QUICK).fit(X, Y)
     forbid_training()
-    match = "y has 2 outputs, but training had 3"
+    match = "must be 3, as in training, but y has 2"
     assert_rejected(network, match, X, Y[:, :2], method=method)
 
 

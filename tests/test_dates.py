@@ -443,7 +443,9 @@ def test_columns_with_and_without_a_time_zone_do_not_mix():
     naive, zoned = table(), table()
     zoned["when"] = zoned["when"].dt.tz_localize("Europe/Oslo")
     assert_array_equal(read(zoned, 1, "date", "Europe/Oslo"), [2 * DAY, np.nan])
-    with pytest.raises(ValueError, match="'when' of X had no time zone in training"):
+    with pytest.raises(
+        ValueError, match="had no time zone .*localize.None. .*zone.None. of polars"
+    ):
         read(zoned, 1, "date", None)
     with pytest.raises(ValueError, match="'when' of X had the time zone Eur"):
         read(naive, 1, "date", "Europe/Oslo")
@@ -670,10 +672,10 @@ def test_dates_are_read_whatever_categories_are_chosen(frame, y, chosen):
 @pytest.mark.parametrize(
     "change, match",
     [
-        ({"when": 1.0}, "'when' of X held dates in training, but holds numbers or categories"),
+        ({"when": 1.0}, "'when' of X held dates in earlier training rows, but holds numbers"),
         (
             {"when": "2026-01-01"},
-            "'when' of X held dates in training, but holds numbers or cat",
+            "'when' of X held dates in earlier training rows, but holds numbers or cat",
         ),
         ({"when": datetime.timedelta(1)}, "'when' of X held dates .* but holds durations now"),
         ({"lasts": datetime.datetime(2026, 1, 1)}, "'lasts' of X held durations .* dates now"),
@@ -694,7 +696,7 @@ def test_dates_where_training_had_only_numbers(moment):
     numbers = pd.DataFrame({"a": [1.0, 2, 3, 4], "b": [0.0, 1, 0, 1]})
     network = NNRegressor((6,), **QUICK).fit(numbers, numbers["a"])
     kind = "durations" if isinstance(moment, datetime.timedelta) else "dates"
-    match = f"Column 'b' of X held numbers or categories in training, but holds {kind}"
+    match = f"Column 'b' of X held numbers or categories in earlier .*, but holds {kind}"
     with pytest.raises(ValueError, match=match):
         network.predict(numbers.assign(b=[moment] * 4))
 
@@ -748,7 +750,7 @@ def test_validation_rows(frame, y):
     held_out = {"X_val": pl.from_pandas(frame[150:]), "y_val": y[150:]}
     network.fit(frame[:150], y[:150], **held_out)
     assert len(network.validation_scores_) == network.n_iter_
-    with pytest.raises(ValueError, match="Column 'when' of X held dates in training"):
+    with pytest.raises(ValueError, match="Column 'when' of X held dates in earlier"):
         network.fit(frame, y, X_val=frame.assign(when=1.0), y_val=y)
 
 

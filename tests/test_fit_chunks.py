@@ -503,7 +503,7 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
 def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     forbid_training()
     with pytest.raises(
-        TypeError, match="an sknet estimator for one machine, .*got SGDRegressor"
+        TypeError, match="a local sknet estimator, .*got SGDRegressor"
     ):
         fit_chunks(SGDRegressor(), chunks)
     with pytest.raises(TypeError, match="the class NNRegressor itself instead of an instance"):
@@ -532,7 +532,8 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     text = frame.assign(a="text")
     refuses([(text, y), (frame, y)], "Chunk 1.*'a'.*numbers now")
     dates = frame.assign(a=pd.Timestamp("2026-01-01"))
-    refuses([(frame, y), (dates, y)], "Chunk 1.*Column 'a' of X held numbers.*dates now")
+    match = "Chunk 1.*Column 'a' of X held numbers or categories in earlier training rows"
+    refuses([(frame, y), (dates, y)], f"{match}, but holds dates now")
     polars = pl.DataFrame(dict(frame))
     kinds = {
         "an array or sparse matrix": X,
@@ -646,7 +647,7 @@ def test_a_later_pass_without_end_is_refused_at_its_first_surplus_row(
         (lambda X, y: (X[:, :4], y), "4 features"),
         (lambda X, y: (X, y[1:]), r"rows, got .* \(30, 5\), \(29,\)"),
         (lambda X, y: (X, y, -np.ones(30)), "[Nn]egative"),
-        (lambda X, y: (X, np.column_stack([y, y])), "2 outputs"),
+        (lambda X, y: (X, np.column_stack([y, y])), "outputs must be 1.*y has 2"),
     ],
 )
 def test_errors_of_later_passes_have_the_number_of_the_chunk(regression, spoil, match):

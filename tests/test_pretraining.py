@@ -237,9 +237,9 @@ def test_it_refuses_what_it_cannot_learn(frame, forbid_training, options, make, 
 @pytest.mark.parametrize("corruption", [0, 1, -0.1, "a", None])
 def test_it_refuses_other_shares(frame, forbid_training, corruption):
     forbid_training()
-    with pytest.raises(ValueError, match="corruption must be a number between 0 and 1"):
+    with pytest.raises(ValueError, match="corruption must be a number in .0, 1.,"):
         pretrain(network(), frame[0], corruption=corruption)
-    with pytest.raises(TypeError, match="got LinearRegression"):
+    with pytest.raises(TypeError, match="a local sknet estimator, .* got LinearRegression"):
         pretrain(LinearRegression(), frame[0])
 
 

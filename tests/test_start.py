@@ -358,8 +358,8 @@ def test_other_columns_are_refused(frame, forbid_training, change, message):
     ("options", "message"),
     [
         ({"frozen_layers": 2}, "frozen_layers=2 is more than the number of hidden layers, 1"),
-        ({"activation": ["silu"] * 2}, "activation has 2 values, but hidden_layer_sizes has 1"),
-        ({"dropout": [0.1] * 2}, "dropout has 2 values, but hidden_layer_sizes has 1"),
+        ({"activation": ["silu"] * 2}, "activation has length 2, but the number of .* is 1"),
+        ({"dropout": [0.1] * 2}, "dropout has length 2, but the number of hidden layers is 1"),
     ],
 )
 def test_what_does_not_suit_the_layers_of_auto_is_refused(

@@ -59,9 +59,9 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
     if n_rows * fraction < 1 or n_validation >= n_rows:
         raise ValueError(
             "The validation set is too small, or leaves no rows to train on: "
-            f"validation_fraction={fraction} of n_samples={n_rows} is {n_rows * fraction:.3g} "
-            "rows. This must be at least one row; early stopping then holds out two rows or "
-            "more. Change validation_fraction, give more rows, or pass X_val and y_val to fit."
+            f"the fraction {fraction} of n_samples={n_rows} is {n_rows * fraction:.3g} rows. "
+            "This must be at least one row; early stopping then holds out two rows or more. "
+            "Change validation_fraction, give more rows, or set early_stopping=False."
         )
     return n_validation
 
@@ -95,8 +95,8 @@ def split_rows(
     if labels is not None and not _can_stratify(labels, n_validation):
         warnings.warn(
             "The validation set is not stratified, since a class has a single row or there "
-            "are more classes than validation rows or training rows. To choose the validation "
-            "set yourself, pass X_val and y_val to fit.",
+            "are more classes than validation rows or training rows. To stratify it, give more "
+            "rows of each class, or change validation_fraction.",
             stacklevel=2,
         )
         labels = None

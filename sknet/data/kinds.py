@@ -133,8 +133,8 @@ def check_kinds(
     table = wrapped(data, name)
     if isinstance(table.given, np.ma.MaskedArray) and np.ma.is_masked(table.given):
         raise ValueError(
-            f"{name} is a masked array with masked values, whose mask would be lost. Leave "
-            f"out these rows, or fill in the values, for example with {name}.filled(numpy.nan)."
+            f"{name} is a masked array with masked values, whose mask would be lost. Leave out "
+            "these rows. In X, X.astype(float).filled(numpy.nan) makes the values missing."
         )
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)

@@ -164,9 +164,9 @@ class RowBlocks:
                 f"Rows of RowBlocks are chosen by a slice, integers, or a mask of {n_rows} "
                 f"booleans, got dtype {rows.dtype} and shape {rows.shape}."
             )
-        if ((rows < -n_rows) | (rows >= n_rows)).any():
+        if (outside := rows[(rows < -n_rows) | (rows >= n_rows)]).size:
             raise IndexError(
-                f"Rows {rows.min()} to {rows.max()} were requested, but there are {n_rows}."
+                f"Positions of rows must be from {-n_rows} to {n_rows - 1}, got {outside[0]}."
             )
         return rows.astype(np.intp) % n_rows
 
@@ -206,7 +206,8 @@ class RowBlocks:
         if block.shape != (stop - start, self.shape[1]):
             raise ValueError(
                 f"X[{start}:{stop}] has shape {block.shape}, but X.shape={self.shape} promises "
-                f"{(stop - start, self.shape[1])}: all rows must have the same columns."
+                f"{(stop - start, self.shape[1])}. A slice must have all rows and columns that "
+                "X.shape promises."
             )
         block = self._to_numbers(block).astype(self.dtype, copy=False)
         # If the sum is finite, all of its terms are.

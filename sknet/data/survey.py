@@ -196,13 +196,12 @@ def merge_statistics(
 
 def _check_same_columns(first: Survey, other: Survey) -> None:
     """Raise ValueError if two surveys cannot be of parts of one table."""
-    categories = [_named(one, one.reader.categorical_.tolist()) for one in (first, other)]
     remedies = [
         "",
         "",
-        "Convert these columns, for example with astype(float) or pandas.to_datetime.",
-        "A column that is empty in one part looks numeric there; name the categories: "
-        f"categorical_features={sorted({*categories[0], *categories[1]}, key=str)}.",
+        "Convert these columns to numbers or dates.",
+        "An empty column may look like one of another kind. Give each column one dtype in all "
+        "parts, or name all categories in categorical_features.",
         "Give each of these columns one dtype in all parts, such as datetime64[us].",
     ]
     forms = zip(_form(first).items(), _form(other).values(), remedies, strict=True)
@@ -217,11 +216,11 @@ def _check_same_columns(first: Survey, other: Survey) -> None:
 def _form(survey: Survey) -> dict[str, Any]:
     """Return what parts of one table must have in common, with the words for it in messages."""
     times = survey.reader.times_
-    kinds = [kind if zone is None else f"{kind} of {zone}" for kind, zone in times.values()]
+    kinds = [kind if zone is None else f"{kind} in {zone}" for kind, zone in times.values()]
     formats = survey.reader.formats
-    shown = map(str, formats.values())
+    shown, n_columns = map(str, formats.values()), survey.missing.size
     return {
-        "the columns {}": survey.names or survey.missing.size,
+        "{}": f"the columns {survey.names}" if survey.names else f"rows of length {n_columns}",
         "{} rows": "sparse" if survey.sparse else "dense",
         "text of the formats {}": dict(zip(_named(survey, formats), shown, strict=True)),
         "the categories {}": _named(survey, survey.reader.categorical_.tolist()),

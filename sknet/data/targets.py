@@ -401,7 +401,10 @@ class RegressionTarget(Target):
         """
         found = 1 if y.ndim == 1 else y.shape[1]
         if found != self.n_outputs:
-            raise ValueError(f"{name} has {found} outputs, but training had {self.n_outputs}.")
+            raise ValueError(
+                f"The number of outputs must be {self.n_outputs}, as in training, but {name} "
+                f"has {found}."
+            )
 
     def transform(self, y: Floats, dtype: DTypeLike) -> Floats:
         """Return y as a float array of shape (n_rows, n_outputs)."""

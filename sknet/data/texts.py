@@ -237,12 +237,10 @@ def distinct_list(column: Any) -> list[Any]:
 
 def warn_of_several(name: str, found: list[Format]) -> None:
     """Warn about a column of text that has several formats, and stays a category."""
-    remedy = "str.replace and astype(float)"
-    if isinstance(found[0], DateFormat):
-        remedy = "pandas.to_datetime"
+    kind = "dates" if isinstance(found[0], DateFormat) else "numbers"
     warnings.warn(
         f"Column {name} of X is text that may be {' or '.join(map(str, found))}, so it is read "
-        f"as a category. Convert it with {remedy}, or name it in categorical_features.",
+        f"as a category. Convert it to {kind}, or name it in categorical_features.",
         stacklevel=2,
     )
 
@@ -272,7 +270,7 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
         if odd:
             warnings.warn(
                 f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "
-                f"as missing: in training it had {form}.",
+                f"as missing: in earlier training rows it had {form}.",
                 stacklevel=2,
             )
         # Position -1, which stands for a missing value, is the last.

@@ -47,16 +47,17 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     check_collection(X, "X")
     check_collection(y, "y")
     y = _in_one_dimension(y)
-    parts = [_parts(X), _parts(_in_chunks_of(X, y))]
+    parts = [_parts(X), _parts(_in_chunks_of(X, y, "y"))]
     if sample_weight is not None:
         check_collection(sample_weight, "sample_weight")
-        parts.append(_parts(_in_chunks_of(X, sample_weight)))
-    numbers = [len(of_one) for of_one in parts]
+        parts.append(_parts(_in_chunks_of(X, sample_weight, "sample_weight")))
+    names, numbers = ("X", "y", "sample_weight"), [len(of_one) for of_one in parts]
     if len(set(numbers)) > 1:
         raise ValueError(
-            f"X, y and sample_weight have {numbers} partitions and cannot be matched, since "
-            "some numbers of rows are unknown. Call compute_chunk_sizes() on the Dask arrays "
-            "(to_dask_array(lengths=True) on frames), or derive X and y from one collection."
+            f"The numbers of partitions, {dict(zip(names, numbers, strict=False))}, differ and "
+            "cannot be matched, since some numbers of rows are unknown. Call "
+            "compute_chunk_sizes() on the Dask arrays (to_dask_array(lengths=True) on frames), "
+            "or derive X and y from one collection."
         )
     if sample_weight is None:
         parts.append([None] * numbers[0])
@@ -105,7 +106,7 @@ def _in_one_dimension(y: Any) -> Any:
     return y[:, 0] if is_array(y) else y.iloc[:, 0]
 
 
-def _in_chunks_of(X: Any, other: Any) -> Any:
+def _in_chunks_of(X: Any, other: Any, name: str) -> Any:
     """Return an array in the row chunks of X, if the numbers of rows are known.
 
     Raises
@@ -119,7 +120,9 @@ def _in_chunks_of(X: Any, other: Any) -> Any:
     if any(map(math.isnan, lengths)):
         return other
     if lengths[0] != lengths[1]:
-        raise ValueError(f"X has {lengths[0]} rows, but y or sample_weight has {lengths[1]}.")
+        raise ValueError(
+            f"X and {name} must have equally many rows, got {lengths[0]} and {lengths[1]}."
+        )
     return other.rechunk({0: X.chunks[0]})
 
 

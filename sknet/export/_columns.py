@@ -146,8 +146,8 @@ def check_n_columns(features: Features, n_columns: int) -> None:
     """
     if n_columns != features.n_features:
         raise ValueError(
-            f"The inputs have {n_columns} columns in all, but "
-            f"{type(features.estimator).__name__} was fitted to {features.n_features}."
+            f"The number of columns of all inputs must be {features.n_features}, as in the fit "
+            f"of {type(features.estimator).__name__}, got {n_columns}."
         )
 
 

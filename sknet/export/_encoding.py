@@ -69,6 +69,11 @@ class InputColumns:
             if inside:
                 yield one, inside
 
+    def _is_text(self, position: int) -> bool:
+        """Return whether the input with a column holds text."""
+        ((one, _),) = self._by_input([position])
+        return one.tensor.dtype == TEXT
+
     @property
     def precision(self) -> np.dtype[Any]:
         """The dtype of predictions: float32 if numeric columns promote to it, else float64."""
@@ -98,7 +103,7 @@ class InputColumns:
         positions, dtype, parts = self.features.reader.numeric_.tolist(), self.precision, []
         for one, inside in self._by_input(sorted(positions)):
             if one.tensor.dtype == TEXT:
-                raise self._other_kind(positions, "numbers", "text")
+                raise self._other_kind([*filter(self._is_text, positions)], "numbers", "text")
             whole = len(inside) == one.n_columns
             tensor = one.tensor if whole else one.tensor.take(inside, axis=1)
             parts.append(tensor.cast(dtype))

@@ -217,8 +217,8 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
     if needs_integers and not (of_times and (values == np.rint(values)).all()):
         raise ValueError(
             f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which cannot "
-            f"hold missing values, but got {values.dtype.name}. Export the estimator again, "
-            "with an X in which this column is float64."
+            f"hold fractions or missing values, but got {values.dtype.name}. Export the "
+            "estimator again, with an X in which this column is float64."
         )
     with _reading(one):
         return values.astype(one.dtype, copy=False)

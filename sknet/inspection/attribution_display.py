@@ -181,7 +181,10 @@ class AttributionDisplay:
         n_rows, n_features = rows.shape
         for name, given in (("feature_names", feature_names), ("values", values)):
             if given is not None and len(given) != n_features:
-                raise ValueError(f"{name} has {len(given)} entries for {n_features} features.")
+                raise ValueError(
+                    f"{name} must have length {n_features}, with an entry for each feature, "
+                    f"got length {len(given)}."
+                )
         if values is not None and n_rows > 1:
             raise ValueError(
                 f"values are for a single row, but attributions has {n_rows} rows."

@@ -277,8 +277,9 @@ class MappedPiecewiseLinear(MappedFeatures):
             return replace(self, edges=of_equal_length(edges))
         if len(self.edges) != len(edges):
             raise ValueError(
-                f"{type(self).__name__} has bin edges for {len(self.edges)} columns, but there "
-                f"are {len(edges)} numeric columns. Leave edges out to have them computed."
+                f"The edges of {type(self).__name__} must have length {len(edges)}, with an "
+                "entry for each numeric column, or for each copy of it if members have copies, "
+                f"got length {len(self.edges)}. Leave edges out to have them computed."
             )
         return self
 

@@ -375,7 +375,7 @@ class Pinball(Loss):
 
     @property
     def estimates(self) -> str:
-        noun = "quantiles" if self.predicts_quantiles else "quantile"
+        noun = "quantiles" if len(self.quantiles) > 1 else "quantile"
         return f"the {noun} {', '.join(map(str, self.quantiles))} of y"
 
     @property

@@ -96,17 +96,21 @@ class Interval(Constraint):
     none: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        text = f"{'an integer' if self.kind is Integral else 'a number'} {self._bounds()}"
         kinds = (self.kind, NoneType) if self.none else (self.kind,)
-        super().__init__(f"{text} or None" if self.none else text, kinds)
+        super().__init__(f"{self._words()} or None" if self.none else self._words(), kinds)
 
-    def _bounds(self) -> str:
-        """Return the bounds in words."""
-        if self.high == math.inf and self.closed in ("left", "neither"):
-            return f"{'>=' if self.closed == 'left' else '>'} {self.low}"
-        left = "[" if self.closed in ("left", "both") else "("
-        right = "]" if self.closed in ("right", "both") else ")"
-        return f"in {left}{self.low}, {self.high}{right}"
+    def _words(self) -> str:
+        """Return the allowed numbers in words."""
+        integral = self.kind is Integral
+        if self.high < math.inf or self.closed in ("right", "both"):
+            left = "[" if self.closed in ("left", "both") else "("
+            right = "]" if self.closed in ("right", "both") else ")"
+            noun = "an integer" if integral else "a number"
+            return f"{noun} in {left}{self.low}, {self.high}{right}"
+        noun = "an integer" if integral else "a finite number"
+        if self.low == -math.inf:
+            return noun
+        return f"{noun} {'>=' if self.closed == 'left' else '>'} {self.low}"
 
     def contains(self, value: Any) -> bool:
         """Return whether a value is None, or a number between the bounds."""

@@ -133,12 +133,30 @@ def test_parts_of_a_frame_with_dates(polars, places):
 def test_parts_with_other_dates_do_not_fit_together():
     X = random_frame(0).assign(when=np.datetime64("2025-01-01", "us"))
     other = X.assign(when=X["when"].dt.tz_localize("UTC"))
-    match = "has the dates and durations {'when': 'date'}, but .* {'when': 'date of UTC'}"
+    match = "has the dates and durations {'when': 'date'}, but .* {'when': 'date in UTC'}"
     with pytest.raises(ValueError, match=match):
         merge_surveys([survey_frame(X), survey_frame(other)])
     match = "has the dates and durations {'when': 'date'}, but .* {}"
     with pytest.raises(ValueError, match=match):
         merge_surveys([survey_frame(X), survey_frame(X.assign(when=1.0))])
+
+
+def test_a_column_of_dates_that_is_empty_in_one_part():
+    """An empty column of objects looks like a category. The remedy is its dtype."""
+    X = pd.DataFrame({"x": np.arange(9.0), "when": np.datetime64("2025-01-01", "us")})
+
+    def merge_with(other):
+        tables = [wrapped(one) for one in (X, other)]
+        readers = [TableReader.learn(table, "from_dtype") for table in tables]
+        pairs = zip(readers, tables, strict=True)
+        merge_surveys([survey_rows(Dataset(one.read(X)), one, X.names) for one, X in pairs])
+
+    empty = X.assign(when=None)
+    with pytest.raises(
+        ValueError, match=r"\['when'\].*Give each column one dtype in all parts"
+    ):
+        merge_with(empty)
+    merge_with(empty.astype({"when": "datetime64[us]"}))
 
 
 def test_surveys_can_be_merged_in_steps():
@@ -241,7 +259,7 @@ def survey_array(X, part, names=None):
         (
             survey_array(np.ones((2, 2)), "partition 0"),
             survey_array(np.ones((2, 3)), "partition 4"),
-            "partition 0 has the columns 2, but partition 4 has the columns 3",
+            "partition 0 has rows of length 2, but partition 4 has rows of length 3",
         ),
         (
             survey_array(np.ones((2, 2)), "partition 0"),
@@ -257,7 +275,7 @@ def survey_array(X, part, names=None):
             survey_frame(random_frame(0), "partition 1"),
             survey_array(np.ones((2, 4)), "b", ["text", "x", "code", "z"]),
             r"has the categories \['text', 'code'\], but b has the categories \[\].*"
-            r"categorical_features=\['code', 'text'\]",
+            "name all categories in categorical_features",
         ),
         (
             survey_frame(random_frame(0)),

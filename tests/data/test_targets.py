@@ -201,7 +201,7 @@ def test_weights_of_rows_with_several_labels(kind):
 def test_each_label_needs_its_weights():
     """A list has one dict for each label, and one dict alone does not say for which."""
     target = learned_classes(MULTILABEL)
-    with pytest.raises(ValueError, match="class_weight has 2 dicts for 3 labels"):
+    with pytest.raises(ValueError, match="class_weight must have length 3.*length 2"):
         target.class_weights([{}, {}], MULTILABEL)
     with pytest.raises(ValueError, match="must be 'balanced' or a list"):
         target.class_weights({0: 1.0}, MULTILABEL)
@@ -505,7 +505,7 @@ def test_integers_are_numbers():
 def test_other_number_of_outputs(n_outputs):
     target = RegressionTarget(True).fit(offset_columns(n_outputs))
     target.check_outputs(offset_columns(n_outputs)[:2], "y_val")
-    message = f"y_val has 2 outputs, but training had {n_outputs}"
+    message = f"must be {n_outputs}, as in training, but y_val has 2"
     with pytest.raises(ValueError, match=message):
         target.check_outputs(np.ones((4, 2)), "y_val")
 

@@ -174,7 +174,7 @@ def test_old_opset(make):
 
 def test_wrong_number_of_columns(make):
     X, y = load_diabetes(return_X_y=True)
-    with pytest.raises(ValueError, match="9 columns in all, but NNRegressor was fitted to 10"):
+    with pytest.raises(ValueError, match="must be 10, as in the fit of NNRegressor, got 9"):
         skl2onnx.to_onnx(make(NNRegressor).fit(X, y), X[:, :9])
 
 

@@ -538,7 +538,7 @@ class TestBadInput:
     def test_another_estimator(self, explain, numbers):
         other = LinearRegression().fit(numbers, numbers[:, 0])
         with pytest.raises(
-            TypeError, match="must be an sknet estimator for one machine, got Linear"
+            TypeError, match="must be a local sknet estimator, got Linear"
         ):
             explain(other, numbers)
 

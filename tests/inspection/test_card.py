@@ -58,6 +58,7 @@ def test_every_loss_says_what_it_estimates(name):
 
 def test_quantiles_are_named():
     assert Pinball(0.5).estimates == "the quantile 0.5 of y"
+    assert Pinball([0.5]).estimates == "the quantile 0.5 of y"
     assert Pinball([0.1, 0.9]).estimates == "the quantiles 0.1, 0.9 of y"
 
 

@@ -277,8 +277,8 @@ def test_attributions_of_ones_own():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"feature_names": ["a"]}, "feature_names has 1 entries for 2 features"),
-        ({"values": [1, 2, 3]}, "values has 3 entries for 2 features"),
+        ({"feature_names": ["a"]}, "feature_names must have length 2, .* got length 1"),
+        ({"values": [1, 2, 3]}, "values must have length 2, .* got length 3"),
         (
             {"attributions": np.zeros((2, 2)), "values": [1, 2]},
             "single row, but attributions has 2",

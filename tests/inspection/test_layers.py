@@ -150,7 +150,7 @@ def test_summary_without_pandas(fit, monkeypatch):
 def test_what_cannot_be_looked_at(look, numbers):
     with pytest.raises(NotFittedError, match="not fitted yet"):
         look(NNRegressor())
-    with pytest.raises(TypeError, match="must be an sknet estimator"):
+    with pytest.raises(TypeError, match="must be a local sknet estimator"):
         look(LinearRegression().fit(numbers, numbers[:, 0]))
     with pytest.raises(TypeError, match="got the class NNRegressor itself instead of an inst"):
         look(NNRegressor)

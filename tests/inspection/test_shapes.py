@@ -198,7 +198,7 @@ def test_arguments_are_checked(fit, numbers):
         shape_functions(fit().estimator, numbers)
     with pytest.raises(NotFittedError):
         shape_functions(NNRegressor(interaction_cst="pairwise"), numbers)
-    with pytest.raises(TypeError, match="must be an sknet estimator"):
+    with pytest.raises(TypeError, match="must be a local sknet estimator"):
         shape_functions("network", numbers)
     network = fit(interaction_cst="no_interactions").estimator
     for name, values in {

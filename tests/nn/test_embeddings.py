@@ -136,8 +136,19 @@ def test_a_column_with_a_single_bin_passes_on_unchanged():
 def test_bins_that_are_given_stay():
     given = MappedPiecewiseLinear(((-1.0, 1.0), (-1.0, 1.0)))
     assert given.with_bins(((0.0, 1.0), (0.0, 2.0))) == given
-    with pytest.raises(ValueError, match="bin edges for 2 columns, but there are 1"):
+    with pytest.raises(ValueError, match="edges of MappedPie.* must have length 1.*length 2"):
         given.with_bins(((0.0, 1.0),))
+
+
+def test_members_with_their_own_copies_of_the_columns_need_their_own_bins():
+    rng = np.random.default_rng(0)
+    X, given = rng.normal(size=(60, 3)), MappedPiecewiseLinear(((-1.0, 0.0, 1.0),) * 3)
+    options = {"numeric_embedding": given, "n_members": 2, "max_iter": 1}
+    with pytest.raises(ValueError, match="length 6, .* or for each copy of it.*got length 3"):
+        NNRegressor(share_weights=False, **options).fit(X, X[:, 0])
+    given = MappedPiecewiseLinear(given.edges * 2)
+    options["learning_rate"] = "cosine"
+    NNRegressor(share_weights=False, **{**options, "numeric_embedding": given}).fit(X, X[:, 0])
 
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])

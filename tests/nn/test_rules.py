@@ -178,8 +178,10 @@ def test_values_in_range_are_taken(cls, name):
     ("kind", "words"),
     [
         (Interval(Integral, 1), "an integer >= 1"),
-        (Interval(Real, 0), "a number >= 0"),
-        (Interval(Real, 0, closed="neither"), "a number > 0"),
+        (Interval(Integral, -math.inf, closed="neither"), "an integer"),
+        (Interval(Real, -math.inf, closed="neither"), "a finite number"),
+        (Interval(Real, 0), "a finite number >= 0"),
+        (Interval(Real, 0, closed="neither"), "a finite number > 0"),
         (Interval(Real, 0, math.inf, closed="right"), "a number in (0, inf]"),
         (Interval(Real, 0, 1), "a number in [0, 1)"),
         (Interval(Real, 0, 1, closed="both", none=True), "a number in [0, 1] or None"),

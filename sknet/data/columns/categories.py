@@ -172,10 +172,9 @@ class CategoryColumn(Column):
         was_text = isinstance(self.levels[0], str)
         if any(isinstance(value, str) != was_text for value in values.tolist()):
             before, now = ("text", "numbers") if was_text else ("numbers", "text")
-            remedy = "astype(str)" if was_text else "pandas.to_numeric"
             raise ValueError(
-                f"Column {self.label} is a category whose levels were {before} in training, "
-                f"but holds {now} now. Convert it, for example with {remedy}."
+                f"Column {self.label} is a category whose levels were {before} in earlier "
+                f"training rows, but holds {now} now. Convert it to {before}."
             )
 
     @contextmanager

@@ -313,7 +313,8 @@ def check_times(X: Any, times: Mapping[int, str], names: Sequence[str] | None) -
     if X.names is None and times:
         column, kind = next(iter(times.items()))
         raise ValueError(
-            f"X must be a data frame: column {name_of(column, names)} held {kind}s in training."
+            f"X must be a data frame: column {name_of(column, names)} held {kind}s in earlier "
+            "training rows."
         )
     for column in sorted({*times, *X.time_columns}):
         where = f"Column {name_of(column, names)} of X"
@@ -329,8 +330,8 @@ def check_same_times(X: Any, position: int, before: str | None, where: str) -> N
     if before != now and not (before and X.is_all_missing(position)):
         had, has = (f"{one}s" if one else "numbers or categories" for one in (before, now))
         raise ValueError(
-            f"{where} held {had} in training, but holds {has} now. Give it the dtype that it "
-            "had in training."
+            f"{where} held {had} in earlier training rows, but holds {has} now. Give it the "
+            "same dtype."
         )
 
 
@@ -364,8 +365,8 @@ def read_times(
             return np.full(X.shape[0], np.nan)
         had, has = (f"the time zone {one}" if one else "no time zone" for one in (zone, now))
         raise ValueError(
-            f"{where} had {had} in training, but has {has} now. Convert it, for example with "
-            f"dt.tz_localize({zone!r})."
+            f"{where} had {had} in earlier training rows, but has {has} now. Convert it with "
+            f"dt.tz_localize({zone!r}) of pandas, or dt.replace_time_zone({zone!r}) of polars."
         )
     try:
         return seconds(X.times(position, zone))
