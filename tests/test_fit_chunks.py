@@ -502,9 +502,7 @@ def test_what_can_be_gone_through_only_once(chunks, forbid_training):
 
 def test_what_cannot_be_fitted_by_chunks(chunks, binary, forbid_training):
     forbid_training()
-    with pytest.raises(
-        TypeError, match="a local sknet estimator, .*got SGDRegressor"
-    ):
+    with pytest.raises(TypeError, match="a local sknet estimator, .*got SGDRegressor"):
         fit_chunks(SGDRegressor(), chunks)
     with pytest.raises(TypeError, match="the class NNRegressor itself instead of an instance"):
         fit_chunks(type(NNRegressor()), chunks)

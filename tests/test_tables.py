@@ -317,8 +317,8 @@ def test_infinity_is_an_error(cls, bad, kind, forbid_training):
     "categorical_features, match",
     [
         (["tree", "weather"], r"names \['weather'\]"),
-        ([6], r"positions in \[0, 5\]"),
-        ([-1], r"positions in \[0, 5\]"),
+        ([6], r"from 0 to 5, got"),
+        ([-1], r"from 0 to 5, got"),
         ([True] * 5, r"mask must have one entry for each of the 6"),
         ("tree", "categorical_features"),
         (3, "categorical_features"),

@@ -537,9 +537,7 @@ class TestBadInput:
 
     def test_another_estimator(self, explain, numbers):
         other = LinearRegression().fit(numbers, numbers[:, 0])
-        with pytest.raises(
-            TypeError, match="must be a local sknet estimator, got Linear"
-        ):
+        with pytest.raises(TypeError, match="must be a local sknet estimator, got Linear"):
             explain(other, numbers)
 
     def test_a_pipeline(self, explain, numbers, fit):
