@@ -43,6 +43,7 @@ NAMES: dict[str, tuple[str, ...]] = {
 ADVICE: dict[str, tuple[str, ...]] = {
     "Early stopping holds out rows of X. Without Dask, you can also pass validation rows to "
     "fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
+    "Pass callbacks to the method set_callbacks.": ("callbacks",),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
     "Leave it out: sknet runs on the CPU.": ("device", "gpu", "cuda", "task_type"),
 }

@@ -43,6 +43,7 @@ WRONG_NAMES = [
     ("seed", "random_state"),
     ("n_estimators", "n_members"),
     ("n_jobs", "OMP_NUM_THREADS"),
+    ("callbacks", "set_callbacks"),
     ("device", "CPU"),
     ("validation_data", "X_val= and y_val="),
     ("eval_set", "X_val= and y_val="),
