@@ -539,3 +539,19 @@ def test_what_is_learned_after_the_rows_are_memorized():
         X, X_test = rng.normal(size=(300, 5)), rng.normal(size=(2000, 5))
         y, y_test = ((one[:, :3] > 0).sum(axis=1) % 2 for one in (X, X_test))
         assert sknet.NNClassifier(random_state=seed).fit(X, y).score(X_test, y_test) > 0.8
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_effects_of_many_levels_are_learned_after_noise_is_memorized(seed):
+    rng = np.random.default_rng(seed)
+    X = pd.DataFrame(rng.normal(size=(1400, 6))).add_prefix("x")
+    shop = rng.integers(200, size=1400)
+    X["shop"] = [f"shop {i}" for i in shop]
+    X["product"] = [f"product {i}" for i in rng.integers(100, size=1400)]
+    for name in ("opened", "ordered"):
+        hours = pd.to_timedelta(rng.integers(0, 24_000, 1400), unit="h")
+        X[name] = pd.Timestamp("2020-01-01") + hours
+    y = X["x0"] + rng.normal(size=200)[shop] + 0.3 * rng.normal(size=1400)
+    network = sknet.NNRegressor(random_state=seed).fit(X[:400], y[:400])
+    # About half of the variance is that of the shops.
+    assert network.score(X[400:], y[400:]) > 0.53

@@ -87,6 +87,10 @@ class Columns(ColumnEmbedding):
             elif layer is not None:
                 yield layer
 
+    @property
+    def learns_levels(self) -> bool:
+        return any(isinstance(layer, Embedding) for layer in self.embeddings())
+
     def output_counts(self, n_inputs: int) -> list[int]:
         counts = np.empty(n_inputs, np.intp)
         for columns, layer in self.parts:

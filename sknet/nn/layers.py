@@ -139,6 +139,11 @@ class Layer(Rule, ABC):
         """Fill ``params`` with initial values. By default, they stay zero."""
         return
 
+    @property
+    def learns_levels(self) -> bool:
+        """Whether the layer learns a vector for each level of a category."""
+        return False
+
     def adapted(self, unexplained: float) -> "Layer":
         """Return the layer for the next epoch of training, by default this one.
 

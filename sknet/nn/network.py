@@ -226,6 +226,11 @@ class Network:
             mine[...] = theirs
 
     @property
+    def learns_levels(self) -> bool:
+        """Whether a layer learns a vector for each level of a category."""
+        return any(layer.learns_levels for layer in self.layers)
+
+    @property
     def adapts(self) -> bool:
         """Whether a layer adapts to what the network explains."""
         return any(layer.adapted(0.0) is not layer for layer in self.layers)

@@ -294,7 +294,9 @@ def _waits(epoch: Epochs, monitor: Monitor) -> bool:
     """Return whether a stall does not shorten the plan yet.
 
     Some networks learn nothing until the learning rate is high, or nothing but the easiest part
-    of the signal. While the rate rises, only memorizing shortens the plan.
+    of the signal. While the rate rises, only memorizing shortens the plan. If a network learns
+    vectors of levels, not even this does: each vector is learned from few rows, so the network
+    may memorize noise in other columns first.
     """
     schedule, state = epoch.rule.schedule, epoch.state
     if not schedule.has_horizon:
@@ -303,7 +305,8 @@ def _waits(epoch: Epochs, monitor: Monitor) -> bool:
         return True
     now = epoch.horizon.progress(state.position)
     rises = now + RISE < 1 and schedule(now + RISE, 0) > schedule(now, 0)
-    return rises and not memorizes(state.history)
+    learns_levels = epoch.objective.network.learns_levels
+    return rises and (learns_levels or not memorizes(state.history))
 
 
 def cool_down(epoch: Epochs, monitor: Monitor) -> bool:

@@ -673,6 +673,15 @@ def test_a_stall_waits_while_the_learning_rate_rises(refit, losses, n_epochs):
     assert state.monitor.best_iter == 2 and result.ending == Ending.CONVERGED
 
 
+@pytest.mark.parametrize(("learns_levels", "n_epochs"), [(False, 5), (True, 7)])
+def test_vectors_of_levels_are_waited_for(refit, monkeypatch, learns_levels, n_epochs):
+    """While the rate rises, memorizing ends the training of other networks only."""
+    monkeypatch.setattr(Network, "learns_levels", learns_levels)
+    options = {"schedule": OneCycle(), "max_iter": 20, "n_cooling": 4}
+    result, _ = refit([1, 2, *[0] * 18], losses=[1e9, 1e9, *[2e9] * 18], **options)
+    assert len(result.history["loss"]) == n_epochs
+
+
 @pytest.mark.parametrize("schedule", [OneCycle(), Cosine()], ids=type)
 def test_a_cool_down_starts_at_the_first_place_with_no_higher_rate(schedule):
     for best in np.arange(0.01, 0.99, 0.01):
