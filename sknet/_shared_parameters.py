@@ -58,8 +58,8 @@ class SharedParameters:
         The activation function, or a list with one for each hidden layer. The names are
         {activations}.
     n_members : int or "auto", default="auto"
-        The number of networks in the ensemble. "auto" is 2 in classification ({several} with
-        few rows) and 1 in regression (2 with few rows), with "sgd" or with ``interaction_cst``.
+        The number of networks. "auto" is 2 in classification (mostly {several} with few rows)
+        and 1 in regression (mostly 2 with few rows), with "sgd" or with ``interaction_cst``.
     learning_rate_init : float or "auto", default="auto"
         The highest learning rate. "auto" is {LEARNING_RATE} unless batches are small or large.
     max_iter : int or "auto", default="auto"
@@ -85,7 +85,7 @@ class SharedParameters:
     batch_size : int or "auto", default="auto"
         The maximum number of rows in a mini-batch. "auto" grows with the number of rows.
     random_state : int, RandomState instance or None, default=None
-        Determines all random numbers. Two fits with the same integer are bit-identical.
+        Determines all random numbers. Fits with the same integer are normally bit-identical.
     shuffle : bool, default=True
         Whether each epoch visits the training rows in a new random order.
     warm_start : bool, default=False
@@ -153,7 +153,7 @@ class SharedParameters:
         Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
         in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        The precision. "auto": float64 for "lbfgs" and below {SMALL} float64 rows, else float32.
+        The precision. "auto": float64 for "lbfgs" and for few float64 rows, else float32.
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
         (of the second of two classes) never falls (1), never rises (-1) or is free (0).
@@ -244,7 +244,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "large": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "many": _spaced(_auto.MANY_ROWS),
-    "few": f"{_auto.SMALL} rows ({_auto.SMALL_WITHOUT_CROSS_FITTING} if weights are shared)",
+    "few": f"{_auto.SMALL} rows (in some cases {_auto.SMALL_WITHOUT_CROSS_FITTING})",
     "several": f"{_auto.FEWEST_MEMBERS} to {_auto.MOST_MEMBERS}",
 }
 

@@ -157,20 +157,19 @@ class ModelCard(list[CardLine]):
         return dict(self)
 
     def __repr__(self) -> str:
-        start = 2 + max(len(line.name) for line in self)
+        names = [_short_name(line.name) for line in self]
+        start = 2 + max(map(len, names))
         wrapper = TextWrapper(WIDTH - start, break_on_hyphens=False)
         return "\n".join(
-            line.name.ljust(start) + ("\n" + " " * start).join(wrapper.wrap(line.text))
-            for line in self
+            name.ljust(start) + ("\n" + " " * start).join(wrapper.wrap(line.text))
+            for name, line in zip(names, self, strict=True)
         )
 
     def _repr_html_(self) -> str:
         """Return the lines as a table in HTML, which notebooks show."""
         left = 'style="text-align: left"'
-        rows = "".join(
-            _html_row((line.name, line.text), f'th scope="row" {left}', f"td {left}")
-            for line in self
-        )
+        tags = f'th scope="row" {left}', f"td {left}"
+        rows = "".join(_html_row((_short_name(line.name), line.text), *tags) for line in self)
         return f'<table class="sknet-card"><tbody>{rows}</tbody></table>'
 
 
@@ -291,6 +290,12 @@ def _in_short(value: int | Sequence[str | list[str]]) -> str:
     most = MOST_NAMES if isinstance(value[0], str) else MOST_GROUPS
     rest = f" and {len(parts) - most:,} more" if len(parts) > most else ""
     return ", ".join(parts[:most]) + rest
+
+
+def _short_name(name: str) -> str:
+    """Return the name of a line of a card; a target's name before its colon is shortened."""
+    target, colon, rest = name.rpartition(": ")
+    return shortened(target, LONGEST_NAME) + colon + rest
 
 
 def shortened(name: str, longest: int) -> str:

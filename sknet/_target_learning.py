@@ -126,7 +126,10 @@ def check_several_targets(settings: Settings, n_targets: int) -> None:
             f"{n_targets} columns of classes. Pass weights of rows as sample_weight."
         )
     if settings.promise is not None:
-        raise ValueError("monotonic_cst needs one target. Fit a network for each target.")
+        raise ValueError(
+            "monotonic_cst cannot be used with NNMultiTarget or several columns of classes. "
+            "Fit an NNRegressor or NNClassifier to each target."
+        )
 
 
 def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.ndarray | None:

@@ -16,7 +16,10 @@ from sknet.nn.rules import POSITIVE_OR_INFINITE, Interval
 
 
 class FitCallback:
-    """The base class of callbacks, whose methods do nothing."""
+    """The base class of callbacks. Subclasses must define ``on_fit_task_end``.
+
+    The methods of this class do nothing.
+    """
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing before a fit."""
@@ -38,7 +41,7 @@ class FitCallback:
 
 
 class Checkpoint(FitCallback):
-    """Saves the state of a fit every few epochs, so that an interrupted fit can be resumed.
+    """Saves the state of a fit every few epochs, so that it can be resumed, except "lbfgs".
 
     The file holds the estimator as if its fit had ended after the saved epoch, so
     ``joblib.load`` returns an estimator that can predict. With the same data and parameters,

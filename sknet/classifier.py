@@ -195,7 +195,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         return [*map(np.log, proba)] if isinstance(proba, list) else np.log(proba)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the logits of the classes, or log probabilities with loss="ordinal".
+        """Return logits of the classes, or log probabilities of three or more ordered classes.
 
         Parameters
         ----------

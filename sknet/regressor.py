@@ -65,10 +65,10 @@ class NNRegressor(RegressorMixin, BaseNN):
         - "quantile": for the quantiles in ``quantile``.
         - "poisson": for counts (y >= 0).
         - "gamma": for positive amounts (y > 0).
-        - "tweedie": for zeros and positive amounts (y >= 0), with the power ``power``.
+        - "tweedie": for zeros and positive amounts (y >= 0; y > 0 if ``power`` is 2).
         - "normal": for the mean and the standard deviation of y in each row.
     delta : float, default=1.35
-        The error beyond which "huber" is linear, in standard deviations of y without outliers.
+        The error beyond which "huber" is linear, in units of y as scaled by ``standardize``.
     quantile : float in (0, 1) or increasing list of these, default=0.5
         The quantile that "quantile" predicts. For a list, predictions have a column for each.
     power : float in [1, 2], default=1.5
@@ -171,7 +171,7 @@ class NNRegressor(RegressorMixin, BaseNN):
 
     @available_if(predicts_distribution)
     def predict_quantiles(self, X: Any, levels: ArrayLike) -> np.ndarray:
-        """Predict quantiles of y at any levels, calibrated on held-out rows, if any.
+        """Predict quantiles of y at any levels, for some losses calibrated on held-out rows.
 
         Parameters
         ----------

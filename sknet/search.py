@@ -155,7 +155,7 @@ class Integers(Uniform):
     def for_sampling(self) -> Any:
         """Return the numbers, or their distribution from ``scipy.stats`` if there are many.
 
-        scikit-learn draws each combination of listed numbers only once.
+        If all parameters are listed, scikit-learn draws each combination only once.
         """
         if self.high - self.low < MOST_LISTED:
             return list(range(self.low, self.high + 1))

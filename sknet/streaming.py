@@ -231,6 +231,8 @@ def fit_chunks(
     TypeError
         If ``estimator`` is not an sknet estimator, if ``chunks`` can be iterated over only
         once, or if a chunk is not a tuple or list of length two or three.
+    FileNotFoundError
+        If the file ``resume_from`` does not exist.
     ValueError
         If parameters or data are invalid, as in ``fit``; if a parameter of the estimator does
         not work on chunks, such as ``warm_start``; if passes differ in their number of rows; or

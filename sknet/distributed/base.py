@@ -35,10 +35,10 @@ class DaskNN(BaseEstimator):
     shared parameters then move toward the mean of the results, with Nesterov momentum. See the
     page "Training on a Dask cluster" of the documentation for details.
 
-    The solver "lbfgs", ``warm_start=True``, a ``scoring`` other than "loss" and validation rows
-    that are not drawn at random raise an error. Each shard holds out its own rows for early
-    stopping. Several shards do not calibrate probabilities. "auto" values depend on the number
-    of rows of the whole table; the shards divide a ``batch_size`` of "auto" among themselves.
+    The solver "lbfgs", ``warm_start=True``, ``frozen_layers`` above 0, a ``scoring`` other than
+    "loss" and validation rows that are not drawn at random raise an error. Each shard holds out
+    its own rows for early stopping. Several shards do not calibrate probabilities. "auto"
+    values depend on the rows of the whole table; shards share a ``batch_size`` of "auto".
 
     Parameters
     ----------
@@ -58,8 +58,8 @@ class DaskNN(BaseEstimator):
     n_shards : int or None, default=None
         The number of shards; a shard consists of whole partitions. None means one per worker,
         or fewer if a shard would have fewer than ``local_steps`` mini-batches per epoch. A
-        single shard has no rounds: it trains like a local network. The result depends on the
-        number of shards, not on the number of workers.
+        single shard has no rounds: it trains like a local network without cross-fitting. The
+        result depends on the number of shards, not on the number of workers.
     client : distributed.Client or None, default=None
         The Dask client. None means the current one.
 

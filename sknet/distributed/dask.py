@@ -89,7 +89,7 @@ class DaskNNClassifier(ClassifierMixin, DaskNN, local=NNClassifier):
         return self._predict(X, Wanted("predict_proba", self._columns(), float, return_std))
 
     def decision_function(self, X: Any) -> Any:
-        """Return the logits, or log probabilities with ``loss="ordinal"``.
+        """Return the logits, or log probabilities of three or more ordered classes.
 
         Parameters
         ----------

@@ -39,7 +39,9 @@ CLASSIFIER_OPTIONS: dict[str, list[Any]] = {
 
 
 def register() -> None:
-    """Register the estimators with skl2onnx, which can then export pipelines containing them.
+    """Register NNClassifier and NNRegressor with skl2onnx, to export pipelines with them.
+
+    Several columns of classes are not supported.
 
     Call this function once in each process, before ``skl2onnx.to_onnx``. Importing
     :mod:`sknet.export` does not call it. The classifier has the options ``zipmap``,
@@ -183,5 +185,5 @@ _CLASSES = [
 #: the network with the layers, activations and losses of sknet, optimizers and schedules, the
 #: state with which ``partial_fit`` continues, scorers, and two Python containers. Loading an
 #: object of these types runs no code from the file. You must decide whether to trust your own
-#: classes.
+#: classes, callbacks, and scikit-learn's splitters and scorers.
 SKOPS_TRUSTED: list[str] = sorted(f"{cls.__module__}.{cls.__qualname__}" for cls in _CLASSES)

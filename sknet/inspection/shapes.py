@@ -143,7 +143,8 @@ def shape_functions(
     n_points : int, default=100
         The number of points on the curve of a column of numbers, dates or durations. Half of
         them are evenly spaced, and half are quantiles. If the column has no more distinct
-        values than this, all of them are used. A category has a point for each level.
+        values than this within ``percentiles``, all of these are used. A category has a point
+        for each level.
     percentiles : tuple of two float, default=(0.005, 0.995)
         The quantiles of a column, between 0 and 1, at which its curve begins and ends. They
         keep outliers from squeezing the curve. (0, 1) includes all rows.

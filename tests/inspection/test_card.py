@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from sknet import NNClassifier, NNRegressor
+from sknet import NNClassifier, NNMultiTarget, NNRegressor
 from sknet._attributes import ENDINGS
 from sknet._base import fitted, fitted_attributes
 from sknet._version import __version__
@@ -54,6 +54,21 @@ def rows():
 def test_every_loss_says_what_it_estimates(name):
     assert LOSSES[name]().estimates.startswith(("the ", "a "))
     assert LOSSES[name]().binary().estimates
+
+
+def test_long_names_of_targets_are_shortened():
+    """A name of 66 characters once left no room for the text of its lines."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    long = "x" * 90
+    targets = pd.DataFrame({long: X[:, 0], "a: b": X[:, 1]})
+    found = summary(NNMultiTarget(**SHORT).fit(X, targets))
+    assert f"{long}: loss" in found.card.to_dict()
+    lines = repr(found.card).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum(line.startswith("x" * 39 + "\u2026: loss ") for line in lines) == 1
+    assert sum(line.startswith("a: b: loss ") for line in lines) == 1
+    assert max(map(len, repr(found).splitlines())) <= 100
+    assert "x" * 39 + "\u2026: loss" in found._repr_html_()
 
 
 def test_quantiles_are_named():
