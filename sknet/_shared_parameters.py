@@ -153,7 +153,7 @@ class SharedParameters:
         Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
         in regression less), and add normal scores of very long tails. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        The precision. "auto": float64 for "lbfgs" and for few float64 rows, else float32.
+        The precision. "auto": float32; float64 for "lbfgs" and below {few} of float64.
     monotonic_cst : array-like of int, dict of str or None, default=None
         **Constraints.** A list, or a dict by name. As a numeric column rises, the prediction
         (of the second of two classes) never falls (1), never rises (-1) or is free (0).
@@ -244,7 +244,7 @@ PLACEHOLDERS: dict[str, Any] = {
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "large": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),
     "many": _spaced(_auto.MANY_ROWS),
-    "few": f"{_auto.SMALL} rows (in some cases {_auto.SMALL_WITHOUT_CROSS_FITTING})",
+    "few": f"{_auto.SMALL} (or {_auto.SMALL_WITHOUT_CROSS_FITTING}) rows",
     "several": f"{_auto.FEWEST_MEMBERS} to {_auto.MOST_MEMBERS}",
 }
 

@@ -41,7 +41,7 @@ class FitCallback:
 
 
 class Checkpoint(FitCallback):
-    """Saves the state of a fit every few epochs, so that it can be resumed, except "lbfgs".
+    """Saves the state of a fit every few epochs, to resume an interrupted fit (except "lbfgs").
 
     The file holds the estimator as if its fit had ended after the saved epoch, so
     ``joblib.load`` returns an estimator that can predict. With the same data and parameters,

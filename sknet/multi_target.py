@@ -50,8 +50,8 @@ class NNMultiTarget(BaseNN):
     targets : dict of str to str or Loss, or None, default=None
         **Output.** For columns of y, by name: "regression", "classification", or a loss of
         ``NNRegressor`` or ``NNClassifier`` (a name or an object), except "ordinal" and lists of
-        quantiles. Other columns of numbers (also as objects) are numbers, the rest labels, dates
-        only if listed as such. The columns of an array are called "y0", "y1" and so on.
+        quantiles. Other columns of numbers (also as objects) are numbers, the rest labels,
+        dates only if listed as such. The columns of an array are called "y0", "y1" and so on.
     target_weights : dict of str to float, "learned", "auto" or None, default="auto"
         The weight of the loss of each target. Targets without a weight get 1; with None, all
         targets do. "learned" weighs targets by their uncertainty (Kendall, Gal and Cipolla,

@@ -572,7 +572,7 @@ def test_grid_over_the_new_parameters(table):
         ({"target_weights": {"price": 0}}, {}, r"target_weights\['price'\] must be a finite"),
         ({"target_weights": {"price": np.inf}}, {}, r"must be a finite number > 0, got inf"),
         ({"target_weights": {"wrong": 1}}, {}, r"target_weights has \['wrong'\]"),
-        ({"monotonic_cst": {"a": 1}}, {}, "monotonic_cst cannot be used with NNM"),
+        ({"monotonic_cst": {"a": 1}}, {}, "monotonic_cst cannot be used with NNMultiTarget"),
     ],
     ids=str,
 )
@@ -732,6 +732,8 @@ def test_what_several_columns_of_classes_cannot_have(classes, forbid_training):
     forbid_training()
     with pytest.raises(ValueError, match="class_weight is for one column"):
         NNClassifier(class_weight="balanced").fit(X, Y)
+    with pytest.raises(ValueError, match="cannot be used with .* several columns of classes"):
+        NNClassifier(monotonic_cst=[1] * X.shape[1]).fit(X, Y)
     with pytest.raises(ValueError, match="Use NNMultiTarget"):
         NNClassifier().partial_fit(X, Y)
 
