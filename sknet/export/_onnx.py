@@ -279,8 +279,8 @@ def to_onnx(
         has the output "variable" of shape (n_rows, n_outputs), and with ``loss="normal"`` also
         "std", the standard deviation of y, of the same shape. Labels are text or int64.
         Boolean labels, and floats (always whole numbers if they are labels), become int64.
-        With several targets, each has an output with its name (a column of classes with its
-        number), and "name_probabilities" are the probabilities of the target "name".
+        With several targets, each has an output with its name (in an NNClassifier, its number),
+        and "name_probabilities" are the probabilities of the target "name".
         Probabilities and numbers are float32 if that is the common dtype of all numeric inputs,
         else float64. If a column has the same name as an output, a 1 is appended to the name of
         the output, as with skl2onnx.
