@@ -274,7 +274,7 @@ def _interactions(model: Model, names: Sequence[str]) -> Value:
     """Return which columns may interact."""
     settings = model.settings
     if settings.groups is None:
-        return "of all columns"
+        return "of all columns" if settings.hidden_layer_sizes and len(names) > 1 else "none"
     if settings.pairwise:
         return "of pairs: a sum of functions of at most two columns"
     if all(len(group) == 1 for group in settings.groups):

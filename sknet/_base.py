@@ -199,9 +199,10 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         """Return the warning for training that ended in this way, or None."""
         settings, n_epochs = self._model.settings, self.n_iter_
         if ending is Ending.MAX_ITER:
-            limit = "max_iter" if n_epochs >= settings.max_iter else "max_fun"
+            at_most = n_epochs >= settings.max_iter
+            limit = f"max_iter={settings.max_iter}" if at_most else f"max_fun={self.max_fun}"
             return (
-                f"Training ended at iteration {n_epochs} ({limit}={getattr(self, limit)}) and "
+                f"Training ended at iteration {n_epochs} ({limit}) and "
                 f"has not converged yet. {settings.solver.convergence_remedy}"
             )
         if ending is Ending.TIME_LIMIT:

@@ -212,7 +212,7 @@ class Model:
         network = make_network(settings, self.encoder, self.reader, loss.link, n_outputs)
         if network != self.network:
             of_dropout = settings.dropout != self.settings.dropout
-            what = "dropout" if of_dropout else "The loss or its quantile"
+            what = "dropout" if of_dropout else "The loss, its quantile or target_weights"
             raise ValueError(
                 f"{what} has changed since the fit of the network, whose layers are kept. Set "
                 "it back to continue, or fit a clone from the beginning: "

@@ -299,6 +299,6 @@ def check_memory(network: Network, settings: Settings) -> None:
         raise ValueError(
             f"The network would have {Decimal(network.n_params):.4g} parameters. Training "
             f"needs {Decimal(needed) / 2**30:.4g} GiB, but main memory has {limit / 2**30:.4g} "
-            f"GiB. Reduce hidden_layer_sizes={settings.hidden_layer_sizes} or "
-            f"n_members={settings.n_members}, or use fewer columns."
+            f"GiB. Reduce hidden_layer_sizes={settings.hidden_layer_sizes}, "
+            f"n_members={settings.n_members} or the number of columns, whichever is large."
         )

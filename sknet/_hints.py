@@ -17,7 +17,7 @@ from sknet._requirements import Method, Options
 #: Parameters of the constructors, each with the names that other libraries have for it.
 NAMES: dict[str, tuple[str, ...]] = {
     "hidden_layer_sizes": (
-        *("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers", "n_layers"),
+        *("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
     ),
     "solver": ("optimizer", "optim"),
     "n_members": ("n_estimators", "n_models", "ensemble_size"),
@@ -43,7 +43,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 ADVICE: dict[str, tuple[str, ...]] = {
     "Early stopping holds out rows of X. Without Dask, you can also pass validation rows to "
     "fit, as X_val= and y_val=.": ("validation_data", "eval_set"),
-    "Pass callbacks to the method set_callbacks.": ("callbacks",),
+    "Set callbacks with the method set_callbacks, which has no effect on partial_fit. Dask "
+    "estimators have no callbacks.": ("callbacks",),
+    "In the constructor, hidden_layer_sizes=(128, 128) makes two hidden layers.": ("n_layers",),
     "Leave it out: OMP_NUM_THREADS and threadpoolctl limit threads.": ("n_jobs", "n_threads"),
     "Leave it out: sknet runs on the CPU.": ("device", "gpu", "cuda", "task_type"),
 }
@@ -112,7 +114,9 @@ def hinting(method: Method) -> Method:
             called = cls.__name__ if name == "__init__" else f"{cls.__name__}.{name}"
             own, of_fit = (inspect.signature(of).parameters for of in (cls, cls.fit))
             # Each name, and what has a parameter of this name if the called method has none.
-            places = dict.fromkeys(of_fit, "fit") | dict.fromkeys(own, "the constructor")
+            one_pass = "; partial_fit itself makes one pass, without early stopping"
+            of_own = f"the constructor{one_pass if name == 'partial_fit' else ''}"
+            places = dict.fromkeys(of_fit, "fit") | dict.fromkeys(own, of_own)
             hint = hint_of_name(one, places | dict.fromkeys(known, ""))
             raise TypeError(f"{called}() has no parameter {one!r}. {hint}".rstrip())
         return method(estimator, *args, **options)

@@ -210,11 +210,14 @@ def _loss_of_target(settings: Settings, name: Any, target: Any) -> Loss:
     own = settings.of_target(name, kind.numeric_y)
     if own.loss.predicts_quantiles:
         raise ValueError(
-            f"One column of predictions is needed, but {own.loss!r} has several. Use a single "
-            "quantile, or fit an NNRegressor."
+            f"{own.loss!r} predicts a list of quantiles. Give it one quantile as a number, "
+            "such as Pinball(0.3), or fit an NNRegressor."
         )
     if own.loss.link.ordered:
-        raise ValueError(f"{shown(own.loss)} needs one target. Fit an NNClassifier to it.")
+        raise ValueError(
+            f"{shown(own.loss)} needs a network of its own. Fit an NNClassifier to this column "
+            "alone."
+        )
     return kind.choose_loss(own, target)
 
 

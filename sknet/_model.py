@@ -62,8 +62,8 @@ class ClassificationModel(Model):
         if isinstance(loss.link, Identity):
             raise ValueError(
                 f"loss={loss!r} predicts no probabilities, because its link is Identity(). "
-                "Define link in its class, such as sknet.nn.links.Softmax(), or Logit() for "
-                "two classes."
+                "For labels, use 'log_loss', or define link in the class of your loss, such as "
+                "sknet.nn.links.Softmax(), or Logit() for two classes."
             )
         opposite = np.array([[-1.0], [1.0]])
         has_one = target.kind != "multiclass" and not loss.link.ordered

@@ -104,9 +104,10 @@ class Run:
         elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
             counts = f" ({self.n_rows} training rows; now {n_rows})"
             raise ValueError(
-                "The checkpoint was written by a fit to different training or validation rows"
-                f"{counts if n_rows != self.n_rows else ''}. Resume with the same data, and "
-                "for fit_chunks with the same chunks and shuffle_window, or start a new fit."
+                "The checkpoint was written by a fit to different training or validation rows, "
+                f"weights or chunks{counts if n_rows != self.n_rows else ''}. Resume with the "
+                "same data, and for fit_chunks with the same chunks and shuffle_window, or "
+                "start a new fit."
             )
 
     def resumable(self, identify: Callable[[], str]) -> Self:

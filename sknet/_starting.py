@@ -80,7 +80,7 @@ def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = Non
     if n_frozen := parameters["frozen_layers"]:
         raise ValueError(
             f"frozen_layers={n_frozen} needs a fitted network whose layers it keeps. Pass one "
-            "as init to fit, or set frozen_layers=0."
+            "as init to the method fit of an estimator without Dask, or set frozen_layers=0."
         )
     _check_suited(parameters, facts.is_sparse, promise is not None)
     return resolve(estimator, facts, {}, promise)

@@ -158,7 +158,11 @@ def _known_values(column: Any) -> tuple[NDArray[np.bool_], Any]:
         known = np.array([not frames.is_missing(one) for one in values.tolist()], bool)
         objects = values[known].tolist()
         found: NDArray[Any] = np.array(objects)
-        if objects and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_}):
+        if (
+            found.ndim == 1
+            and objects
+            and (found.dtype.kind in "biuf" or {*map(type, objects)} <= {str, np.str_})
+        ):
             return known, found
     else:
         known = known_rows(values)
@@ -229,7 +233,10 @@ def _check_none_missing(y: Any, name: str) -> None:
         start = f"Input {name} contains NaN: it" if is_float else name
         advice = "in classification, give them a class of their own, such as 'unknown'."
         if labels.ndim == 2 and labels.shape[1] > 1:
-            advice = "for several targets, fit an NNMultiTarget, which accepts them."
+            advice = (
+                "for several targets, fit an NNMultiTarget, which accepts them, with targets="
+                "{name: 'classification', ...} for classes that are numbers."
+            )
         raise ValueError(
             f"{start} has missing values, {n_missing} of {labels.size}. Leave these rows out, "
             f"or, {advice}"
@@ -250,11 +257,11 @@ def _check_one_type(y: Any, name: str) -> None:
     if all(issubclass(one, str) and not issubclass(one, Enum) for one in types):
         return
     numbers = all(issubclass(one, Number | np.bool_) for one in types)
-    to_numbers = f"to numbers, for example by {name}.astype(int) or {name}.astype(float), or "
+    to_numbers = "to an integer or float dtype, or "
     found = ", ".join(sorted(one.__name__ for one in types))
     raise ValueError(
-        f"Unknown label type: {name} has dtype object and labels of the type(s) {found}. "
-        f"Convert the labels {to_numbers if numbers else ''}to text, by {name}.astype(str)."
+        f"Unknown label type: {name} has labels of the type(s) {found}. Convert the labels "
+        f"{to_numbers if numbers else ''}to text (in NumPy and pandas, {name}.astype(str))."
     )
 
 
@@ -324,7 +331,8 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
     if is_multioutput(y):
         raise ValueError(
             "partial_fit takes one column of classes or a multi-label y, but y has "
-            f"{y.shape[1]} columns of classes. Use NNMultiTarget, or fit on all rows."
+            f"{y.shape[1]} columns of classes. Use NNMultiTarget, with targets={{name: "
+            "'classification', ...} for classes that are numbers, or fit on all rows."
         )
     if classes is None and not type_of_target(y).startswith("multilabel"):
         raise ValueError("classes must be passed on the first call to partial_fit.")
@@ -333,9 +341,9 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
 def _check_same(known: Any, classes: Any) -> None:
     """Refuse classes of a later ``partial_fit``, unless None, that differ from those known."""
     if classes is not None and not _are_same(known, classes):
+        shown = [np.asarray(one).tolist() for one in known]
         raise ValueError(
-            f"classes={classes!r} differs from the classes of the first call of partial_fit: "
-            f"{known!r}."
+            f"classes={classes!r} differs from the classes of the fitted network, {shown}."
         )
 
 

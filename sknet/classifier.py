@@ -121,8 +121,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             raise ValueError(
                 "class_weight='balanced' needs all rows at once, which partial_fit never has. "
-                "Pass a dict, for example of the weights that "
-                "sklearn.utils.class_weight.compute_class_weight returns, or use "
+                "Pass a dict (for a multi-label y, a list of dicts), for example of the "
+                "weights that sklearn.utils.class_weight.compute_class_weight returns, or use "
                 "sknet.streaming.fit_chunks."
             )
         known = self.classes_ if self.__sklearn_is_fitted__() else None

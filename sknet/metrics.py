@@ -68,12 +68,13 @@ def crps(
     at = np.asarray(levels, float)
     if at.size < 2 or not QUANTILES.allows(at):
         raise ValueError(f"levels must be at least two increasing numbers in (0, 1), got {at}.")
-    if values.shape != (*y.shape, at.size) or (np.diff(values) < 0).any():
+    if values.shape != (*y.shape, at.size):
         raise ValueError(
             "quantiles must have the shape of y_true plus an axis of levels, here "
-            f"{(*y.shape, at.size)}, and must not decrease from one level to the next; got "
-            f"the shape {values.shape}."
+            f"{(*y.shape, at.size)}; got the shape {values.shape}."
         )
+    if (np.diff(values) < 0).any():
+        raise ValueError("quantiles must not decrease from one level to the next.")
     distribution = PiecewiseNormal.through(at, values)
     return _average(distribution.crps(y[..., np.newaxis]), sample_weight)
 
@@ -116,11 +117,13 @@ def interval_score(
     """
     OPEN_UNIT_INTERVAL.check("interval_score", "coverage", coverage)
     y, below, above = (np.asarray(one, float) for one in (y_true, low, high))
-    if not y.shape == below.shape == above.shape or (below > above).any():
+    if not y.shape == below.shape == above.shape:
         raise ValueError(
-            "y_true, low and high must have the same shape, and low must not be above high; "
-            f"got the shapes {y.shape}, {below.shape} and {above.shape}."
+            "y_true, low and high must have the same shape; got the shapes "
+            f"{y.shape}, {below.shape} and {above.shape}."
         )
+    if (below > above).any():
+        raise ValueError("low must not be above high.")
     outside = np.maximum(below - y, 0) + np.maximum(y - above, 0)
     return _average(above - below + 2 / (1 - coverage) * outside, sample_weight)
 

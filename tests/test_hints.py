@@ -61,6 +61,8 @@ WRONG_PLACES = [
         "It is called max_iter and is a parameter of the constructor.",
     ),
     (NNClassifier.partial_fit, "groups", "It is a parameter of fit."),
+    (NNClassifier.partial_fit, "patience", ".*; partial_fit itself makes one pass, .*"),
+    (NNClassifier, "n_layers", "In .* hidden_layer_sizes=.128, 128. makes two hidden layers."),
     (NNMultiTarget, "criterion", "It is called targets here."),
     (NNMultiTarget, "loss", "It is called targets here."),
 ]

@@ -387,7 +387,7 @@ def test_frozen_layers_without_a_start_are_refused(frame, forbid_training, way):
     X, y = frame
     started = network(frozen_layers=1)
     forbid_training()
-    with pytest.raises(ValueError, match="Pass one as init to fit"):
+    with pytest.raises(ValueError, match="Pass one as init to the method fit"):
         if way == "chunks":
             fit_chunks(started, [(X, y)])
         else:

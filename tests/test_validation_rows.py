@@ -411,7 +411,11 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
             None,
             "would train on 1 and validate with 1 .* Change the splitter",
         ),
-        ({"validation_fraction": 0.0}, GROUPS, "the fraction 0.0 of n_samples=120 is 0 rows"),
+        (
+            {"validation_fraction": 0.0},
+            GROUPS,
+            "the fraction 0.0 of 120 row",
+        ),
     ],
     ids=str,
 )

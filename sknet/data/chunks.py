@@ -45,8 +45,8 @@ def as_chunk(parts: Any) -> Batch:
     shapes = [tuple(part.shape) for part in chunk if part is not None]
     if len({shape[:1] for shape in shapes}) > 1 or () in shapes:
         raise ValueError(
-            "X, y and sample_weight must be arrays with the same number of rows, got the "
-            f"shapes {', '.join(map(str, shapes))}."
+            "X, y and any sample_weight must have the same number of rows, got the shapes "
+            f"{', '.join(map(str, shapes))}."
         )
     weight = chunk.sample_weight
     if weight is None or weight.ndim > 1 or weight.all():

@@ -234,12 +234,15 @@ class CSVFile:
     def __init__(self, path: Path, options: Mapping[str, Any]) -> None:
         self.path = path
         if options.get("parse_dates") is True:
-            raise ValueError("parse_dates must name the columns of dates, got True.")
+            raise ValueError(
+                f"For {path}, parse_dates must name the columns of dates, got True."
+            )
         reserved = sorted(RESERVED_OPTIONS.intersection(options))
         if reserved:
             raise ValueError(
-                f"read_options has {reserved}, which read_chunks sets itself. All rows are "
-                "read. Set the rest with path, columns, dtype and chunk_size of read_chunks."
+                f"For {path}, read_options has {reserved}, which read_chunks sets itself. All "
+                "rows are read, and an index is a column like others. Set the rest with path, "
+                "columns, dtype and chunk_size of read_chunks."
             )
         self._options = {"index_col": False, **options}
         self.index: list[str] = []

@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn.utils.multiclass import type_of_target
 
 from sknet.data import frames
+from sknet.data.kinds import naming
 from sknet.data.targets import ClassTarget, Target, only_zeros_and_ones
 from sknet.data.weights import Floats
 
@@ -253,7 +254,8 @@ class JointTarget(Target):
     def check_all_labels(self, y: NDArray[Any]) -> None:
         """Check that each class of each target occurs in y."""
         for target, column in self.columns(y):
-            target.check_all_labels(column.values)
+            with naming(f"Target {column.name!r}"):
+                target.check_all_labels(column.values)
 
     def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at positions among the classes, with a column for each target."""

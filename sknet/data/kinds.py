@@ -134,7 +134,8 @@ def check_kinds(
     if isinstance(table.given, np.ma.MaskedArray) and np.ma.is_masked(table.given):
         raise ValueError(
             f"{name} is a masked array with masked values, whose mask would be lost. Leave out "
-            "these rows. In X, X.astype(float).filled(numpy.nan) makes the values missing."
+            "these rows, or fill in other values; in an X of numbers, "
+            "X.astype(float).filled(numpy.nan) makes the values missing."
         )
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)

@@ -161,9 +161,9 @@ class ClassTarget(Target):
         unknown = [label for label in unique_labels(y).tolist() if label not in known]
         if unknown:
             raise ValueError(
-                f"{name} has labels that are not among the classes {classes}: {unknown}. To "
-                "add classes, fit anew to rows that have them (with warm_start=False), or name "
-                "all classes in the first call of partial_fit."
+                f"{name} has labels that are not among the classes {classes}: {unknown}. "
+                "Leave these rows out, or fit a new network (with warm_start=False) whose "
+                "training rows, or classes= in the first call of partial_fit, have them."
             )
 
     def check_all_labels(self, y: Any) -> None:

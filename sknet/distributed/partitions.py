@@ -56,8 +56,8 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
         raise ValueError(
             f"The numbers of partitions, {dict(zip(names, numbers, strict=False))}, differ and "
             "cannot be matched, since some numbers of rows are unknown. Call "
-            "compute_chunk_sizes() on the Dask arrays (to_dask_array(lengths=True) on frames), "
-            "or derive X and y from one collection."
+            "compute_chunk_sizes() on Dask arrays, give frames the same divisions with "
+            "repartition, or derive X and y from one collection."
         )
     if sample_weight is None:
         parts.append([None] * numbers[0])
@@ -84,7 +84,7 @@ def check_collection(collection: Any, name: str) -> None:
     is_frame = dask.is_dask_collection(collection) and hasattr(collection, "map_partitions")
     if not (is_array(collection) or is_frame):
         raise TypeError(
-            f"{name} must be a Dask array, DataFrame or Series, got "
+            f"{name} must be a Dask array or a collection of dask.dataframe, got "
             f"{type(collection).__name__}. Turn it into one with dask.array.from_array(...) or "
             "dask.dataframe.from_pandas(...). For data in memory, use to_local(), or "
             "NNClassifier and NNRegressor."

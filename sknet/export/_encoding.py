@@ -103,7 +103,8 @@ class InputColumns:
         positions, dtype, parts = self.features.reader.numeric_.tolist(), self.precision, []
         for one, inside in self._by_input(sorted(positions)):
             if one.tensor.dtype == TEXT:
-                raise self._other_kind([*filter(self._is_text, positions)], "numbers", "text")
+                of_text = [*filter(self._is_text, positions)]
+                raise self._other_kind(of_text, "numbers, dates or durations", "text")
             whole = len(inside) == one.n_columns
             tensor = one.tensor if whole else one.tensor.take(inside, axis=1)
             parts.append(tensor.cast(dtype))

@@ -42,8 +42,8 @@ def exported(estimator: Any) -> tuple[Features, Model]:
         raise TypeError(
             "to_onnx takes a fitted NNClassifier, NNRegressor or NNMultiTarget, got "
             f"{kind_of(estimator)}. For a Dask estimator, pass its to_local(). For a pipeline "
-            "or another estimator that contains one, call sknet.export.register() and then "
-            "skl2onnx.to_onnx."
+            "or another estimator that contains an NNClassifier or NNRegressor, call "
+            "sknet.export.register() and then skl2onnx.to_onnx."
         )
     features, model = fitted(estimator)
     return features, model.with_params(model.predictor.params)
@@ -127,8 +127,8 @@ def label_dtype(target: ClassTarget) -> np.dtype[Any]:
         return TEXT
     if classes.dtype.kind in "mM" or classes[-1] > np.iinfo(np.int64).max:
         raise ValueError(
-            f"ONNX has no type for labels like {classes[-1]}. Train with labels of text, for "
-            "example y.astype(str)."
+            f"ONNX has no type for labels like {classes[-1]}. Train with labels of text (in "
+            "NumPy and pandas, y.astype(str))."
         )
     return np.dtype(np.int64)
 

@@ -165,7 +165,7 @@ def read_baseline(features: Features, model: Model, baseline: Any) -> NDArray[An
     if not hasattr(baseline, "columns"):
         # The columns of a plain row are identified by their positions, without names.
         features = features.without_names()
-    return features.read(baseline)
+    return features.read(baseline, "baseline")
 
 
 def is_smooth(network: Network) -> bool:

@@ -249,7 +249,7 @@ def _check_groups(model: Model) -> None:
     """
     if model.settings.groups is None:
         raise ValueError(
-            "The network has no shape functions, since all columns may interact. Set "
+            "The network has no shape functions, which need interaction_cst. Set "
             "interaction_cst='no_interactions' or 'pairwise', or list groups of columns, and "
             "fit again."
         )

@@ -335,7 +335,8 @@ class Promise(Rule):
                 f"monotonic constraints are not supported for {kind} classification: they "
                 "apply to the probability of the second of two classes, but y has "
                 f"{target.n_outputs} classes or labels. Set monotonic_cst=None, or fit a "
-                "classifier for each class. If the classes have an order, set loss='ordinal'."
+                "classifier for each class. If each row has one class and the classes have an "
+                "order, set loss='ordinal'."
             )
         if not loss.link.rising:
             raise ValueError(

@@ -313,7 +313,7 @@ def test_a_sample_is_taken_from_the_drawn_rows(n_wanted, expected):
         (
             ("text", np.zeros(3)),
             ValueError,
-            r"arrays with the same number of rows, .* \(\), \(3,\)",
+            r"have the same number of rows, .* \(\), \(3,\)",
         ),
         (([[1], [1, 2]], np.zeros(2)), ValueError, "X is not valid"),
         ((pl.DataFrame({"x": [1]}).lazy(), np.zeros(1)), TypeError, "X is a lazy LazyFrame"),

@@ -203,7 +203,7 @@ def test_each_label_needs_its_weights():
     target = learned_classes(MULTILABEL)
     with pytest.raises(ValueError, match="class_weight must have length 3.*length 2"):
         target.class_weights([{}, {}], MULTILABEL)
-    with pytest.raises(ValueError, match="must be 'balanced' or a list"):
+    with pytest.raises(ValueError, match="must be a list of dicts or"):
         target.class_weights({0: 1.0}, MULTILABEL)
     y = np.array([0, 1, 1])
     with pytest.raises(ValueError, match=r"is a list, .* weights of the classes \[0, 1\]"):

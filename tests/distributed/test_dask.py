@@ -632,7 +632,7 @@ def test_a_client_that_is_closed(cluster, table):
 def test_what_is_no_dask_collection(table, which):
     arguments = chunked(*table, np.ones(3000))
     arguments[which] = np.ones((3000, 6)) if which == 0 else np.ones(3000)
-    with pytest.raises(TypeError, match="must be a Dask array, DataFrame or Series"):
+    with pytest.raises(TypeError, match="must be a Dask array or a collection"):
         DaskNNRegressor(**SHORT).fit(*arguments)
 
 

@@ -366,7 +366,8 @@ def read_times(
         had, has = (f"the time zone {one}" if one else "no time zone" for one in (zone, now))
         raise ValueError(
             f"{where} had {had} in earlier training rows, but has {has} now. Convert it with "
-            f"dt.tz_localize({zone!r}) of pandas, or dt.replace_time_zone({zone!r}) of polars."
+            f"dt.tz_localize({zone!r}) of pandas (objects first with pandas.to_datetime), or "
+            f"dt.replace_time_zone({zone!r}) of polars (dates first with cast(pl.Datetime))."
         )
     try:
         return seconds(X.times(position, zone))
