@@ -368,7 +368,7 @@ def test_masks_and_records_are_not_lost(problem, forbid_training):
     X, y = problem.X, problem.y
     forbid_training()
     masked_X = np.ma.masked_array(X, X > 2)
-    match = "is a masked array with masked values.*In X, .*filled"
+    match = "is a masked array with masked values.*in an X of numbers, .*filled"
     assert_rejected(problem.cls(), f"X {match}", masked_X, y)
     assert_rejected(problem.cls(), f"y {match}", X, np.ma.masked_array(y, MASKED.mask))
     assert_rejected(problem.cls(), f"sample_weight {match}", X, y, MASKED)

@@ -133,9 +133,11 @@ def test_what_is_refused(network):
     for levels in ([0.5], [0.5, 0.1], [0.0, 0.5], 0.5):
         with pytest.raises(ValueError, match="levels must be at least two increasing numbers"):
             crps(y, np.zeros((120, 2)), levels)
-    for quantiles in (np.zeros((120, 3)), np.tile([1.0, 0.0], (120, 1)), np.zeros(120)):
+    for quantiles in (np.zeros((120, 3)), np.zeros(120)):
         with pytest.raises(ValueError, match="quantiles must have the shape"):
             crps(y, quantiles, [0.1, 0.9])
+    with pytest.raises(ValueError, match=r"^quantiles must not decrease from one level to the"):
+        crps(y, np.tile([1.0, 0.0], (120, 1)), [0.1, 0.9])
     for numbers in ([np.nan], []):
         with pytest.raises(ValueError, match="at least one row, and no number may be NaN"):
             interval_score(numbers, np.zeros(len(numbers)), np.ones(len(numbers)))

@@ -567,8 +567,10 @@ def test_grid_over_the_new_parameters(table):
         (
             {"targets": {"price": Pinball((0.1, 0.9))}},
             {},
-            "Target 'price': One column of predictions is",
+            "Target 'price': Pinball.* predicts a list",
         ),
+        ({"targets": {"price": Pinball((0.3,))}}, {}, "predicts a list of quantiles. Give it"),
+        ({}, {"price": pd.Series([(1, 2)] * 300)}, r"^y\['price'\] holds nested values"),
         ({"target_weights": {"price": 0}}, {}, r"target_weights\['price'\] must be a finite"),
         ({"target_weights": {"price": np.inf}}, {}, r"must be a finite number > 0, got inf"),
         ({"target_weights": {"wrong": 1}}, {}, r"target_weights has \['wrong'\]"),

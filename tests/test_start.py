@@ -344,6 +344,8 @@ def test_other_layers_are_refused(frame, forbid_training, name):
         (lambda X: X[["c", "b", "a", "few", "many"]], "same order"),
         (lambda X: X.assign(few=1.0), "few"),
         (lambda X: X.assign(d=1.0), "unseen at fit time:\n- d"),
+        (lambda X: X.assign(d="text"), "unseen at fit time:\n- d"),
+        (lambda X: X.assign(d=np.datetime64("2026", "s")), "unseen at fit time:\n- d"),
     ],
 )
 def test_other_columns_are_refused(frame, forbid_training, change, message):

@@ -535,7 +535,8 @@ def test_an_ordered_target_keeps_its_order(tmp_path, suffix):
     ("change", "error", "match"),
     [
         ({"columns": "a"}, TypeError, "columns must be a list of names, got 'a'"),
-        ({"read_options": {"parse_dates": True}}, ValueError, "parse_dates must name col"),
+        ({"read_options": {"parse_dates": True}}, ValueError, "^For .*csv, parse_dates must"),
+        ({"read_options": {"index_col": 0}}, ValueError, "^For .*csv, read_options has"),
     ],
 )
 def test_arguments_that_are_refused(tmp_path, change, error, match):

@@ -118,7 +118,7 @@ def test_records_are_refused():
 def test_a_mask_is_not_lost():
     """Masked values are refused; a masked array without any is an array."""
     values = np.ma.array([1.0, 2.0], mask=[False, True])
-    with pytest.raises(ValueError, match="^y is a masked array .*Leave out these rows. In X, "):
+    with pytest.raises(ValueError, match="^y is a masked array .*these rows, or fill"):
         check_kinds(values, "y")
     check_kinds(np.ma.array([1.0, 2.0]), "y")
 

@@ -192,6 +192,11 @@ def test_interactions(groups, expected, regression):
     assert said(network)["interactions"] == expected
 
 
+def test_a_linear_model_has_no_interactions(regression):
+    network = NNRegressor(**SHORT | {"hidden_layer_sizes": ()}).fit(*regression)
+    assert said(network)["interactions"] == "none"
+
+
 # What was seen.
 
 
