@@ -15,7 +15,15 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sknet._requirements import check_sample_weight
 from sknet.data import frames, joint
 from sknet.data.joint import columns_of, is_multioutput, known_rows
-from sknet.data.kinds import LABELS, LARGEST, as_array, check_kinds, checking, naming
+from sknet.data.kinds import (
+    LABELS,
+    LARGEST,
+    as_array,
+    check_kinds,
+    check_mask,
+    checking,
+    naming,
+)
 from sknet.data.targets import only_zeros_and_ones
 from sknet.data.texts import is_number
 from sknet.nn.losses import LOSSES
@@ -97,8 +105,8 @@ def _columns_of_targets(
     Raises
     ------
     ValueError
-        If y is None; if it is sparse, or has no column, no row or more than two dimensions; or
-        if a column has no name, or that of another.
+        If y is None or a masked array with masked values; if it is sparse, or has no column, no
+        row or more than two dimensions; or if a column has no name, or that of another.
     """
     if y is None:
         raise ValueError(f"fit requires {name} to be passed, but the target {name} is None.")
@@ -107,6 +115,7 @@ def _columns_of_targets(
     if isinstance(y, list | tuple):
         y = np.asarray(as_array(y, name, LABELS))
     table = frames.wrapped(y, name)
+    check_mask(table, name)
     if len(table.shape) == 1:
         (own,) = names if len(names) == 1 else ("y",)
         return {str(getattr(y, "name", None) or own): table.data}, None

@@ -589,6 +589,14 @@ def test_refused(table, forbid_training, options, change, message):
     assert fitted._model is before
 
 
+def test_a_mask_is_not_lost(table):
+    X, whole, _ = table
+    numbers = np.ma.masked_less(whole[["price", "price"]].to_numpy(), 0)
+    numbers[0, 0] = np.ma.masked
+    with pytest.raises(ValueError, match="y is a masked array with masked values"):
+        NNMultiTarget(**BRIEF).fit(X, numbers)
+
+
 def test_a_loss_that_changed_is_named(table):
     X, whole, _ = table
     fitted = network(warm_start=True, max_iter=3).fit(X, whole)

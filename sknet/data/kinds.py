@@ -131,12 +131,7 @@ def check_kinds(
         masked array with masked values.
     """
     table = wrapped(data, name)
-    if isinstance(table.given, np.ma.MaskedArray) and np.ma.is_masked(table.given):
-        raise ValueError(
-            f"{name} is a masked array with masked values, whose mask would be lost. Leave out "
-            "these rows, or fill in other values; in an X of numbers, "
-            "X.astype(float).filled(numpy.nan) makes the values missing."
-        )
+    check_mask(table, name)
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
         is_read = unread is DATES and with_times and position in table.time_columns
@@ -145,6 +140,22 @@ def check_kinds(
             where = f"Column {table.columns[position]!r} of {name}" if is_column else name
             raise _refusal(where, unread, f"dtype {dtype}")
     return table
+
+
+def check_mask(table: Table, name: str) -> None:
+    """Refuse a masked array with masked values; ``name`` is the name of the argument.
+
+    Raises
+    ------
+    ValueError
+        If the table is such an array.
+    """
+    if isinstance(table.given, np.ma.MaskedArray) and np.ma.is_masked(table.given):
+        raise ValueError(
+            f"{name} is a masked array with masked values, whose mask would be lost. Leave out "
+            "these rows, or fill in other values; in an X of numbers, "
+            "X.astype(float).filled(numpy.nan) makes the values missing."
+        )
 
 
 def _unread(dtype: Any, allowed: Sequence[Unread]) -> Unread | None:
