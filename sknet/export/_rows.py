@@ -76,7 +76,7 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
     Raises
     ------
     TypeError
-        If X is not a table, but, for example, a dict.
+        If X is not a table, but, for example, a dict, or if ``session`` is not a session.
     ValueError
         If X lacks a column, if the number of columns differs from the number of inputs, if an
         integer input would have to hold missing values, if a column cannot be read as its
@@ -109,6 +109,11 @@ def onnx_inputs(session: Any, X: Any) -> dict[str, NDArray[Any]]:
 
 def model_inputs(session: Any) -> list[ModelInput]:
     """Return what the ONNX model of a session says about its inputs."""
+    if not hasattr(session, "get_inputs"):
+        raise TypeError(
+            f"session must be an onnxruntime.InferenceSession, got {kind_of(session)}. For a "
+            "model of to_onnx, it is InferenceSession(model.SerializeToString())."
+        )
     described = session.get_modelmeta() if hasattr(session, "get_modelmeta") else None
     times, renamed, missing_text = None, dict[str, str](), ""
     # Models that sknet did not write, such as those of skl2onnx, lack these properties.

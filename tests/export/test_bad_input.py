@@ -195,6 +195,13 @@ def test_floats_in_the_place_of_integers(session, frame):
         onnx_inputs(session, X)
 
 
+def test_a_model_in_the_place_of_its_session(fitted, frame):
+    with pytest.raises(
+        TypeError, match=r"InferenceSession, got ModelProto\..*SerializeToString"
+    ):
+        onnx_inputs(to_onnx(fitted, frame), frame)
+
+
 def test_inputs_of_a_list():
     session = SimpleNamespace(
         get_inputs=lambda: [SimpleNamespace(name="X", type="tensor(float)")]
