@@ -177,7 +177,7 @@ class Features:
         if (blocks := X.blocks) is not None:
             validate_data(self.estimator, blocks, reset=reset, skip_check_array=True)
             return blocks.read_by(self.reader.read)
-        if not reset and X.shape[1] != self.n_features:
+        if not reset and len(X.shape) == 2 and X.shape[1] != self.n_features:
             validate_data(self.estimator, X.given, reset=False, skip_check_array=True)
         X = self.reader.prepared(X)
         if self.reader.only_numbers:

@@ -229,8 +229,8 @@ def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
     if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes in LOSSES:
         raise ValueError(
             f"The first positional argument of {estimator_name} is hidden_layer_sizes; got "
-            f"{hidden_layer_sizes!r}. Pass losses by keyword, as loss= or, in NNMultiTarget, "
-            "as targets=."
+            f"{hidden_layer_sizes!r}. Pass the loss by keyword: loss={hidden_layer_sizes!r} "
+            "(in NNMultiTarget, the losses of targets, as targets=)."
         )
 
 

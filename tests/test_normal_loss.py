@@ -223,7 +223,9 @@ def test_a_warm_start_goes_on_and_refuses_another_loss():
     before = network.loss_
     assert network.fit(X, y).loss_ < before
     network.set_params(loss="squared_error")
-    with pytest.raises(ValueError, match="The loss or its quantile has changed"):
+    with pytest.raises(
+        ValueError, match="The loss, its quantile or target_weights has changed"
+    ):
         network.fit(X, y)
 
 

@@ -414,7 +414,7 @@ def test_a_resumed_fit_needs_the_same_groups(tmp_path):
         (
             {"validation_fraction": 0.0},
             GROUPS,
-            "the fraction 0.0 of 120 row",
+            "the fraction 0.0 of n_samples=120",
         ),
     ],
     ids=str,

@@ -59,10 +59,10 @@ def count_validation_rows(n_rows: int, fraction: float) -> int:
     if n_rows * fraction < 1 or n_validation >= n_rows:
         raise ValueError(
             "The validation set is too small, or leaves no rows to train on: "
-            f"the fraction {fraction} of {n_rows} row(s) of positive weight is "
+            f"the fraction {fraction} of n_samples={n_rows} of positive weight is "
             f"{n_rows * fraction:.3g}. It must be at least 1; early stopping holds out two "
-            "rows or more, and needs others to train on. Change "
-            "validation_fraction, give more rows, or set early_stopping=False."
+            "rows or more, and needs others to train on. Change validation_fraction, give more "
+            "rows, or set early_stopping=False."
         )
     return n_validation
 

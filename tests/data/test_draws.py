@@ -109,7 +109,7 @@ def test_too_few_rows(n_rows, fraction):
     with pytest.raises(ValueError, match="The validation set is too small") as error:
         split_rows(n_rows, fraction, None, 0)
     message = str(error.value)
-    assert f"the fraction {fraction} of {n_rows} row(s) of positive weight is" in message
+    assert f"the fraction {fraction} of n_samples={n_rows} of positive weight is" in message
     # Not all estimators take X_val.
     assert message.endswith("give more rows, or set early_stopping=False.")
 
