@@ -91,7 +91,8 @@ FAULTS = {
         "the last predictions of the training rows are hardly better than a constant, or worse"
     ),
     Ending.SPOILED: (
-        "the last epochs, which also trained on the validation rows, made predictions far worse"
+        "the last epochs (which refit=False leaves out), also trained on the validation rows, "
+        "made predictions far worse"
     ),
     Ending.DIVERGED: "the loss, parameters or predictions became infinite, NaN or immense",
 }
