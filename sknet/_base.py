@@ -202,8 +202,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             at_most = n_epochs >= settings.max_iter
             limit = f"max_iter={settings.max_iter}" if at_most else f"max_fun={self.max_fun}"
             return (
-                f"Training ended at iteration {n_epochs} ({limit}) and "
-                f"has not converged yet. {settings.solver.convergence_remedy}"
+                f"Training ended at iteration {n_epochs} ({limit}) and has not converged yet. "
+                f"{settings.solver.convergence_remedy}"
             )
         if ending is Ending.TIME_LIMIT:
             return self._time_warning()

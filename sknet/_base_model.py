@@ -35,6 +35,8 @@ ENCODED_BYTES = 32 * 2**20
 CALIBRATION_ROWS = 10_000
 
 
+#: The end of messages about a fit that cannot continue with a changed parameter.
+OR_A_CLONE = "or fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
 #: The settings that shape encodings and layers, each with the name of its parameter. A fit that
 #: starts from a model must have the same values of these settings.
 BODY = {
@@ -183,8 +185,7 @@ class Model:
                 values = "differs from that" if of_constraint else f"is {here!r}, but {there!r}"
                 raise ValueError(
                     f"{name} {values} in the fitted network, whose encodings and layers are "
-                    f"kept. Set {name} as in that network to continue from it, "
-                    "or fit a clone from the beginning: sklearn.base.clone(network).fit(X, y)."
+                    f"kept. Set {name} as in that network to continue from it, {OR_A_CLONE}"
                 )
 
     def check_loss(self, loss: Any) -> None:
@@ -215,8 +216,7 @@ class Model:
             what = "dropout" if of_dropout else "The loss, its quantile or target_weights"
             raise ValueError(
                 f"{what} has changed since the fit of the network, whose layers are kept. Set "
-                "it back to continue, or fit a clone from the beginning: "
-                "sklearn.base.clone(network).fit(X, y)."
+                f"it back to continue, {OR_A_CLONE}"
             )
         # A calibration, such as a dispersion, has the units of its loss.
         kept = self.calibration if loss == self.loss else None

@@ -16,9 +16,7 @@ from sknet._requirements import Method, Options
 
 #: Parameters of the constructors, each with the names that other libraries have for it.
 NAMES: dict[str, tuple[str, ...]] = {
-    "hidden_layer_sizes": (
-        *("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
-    ),
+    "hidden_layer_sizes": ("hidden_layers", "hidden_units", "hidden_dim", "hidden", "layers"),
     "solver": ("optimizer", "optim"),
     "n_members": ("n_estimators", "n_models", "ensemble_size"),
     "alpha": ("weight_decay", "l2", "l2_reg", "reg_lambda", "regularization"),

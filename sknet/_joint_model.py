@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sknet._base_model import Model
+from sknet._base_model import OR_A_CLONE, Model
 from sknet._model import ClassificationModel, RegressionModel
 from sknet._parameters import is_auto
 from sknet._prediction import Arrays
@@ -158,8 +158,7 @@ class JointModel(Model):
             changed = [name for name, one, before in pairs if one != before]
             raise ValueError(
                 f"The losses of the targets {changed} have changed since the last fit. Set "
-                "targets back to continue, or fit a clone from the beginning: "
-                "sklearn.base.clone(network).fit(X, y)."
+                f"targets back to continue, {OR_A_CLONE}"
             )
 
     def absorbed(self, data: Dataset) -> tuple[JointTarget, Change]:

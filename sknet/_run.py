@@ -102,12 +102,12 @@ class Run:
         if not self.n_rows:
             self.n_rows = n_rows
         elif (self.n_rows, self.fingerprint) != (n_rows, identify()):
-            counts = f" ({self.n_rows} training rows; now {n_rows})"
+            same = self.n_rows == n_rows
+            counts = "" if same else f" ({self.n_rows} training rows; now {n_rows})"
             raise ValueError(
                 "The checkpoint was written by a fit to different training or validation rows, "
-                f"weights or chunks{counts if n_rows != self.n_rows else ''}. Resume with the "
-                "same data, and for fit_chunks with the same chunks and shuffle_window, or "
-                "start a new fit."
+                f"weights or chunks{counts}. Resume with the same data, and for fit_chunks "
+                "with the same chunks and shuffle_window, or start a new fit."
             )
 
     def resumable(self, identify: Callable[[], str]) -> Self:
