@@ -66,6 +66,9 @@ BATCHES_OF_MOST, LARGEST_BATCH_OF_MOST = 250, 1000
 LEARNING_RATE, LARGEST_GROWTH = 0.01, 2.5
 #: The dropout rate, and its upper limit in classification with few rows for each input.
 DROPOUT, LARGEST_DROPOUT = 0.1, 0.3
+#: The share of each label that is spread over the classes: for each row, and its upper limit.
+#: The fewer rows there are, the less exactly the certainty of predictions is corrected.
+SMOOTHING_PER_ROW, MOST_SMOOTHING = 1e-5, 0.02
 #: The share of the rows that is held out for validation: with fewer than ``MANY`` rows, and
 #: with ``MANY`` or more. Members that share no weights hold out the first share of any number
 #: of rows, but at most 1 / n_members.
@@ -193,7 +196,7 @@ def choose(
     facts = facts._replace(is_small=_is_small(known, facts))
     chosen = {}
     for name, rule in RULES.items():
-        if is_auto(known[name]):
+        if is_auto(known.get(name)):
             keeps = name in SHAPING and name in last
             chosen[name] = known[name] = last[name] if keeps else rule(known, facts)
     return chosen
@@ -389,6 +392,13 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float | str:
     return min(DROPOUT * _scarcity(facts, facts.n_informative), LARGEST_DROPOUT)
 
 
+def _label_smoothing(known: Mapping[str, Any], facts: Facts) -> float:
+    # Predictions become less certain than they should be, which held-out rows must correct.
+    is_corrected = known["early_stopping"] and facts.n_earlier is None
+    suited = is_corrected and known["loss"] == "log_loss" and _has_adaptive_solver(known)
+    return min(SMOOTHING_PER_ROW * facts.n_rows, MOST_SMOOTHING) if suited else 0.0
+
+
 def _numeric_embedding(known: Mapping[str, Any], facts: Facts) -> str | NumericEmbedding | None:
     if facts.is_sparse or not _suits_extras(known, facts):
         return None
@@ -500,6 +510,7 @@ RULES: dict[str, Rule] = {
     "early_stopping": _early_stopping,
     "validation_fraction": _validation_fraction,
     "dropout": _dropout,
+    "label_smoothing": _label_smoothing,
     "n_components": _n_components,
     "column_scales": _column_scales,
     "dtype": _dtype,

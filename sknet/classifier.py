@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score
 
 from sknet._base import BaseNN
 from sknet._model import ClassificationModel
-from sknet._parameters import one_pass, with_parameters
+from sknet._parameters import AUTO, one_pass, with_parameters
 from sknet._shared_parameters import shared_documentation
 from sknet._target_checks import check_partial_fit_classes, check_y
 from sknet.nn.losses import Loss, uses_order
@@ -31,13 +31,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ----------
     {parameters}
     loss : {"log_loss", "ordinal"} or Loss, default="log_loss"
-        **Output.** The loss function: the log loss, "ordinal" for ordered classes, or a
-        ``Loss`` from ``sknet.nn.losses``, such as ``Ordinal(link="probit")``.
+        **Output.** The log loss, "ordinal" for ordered classes, or one of ``sknet.nn.losses``.
     class_weight : dict, "balanced", list of dicts or None, default=None
         The weights of the classes, times ``sample_weight``. "balanced" gives all the same
         total. A dict with all classes may also have others. Several labels need a dict each.
-    label_smoothing : float in [0, 1), default=0.0
-        The share of each training target that is spread evenly over all classes.
+    label_smoothing : float in [0, 1) or "auto", default="auto"
+        The share of each label that is spread over the classes, in proportion to their numbers
+        of rows. "auto" is up to 0.02 with early stopping, the log loss and adam or alike.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
     class_weight: Annotated[
         dict[Any, float] | list[dict[int, float]] | str | None, {"balanced"}, dict, list, None
     ] = None
-    label_smoothing: Annotated[float, FRACTION] = 0.0
+    label_smoothing: Annotated[float | str, AUTO, FRACTION] = "auto"
 
     @property
     def classes_(self) -> np.ndarray:

@@ -9,6 +9,7 @@ from numpy.testing import assert_array_equal
 from sknet import NNClassifier, NNRegressor
 from sknet._auto import RULES, SHAPING, Facts, bins_for, choose
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS
+from sknet.nn.losses import BinaryLogLoss
 from sknet.nn.monotone import Promise
 from sknet.nn.optimizers import SGD
 
@@ -294,6 +295,19 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 200, ordered_y=True)["dropout"] == 0.1
     assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
+
+
+def test_labels_are_smoothed_where_held_out_rows_correct_the_certainty():
+    for n_rows, expected in (50, 0.0005), (1999, 0.01999), (2000, 0.02), (10**6, 0.02):
+        assert resolved(n_rows)["label_smoothing"] == pytest.approx(expected)
+    assert resolved(200, solver="adamw")["label_smoothing"] == pytest.approx(0.002)
+    without = [
+        {"n_rows": 49}, {"early_stopping": False}, {"n_earlier": 0}, {"loss": "ordinal"},
+        {"solver": "sgd"}, {"solver": "lbfgs", "early_stopping": True}, {"loss": BinaryLogLoss()},
+    ]  # fmt: skip
+    for case in without:
+        assert resolved(**{"n_rows": 200, **case})["label_smoothing"] == 0, case
+    assert "label_smoothing" not in resolved(200, cls=NNRegressor)
 
 
 def test_the_dropout_rate_rises_if_few_rows_are_not_of_the_largest_class():

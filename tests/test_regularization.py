@@ -118,20 +118,22 @@ def test_l1_spares_embedded_numbers_and_biases(regression):
 @pytest.mark.parametrize("amount", [0.1, 0.4])
 def test_smoothed_labels_keep_probabilities_from_extremes(amount):
     # Where the classes are known for certain, the best answer is the smoothed target.
-    X = np.repeat(np.eye(3), 10, axis=0)
-    y = np.repeat(["a", "b", "c"], 10)
+    n_rows, weight = np.array([10, 20, 20]), np.array([1.0, 2.0, 1.0])
+    X = np.repeat(np.eye(3), n_rows, axis=0)
+    y, sample_weight = (np.repeat(one, n_rows) for one in (["a", "b", "c"], weight))
     options = {"solver": "lbfgs", "alpha": 0.0, "max_iter": 3000, "tol": 0.0}
-    network = NNClassifier((), label_smoothing=amount, **options).fit(X, y)
-    expected = np.repeat(np.eye(3), 10, axis=0) * (1 - amount) + amount / 3
-    assert_allclose(network.predict_proba(X), expected, atol=1e-3)
+    network = NNClassifier((), label_smoothing=amount, **options)
+    network.fit(X, y, sample_weight=sample_weight)
+    shares = n_rows * weight / (n_rows @ weight)
+    assert_allclose(network.predict_proba(X), X * (1 - amount) + amount * shares, atol=1e-3)
 
 
 @pytest.mark.parametrize("amount", [0.1, 0.4])
 def test_smoothed_binary_labels_and_multilabels(amount):
-    X = np.repeat(np.eye(2), 10, axis=0)
-    y = np.repeat([0, 1], 10)
+    X = np.repeat(np.eye(2), [30, 10], axis=0)
+    y = np.repeat([0, 1], [30, 10])
     options = {"solver": "lbfgs", "alpha": 0.0, "max_iter": 3000, "tol": 0.0}
-    expected = np.where(y == 1, 1 - amount / 2, amount / 2)
+    expected = y * (1 - amount) + amount / 4
     network = NNClassifier((), label_smoothing=amount, **options).fit(X, y)
     assert_allclose(network.predict_proba(X)[:, 1], expected, atol=1e-3)
     network.fit(X, np.column_stack([y, 1 - y]))
@@ -156,7 +158,8 @@ def test_the_training_loss_is_that_of_the_smoothed_labels(multiclass):
     options = {"max_iter": 1, "learning_rate": "cosine", "batch_size": 150, "alpha": 0.0}
     start = NNClassifier((8,), learning_rate_init=1e-12, **options, random_state=0).fit(X, y)
     proba = start.predict_proba(X)
-    Y = (y[:, np.newaxis] == start.classes_) * 0.7 + 0.3 / 3
+    Y = y[:, np.newaxis] == start.classes_
+    Y = Y * 0.7 + 0.3 * Y.mean(axis=0)
     network = NNClassifier((8,), label_smoothing=0.3, **options, random_state=0).fit(X, y)
     assert network.loss_ == pytest.approx(-np.mean((Y * np.log(proba)).sum(axis=1)))
 

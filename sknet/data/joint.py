@@ -220,7 +220,7 @@ class JointTarget(Target):
         return replace(self, parts=parts)
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
-        """Return encoded targets, those of labels mixed with equal shares of all classes."""
+        """Return encoded targets, those of labels mixed with the shares of the classes."""
         parts = zip(self.targets, self._split(Y), strict=True)
         return np.hstack([target.smooth(own, amount) for target, own in parts])
 

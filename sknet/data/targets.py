@@ -65,7 +65,7 @@ class Target:
         return self
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
-        """Return encoded targets, those of labels mixed with equal shares of all classes."""
+        """Return encoded targets, those of labels mixed with the shares of the classes."""
         return Y
 
     def strata(self, y: Any) -> Any:
@@ -228,12 +228,12 @@ class ClassTarget(Target):
         return np.searchsorted(self.classes_, y.astype(self.classes_.dtype))
 
     def smooth(self, Y: Floats, amount: float) -> Floats:
-        """Return encoded targets mixed with equal shares of all classes.
+        """Return encoded targets mixed with the shares of the classes, or of each label.
 
-        Szegedy, Vanhoucke, Ioffe, Shlens and Wojna (2016), section 7.
+        Pereyra, Tucker, Chorowski, Kaiser and Hinton (2017) call this unigram label smoothing.
+        Equal shares would raise the mean probability of rare classes.
         """
-        n_values = self.classes_.size if self.kind == "multiclass" else 2
-        return Y * (1 - amount) + amount / n_values
+        return Y * (1 - amount) + (amount * self.shares_).astype(Y.dtype)
 
     def strata(self, y: Any) -> Any:
         """Return the class of each row, or None for a multi-label y."""

@@ -128,7 +128,7 @@ def fit_on_cluster(
     model = agreed.start_model(rows, run.streams["init"], statistics)
     warn_of_doubts(estimator, model, stacklevel=6)
     groups = _groups(cluster, model.settings, held, local_steps)
-    model = _share_batch(model, len(groups))
+    model = _suit_shards(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)
     if len(groups) == 1:
         alone = cluster.submit(train_alone, *shared, run, budget, groups[0])
@@ -276,27 +276,37 @@ def _groups(
     return [[held[i][1] for i in group] for group in groups]
 
 
-def _share_batch(model: Model, n_shards: int) -> Model:
-    """Return the model with a batch size of "auto" divided by the number of shards.
+def _suit_shards(model: Model, n_shards: int) -> Model:
+    """Return the model with values of "auto" that suit several shards; one keeps its values.
 
-    A single shard keeps its batch size. Several shards each take as many steps in an epoch as a
-    single machine would, or fewer if their batches would be smaller than ``SMALLEST_BATCH``. In
-    regression, a learning rate of "auto" is that of the smaller batches. In classification,
-    whose gradients are mostly noise, it is that of batches ``n_shards`` times as large as a
-    single machine's: Adam takes smaller steps where gradients are noisier, and the mean of the
-    shards has less noise than each of them.
+    Labels are not smoothed: each shard holds its own validation rows, so no factor corrects how
+    certain predictions are.
     """
-    settings = model.settings
-    if n_shards == 1 or "batch_size" not in settings.auto:
+    if n_shards == 1:
         return model
-    smallest = min(settings.batch_size, SMALLEST_BATCH)
-    shared: dict[str, Any] = {"batch_size": max(smallest, settings.batch_size // n_shards)}
-    if "learning_rate_init" in settings.auto:
-        usual = min(settings.batch_size, LARGEST_BATCH)
-        like = shared["batch_size"] if model.numeric_y else settings.batch_size * n_shards
-        shared["learning_rate_init"] = learning_rate(like, usual, model.numeric_y)
-    settings = replace(settings.with_values(**shared), auto={**settings.auto, **shared})
+    settings = model.settings
+    suited = {**_shared_batch(model, n_shards), "label_smoothing": 0.0}
+    chosen = {name: value for name, value in suited.items() if name in settings.auto}
+    settings = replace(settings.with_values(**chosen), auto={**settings.auto, **chosen})
     return replace(model, settings=settings)
+
+
+def _shared_batch(model: Model, n_shards: int) -> dict[str, Any]:
+    """Return the batch size and the learning rate that divide a batch among several shards.
+
+    Each takes as many steps in an epoch as a single machine would, or fewer if its batches
+    would be smaller than ``SMALLEST_BATCH``. In regression, the learning rate is that of the
+    smaller batches. In classification, whose gradients are mostly noise, it is that of batches
+    ``n_shards`` times as large as a single machine's: Adam takes smaller steps where gradients
+    are noisier, and the mean of the shards has less noise than each of them.
+    """
+    size = model.settings.batch_size
+    if "batch_size" not in model.settings.auto:
+        return {}
+    shared = max(min(size, SMALLEST_BATCH), size // n_shards)
+    like = shared if model.numeric_y else size * n_shards
+    rate = learning_rate(like, min(size, LARGEST_BATCH), model.numeric_y)
+    return {"batch_size": shared, "learning_rate_init": rate}
 
 
 def _train(shards: Shards, outer: OuterStep, budget: Budget | None) -> TrainingResult:

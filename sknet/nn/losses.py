@@ -46,9 +46,6 @@ class Loss(Rule, ABC):
     not_negative: ClassVar[bool] = True
     #: Whether the loss of a small error grows with its square, and not with its magnitude.
     quadratic: ClassVar[bool] = True
-    #: The limits of the logarithm of the factor by which held-out rows correct the certainty. A
-    #: classifier can only become less certain: see ``sknet.nn.objective.fit_factor``.
-    log_certainty: ClassVar[tuple[float, float]] = (-2.0, 0.0)
     #: Whether the distribution of y has a dispersion, which is estimated after training: from
     #: held-out rows or, if there are none, from training rows.
     has_dispersion: ClassVar[bool] = False
@@ -545,7 +542,6 @@ class NormalLikelihood(Loss):
     estimates = "the mean of y"
     has_temperature = True
     not_negative = False
-    log_certainty: ClassVar[tuple[float, float]] = (-2.0, 2.0)
 
     noise: Annotated[float, POSITIVE] = 1e-3
     beta: Annotated[float, CLOSED_UNIT_INTERVAL] = 0.5

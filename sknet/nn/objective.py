@@ -20,6 +20,10 @@ from sknet.nn.sets import ElasticNet
 OfRaw: TypeAlias = Callable[[Array], Array]
 #: A step from a bound, in the logarithm of a factor, that shows whether the bound is a minimum.
 NEARBY = 1e-3
+#: The largest logarithm of the factor by which held-out rows correct the certainty, and the sum
+#: of losses that a factor above one must save. A model with one more parameter fits better by
+#: half a unit on average if the parameter has no effect (Wilks, 1938).
+MOST_LOG_FACTOR, LEAST_GAIN = 2.0, 1.0
 
 
 class Batch(NamedTuple):
@@ -314,10 +318,11 @@ def fit_factor(
 
     Networks often memorize classes, and are then too certain of them. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by
-    a temperature, whose inverse is the factor. Here, the factor is at most one: if the network
-    predicts all held-out rows correctly, their loss keeps falling as the factor rises. The
-    standard deviations of a normal distribution are divided by the factor. They may also become
-    smaller, since dropout makes the errors of a network larger while it is trained.
+    a temperature, whose inverse is the factor. The standard deviations of a normal distribution
+    are divided by it. Penalties, dropout and label smoothing make predictions less certain. The
+    factor is larger than one only if this lowers the sum of the rows' losses by more than
+    ``LEAST_GAIN``: if the network predicts a few held-out rows correctly by chance, their loss
+    keeps falling as the factor rises.
 
     The factor minimizes the sum of the rows' losses plus log(factor)^2. This penalty stands for
     a normal prior on log(factor) with a mean of zero, so a handful of rows changes little. The
@@ -353,14 +358,16 @@ def fit_factor(
         mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
         return n_rows * mean + log_factor**2
 
-    best = loss.log_certainty[1]
-    least = total(best)
-    # The minimum is most often at the bound, where the search takes longest. With several
-    # members, there may be another minimum inside, which is then not searched for.
-    if least > total(best - NEARBY):
-        found = minimize_scalar(total, bounds=loss.log_certainty, method="bounded")
-        best, least = found.x, found.fun
-    return math.exp(best) if least < total(0.0) else 1.0
+    unchanged = total(0.0)
+    # A search takes longest if the minimum is at a bound, so a near value tells whether it is
+    # inside. With several members, there may be another minimum, which is not searched for.
+    for bound, least_gain in ((MOST_LOG_FACTOR, LEAST_GAIN), (-MOST_LOG_FACTOR, 0.0)):
+        if total(math.copysign(NEARBY, bound)) < unchanged:
+            bounds = sorted((0.0, bound))
+            found = minimize_scalar(total, bounds=bounds, method="bounded")
+            if unchanged - found.fun > least_gain:
+                return math.exp(found.x)
+    return 1.0
 
 
 def of_targets(

@@ -17,7 +17,7 @@ from sknet._starting import start_model
 from sknet.data.batches import Batch
 from sknet.distributed import epochs
 from sknet.distributed.epochs import OuterStep, share_out
-from sknet.distributed.fitting import _share_batch, fit_on_cluster
+from sknet.distributed.fitting import _suit_shards, fit_on_cluster
 from sknet.distributed.partitions import Partitions
 from sknet.distributed.shards import InnerState, Point, Round, make_shard
 from sknet.nn.budget import Budget
@@ -466,5 +466,5 @@ def test_a_shared_batch_is_no_larger_than_that_of_the_table():
     auto = {"batch_size": 20, "learning_rate_init": 0.01}
     settings = model.settings.with_values(**auto)
     settings = replace(settings, auto={**settings.auto, **auto})
-    shared = _share_batch(replace(model, settings=settings), 2).settings
+    shared = _suit_shards(replace(model, settings=settings), 2).settings
     assert (shared.batch_size, shared.learning_rate_init) == (20, 0.01)
