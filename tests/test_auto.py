@@ -303,7 +303,8 @@ def test_labels_are_smoothed_where_held_out_rows_correct_the_certainty():
     assert resolved(200, solver="adamw")["label_smoothing"] == pytest.approx(0.002)
     without = [
         {"n_rows": 49}, {"early_stopping": False}, {"n_earlier": 0}, {"loss": "ordinal"},
-        {"solver": "sgd"}, {"solver": "lbfgs", "early_stopping": True}, {"loss": BinaryLogLoss()},
+        {"solver": "sgd"}, {"solver": "lbfgs", "early_stopping": True},
+        {"loss": BinaryLogLoss()},
     ]  # fmt: skip
     for case in without:
         assert resolved(**{"n_rows": 200, **case})["label_smoothing"] == 0, case
