@@ -17,6 +17,7 @@ from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS
 from sknet.data.columns.times import MOST_PHASES
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, MappedPiecewiseLinear, NumericEmbedding
 from sknet.nn.lbfgs import is_stochastic
+from sknet.nn.losses import is_log_loss
 from sknet.nn.optimizers import SGD
 from sknet.nn.schedules import SCHEDULES
 
@@ -395,7 +396,7 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float | str:
 def _label_smoothing(known: Mapping[str, Any], facts: Facts) -> float:
     # Predictions become less certain than they should be, which held-out rows must correct.
     is_corrected = known["early_stopping"] and facts.n_earlier is None
-    suited = is_corrected and known["loss"] == "log_loss" and _has_adaptive_solver(known)
+    suited = is_corrected and is_log_loss(known["loss"]) and _has_adaptive_solver(known)
     return min(SMOOTHING_PER_ROW * facts.n_rows, MOST_SMOOTHING) if suited else 0.0
 
 

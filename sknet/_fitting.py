@@ -199,7 +199,7 @@ def _with_temperature(
     if held is None or not model.loss.has_temperature:
         return result
     rows = held_out_predictions(model.with_params(result.unseeing_params), held)
-    factor = fit_factor(model.loss, *rows)
+    factor = fit_factor(model.loss, *rows, held.data.groups is None)
     change = model.loss.link.with_certainty(factor, model.n_raw)
     vectors = [result.params.copy(), result.unseeing_params.copy()]
     for params in vectors:

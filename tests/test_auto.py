@@ -297,14 +297,19 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
 
 
+class Focal(BinaryLogLoss):
+    """A loss of a user."""
+
+
 def test_labels_are_smoothed_where_held_out_rows_correct_the_certainty():
     for n_rows, expected in (50, 0.0005), (1999, 0.01999), (2000, 0.02), (10**6, 0.02):
         assert resolved(n_rows)["label_smoothing"] == pytest.approx(expected)
+    assert resolved(200, loss=BinaryLogLoss())["label_smoothing"] == pytest.approx(0.002)
     assert resolved(200, solver="adamw")["label_smoothing"] == pytest.approx(0.002)
     without = [
         {"n_rows": 49}, {"early_stopping": False}, {"n_earlier": 0}, {"loss": "ordinal"},
         {"solver": "sgd"}, {"solver": "lbfgs", "early_stopping": True},
-        {"loss": BinaryLogLoss()},
+        {"loss": Focal()},
     ]  # fmt: skip
     for case in without:
         assert resolved(**{"n_rows": 200, **case})["label_smoothing"] == 0, case

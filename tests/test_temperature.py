@@ -90,7 +90,7 @@ def test_many_rows_are_drawn_whatever_their_order(monkeypatch):
     monkeypatch.setattr("sknet._monitoring.CALIBRATION_ROWS", 300)
     drawn = []
 
-    def fit_factor(loss, members, raw, y, sample_weight):
+    def fit_factor(loss, members, raw, y, sample_weight, independent):
         drawn.append((len(raw), y.mean(), sample_weight.mean()))
         return 1.0
 

@@ -732,6 +732,11 @@ def shown(loss: Loss) -> str:
     return f"loss={names.get(type(loss), loss)!r}"
 
 
+def is_log_loss(loss: Any) -> bool:
+    """Return whether a loss, given by name or as an instance, is the log loss."""
+    return loss == "log_loss" or type(loss) in (BinaryLogLoss, MultinomialLogLoss)
+
+
 def uses_order(loss: Any) -> bool:
     """Return whether a loss, given by name or as an instance, uses the order of the classes."""
     named = LOSSES.get(loss, Loss)() if isinstance(loss, str) else loss

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
@@ -20,10 +21,12 @@ from sknet.nn.sets import ElasticNet
 OfRaw: TypeAlias = Callable[[Array], Array]
 #: A step from a bound, in the logarithm of a factor, that shows whether the bound is a minimum.
 NEARBY = 1e-3
-#: The largest logarithm of the factor by which held-out rows correct the certainty, and the sum
-#: of losses that a factor above one must save. A model with one more parameter fits better by
-#: half a unit on average if the parameter has no effect (Wilks, 1938).
-MOST_LOG_FACTOR, LEAST_GAIN = 2.0, 1.0
+#: The largest logarithm of the factor by which held-out rows correct the certainty.
+MOST_LOG_FACTOR = 2.0
+#: The sum of losses that a factor above one must save, and the largest mean error of the
+#: predictions, in standard errors. A parameter without any effect saves half a unit on average
+#: (Wilks, 1938).
+LEAST_GAIN, LARGEST_BIAS = 1.0, 4.0
 
 
 class Batch(NamedTuple):
@@ -312,21 +315,27 @@ class Objective:
 
 
 def fit_factor(
-    loss: Loss, members: Members, raw: Array, y: Array, sample_weight: Array | None
+    loss: Loss,
+    members: Members,
+    raw: Array,
+    y: Array,
+    sample_weight: Array | None,
+    independent: bool = True,
 ) -> Any:
     """Return the factor by which to change the predictions' certainty to suit some rows best.
 
     Networks often memorize classes, and are then too certain of them. Guo, Pleiss, Sun and
     Weinberger, "On Calibration of Modern Neural Networks" (2017), section 4.2, divide logits by
     a temperature, whose inverse is the factor. The standard deviations of a normal distribution
-    are divided by it. Penalties, dropout and label smoothing make predictions less certain. The
-    factor is larger than one only if this lowers the sum of the rows' losses by more than
-    ``LEAST_GAIN``: if the network predicts a few held-out rows correctly by chance, their loss
-    keeps falling as the factor rises.
+    are divided by it. Penalties, dropout and label smoothing make predictions less certain. But
+    if the network predicts a few held-out rows correctly by chance, their loss keeps falling as
+    the factor rises. In classification, the factor is therefore larger than one only if the
+    rows are independent, like those of training, and save more than ``LEAST_GAIN``.
 
     The factor minimizes the sum of the rows' losses plus log(factor)^2. This penalty stands for
     a normal prior on log(factor) with a mean of zero, so a handful of rows changes little. The
-    loss of an ensemble is that of the mean of its members' predictions.
+    labels of a row count as one, since they may be copies of each other. The loss of an
+    ensemble is that of the mean of its members' predictions.
 
     Parameters
     ----------
@@ -338,6 +347,8 @@ def fit_factor(
         The encoded targets.
     sample_weight : ndarray of shape (n_rows,) or None
         The weights, with a mean of one, or counts of rows; None stands for weights of one.
+    independent : bool, default=True
+        Whether the rows are independent, unlike those of groups.
 
     Returns
     -------
@@ -345,29 +356,50 @@ def fit_factor(
         A tuple has one factor for each target of a :class:`~sknet.nn.joint.JointLoss`.
     """
     if isinstance(loss, JointLoss):
+        fit = partial(fit_factor, independent=independent)
         return tuple(
-            fit_factor(own, *rows) if own.has_temperature and len(rows[1]) else 1.0
+            fit(own, *rows) if own.has_temperature and len(rows[1]) else 1.0
             for own, rows in of_targets(loss, members, raw, y, sample_weight)
         )
     split = members.split(raw.astype(np.float64))
     n_rows, _, n_raw = split.shape
+    n_losses = n_rows if loss.link.exclusive else n_rows / y.shape[1]
 
     def total(log_factor: float) -> float:
         factor, shift = loss.link.with_certainty(math.exp(log_factor), n_raw)
         scaled = members.raw((split * factor + shift).reshape(n_rows, -1))
         mean = loss.mean(y, scaled, sample_weight, np.empty_like(scaled))
-        return n_rows * mean + log_factor**2
+        return n_losses * mean + log_factor**2
 
     unchanged = total(0.0)
     # A search takes longest if the minimum is at a bound, so a near value tells whether it is
     # inside. With several members, there may be another minimum, which is not searched for.
-    for bound, least_gain in ((MOST_LOG_FACTOR, LEAST_GAIN), (-MOST_LOG_FACTOR, 0.0)):
+    for bound in (MOST_LOG_FACTOR, -MOST_LOG_FACTOR):
         if total(math.copysign(NEARBY, bound)) < unchanged:
             bounds = sorted((0.0, bound))
             found = minimize_scalar(total, bounds=bounds, method="bounded")
-            if unchanged - found.fun > least_gain:
+            gain = unchanged - found.fun
+            if bound > 0 and loss.task == "classification":
+                evidence = _evidence(members, raw, y, sample_weight) if independent else 0.0
+                gain = evidence * gain - LEAST_GAIN
+            if gain > 0:
                 return math.exp(found.x)
     return 1.0
+
+
+def _evidence(members: Members, raw: Array, y: Array, sample_weight: Array | None) -> float:
+    """Return the share of a gain that is evidence for predictions of more certainty.
+
+    Rows of unequal weights are less evidence than as many rows of equal weights (Kish, 1965).
+    The share is zero if the mean of y differs from that of the predictions by more than chance
+    explains. The rows are then not like those of training: they may be of one class only.
+    """
+    weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
+    n_effective = weight.sum() ** 2 / (weight @ weight)
+    errors = y - members.predictions(raw, members.link.inverse)[0]
+    bias, square = (np.average(one, axis=0, weights=weight) for one in (errors, errors**2))
+    biased = np.abs(bias) > LARGEST_BIAS * np.sqrt(square / n_effective)
+    return 0.0 if biased.any() else float(n_effective / len(y))
 
 
 def of_targets(

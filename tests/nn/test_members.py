@@ -141,12 +141,37 @@ def test_few_rows_change_little():
     assert 0.4 < factor < 0.9
 
 
+def correct_rows(n_rows):
+    """Return the raw predictions of rows of two classes, all predicted correctly, and y."""
+    y = np.arange(n_rows)[:, np.newaxis] % 2.0
+    return 3 * y - 1.5, y
+
+
 @pytest.mark.parametrize(("n_rows", "raises"), [(6, False), (60, True)])
 def test_a_network_becomes_more_certain_only_with_evidence(n_rows, raises):
     """Rows predicted correctly: a few of them may be due to chance."""
-    raw = np.full((n_rows, 1), 1.5)
-    factor = factor_of(BinaryLogLoss(), raw, np.ones((n_rows, 1)))
+    raw, y = correct_rows(n_rows)
+    factor = factor_of(BinaryLogLoss(), raw, y)
     assert factor > 1.5 if raises else factor == 1
+
+
+def test_rows_that_are_not_like_those_of_training_make_nothing_more_certain():
+    logits, y = draw_targets(2000, 1)
+    raw = logits / 2
+    assert factor_of(BinaryLogLoss(), raw, y) > 1.5
+    one_class = y[:, 0] == 0
+    assert factor_of(BinaryLogLoss(), raw[one_class], y[one_class]) == 1
+
+
+def test_weights_and_labels_are_not_taken_for_independent_rows():
+    raw, y = correct_rows(40)
+    assert factor_of(BinaryLogLoss(), raw, y) > 1.5
+    # A few rows have nearly all of the weight.
+    weight = np.where(np.arange(40) < 4, 9.0, 0.1)
+    assert factor_of(BinaryLogLoss(), raw, y, weight / weight.mean()) == 1
+    # Ten copies of a label are no more evidence than one.
+    raw, y = raw[:6], y[:6]
+    assert factor_of(BinaryLogLoss(), np.tile(raw, 10), np.tile(y, 10)) == 1
 
 
 def test_the_loss_of_an_ensemble_is_that_of_its_mean_probability():
