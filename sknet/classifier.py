@@ -31,13 +31,13 @@ class NNClassifier(ClassifierMixin, BaseNN):
     ----------
     {parameters}
     loss : {"log_loss", "ordinal"} or Loss, default="log_loss"
-        **Output.** The log loss, "ordinal" for ordered classes, or one of ``sknet.nn.losses``.
+        **Output.** The log loss, "ordinal" for ordered classes, or a ``sknet.nn.losses.Loss``.
     class_weight : dict, "balanced", list of dicts or None, default=None
         The weights of the classes, times ``sample_weight``. "balanced" gives all the same
         total. A dict with all classes may also have others. Several labels need a dict each.
     label_smoothing : float in [0, 1) or "auto", default="auto"
-        The share of each label that is spread over the classes, in proportion to their numbers
-        of rows. "auto" is up to 0.02 with early stopping, the log loss and adam or alike.
+        The share of each label that is spread over the classes, in proportion to their weights.
+        "auto" is at most 0.02, and 0 without early stopping or an adaptive solver.
 
     Attributes
     ----------
