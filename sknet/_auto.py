@@ -394,8 +394,9 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float | str:
 
 
 def _label_smoothing(known: Mapping[str, Any], facts: Facts) -> float:
-    # Predictions become less certain than they should be, which held-out rows must correct.
-    is_corrected = known["early_stopping"] and facts.n_earlier is None
+    # Predictions become less certain than they should be, which only held-out rows that are
+    # independent can correct.
+    is_corrected = known["early_stopping"] and facts.n_earlier is None and not facts.grouped
     suited = is_corrected and is_log_loss(known["loss"]) and _has_adaptive_solver(known)
     return min(SMOOTHING_PER_ROW * facts.n_rows, MOST_SMOOTHING) if suited else 0.0
 

@@ -37,7 +37,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         total. A dict with all classes may also have others. Several labels need a dict each.
     label_smoothing : float in [0, 1) or "auto", default="auto"
         The share of each label that is spread over the classes, in proportion to their weights.
-        "auto" is at most 0.02, and 0 without early stopping or an adaptive solver.
+        "auto" is up to 0.02 with early stopping, the log loss and adam; mostly 0 otherwise.
 
     Attributes
     ----------

@@ -29,12 +29,13 @@ def resolved(
     n_earlier=None,
     minority_share=1.0,
     ordered_y=False,
+    grouped=False,
     last=MappingProxyType({}),
     **parameters,
 ):
     numeric_y, dtype = cls is NNRegressor, np.dtype(kind)
     facts = Facts(n_rows, n_columns, as_sparse, dtype, numeric_y, n_levels, n_dates, n_earlier)
-    facts = facts._replace(minority_share=minority_share, ordered_y=ordered_y)
+    facts = facts._replace(minority_share=minority_share, ordered_y=ordered_y, grouped=grouped)
     return choose(cls(**parameters).get_params(), facts, last=last)
 
 
@@ -307,9 +308,9 @@ def test_labels_are_smoothed_where_held_out_rows_correct_the_certainty():
     assert resolved(200, loss=BinaryLogLoss())["label_smoothing"] == pytest.approx(0.002)
     assert resolved(200, solver="adamw")["label_smoothing"] == pytest.approx(0.002)
     without = [
-        {"n_rows": 49}, {"early_stopping": False}, {"n_earlier": 0}, {"loss": "ordinal"},
+        {"n_rows": 49}, {"early_stopping": False}, {"grouped": True}, {"n_earlier": 0},
         {"solver": "sgd"}, {"solver": "lbfgs", "early_stopping": True},
-        {"loss": Focal()},
+        {"loss": "ordinal"}, {"loss": Focal()},
     ]  # fmt: skip
     for case in without:
         assert resolved(**{"n_rows": 200, **case})["label_smoothing"] == 0, case

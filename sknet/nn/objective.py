@@ -19,14 +19,16 @@ from sknet.nn.sets import ElasticNet
 
 #: A function of the members' raw predictions, an array (rows, members, columns).
 OfRaw: TypeAlias = Callable[[Array], Array]
-#: A step from a bound, in the logarithm of a factor, that shows whether the bound is a minimum.
+#: A step from a factor of one, in its logarithm, that shows on which side of it a minimum is.
 NEARBY = 1e-3
 #: The largest logarithm of the factor by which held-out rows correct the certainty.
 MOST_LOG_FACTOR = 2.0
-#: The sum of losses that a factor above one must save, and the largest mean error of the
-#: predictions, in standard errors. A parameter without any effect saves half a unit on average
-#: (Wilks, 1938).
-LEAST_GAIN, LARGEST_BIAS = 1.0, 4.0
+#: The sum of losses that a factor above one must save in classification. A parameter without
+#: any effect saves half a unit on average (Wilks, 1938).
+LEAST_GAIN = 1.0
+#: How far the number of rows of a class may be from the predicted number, in standard
+#: deviations, if rows are like those of training.
+LARGEST_BIAS = 4.0
 
 
 class Batch(NamedTuple):
@@ -330,7 +332,7 @@ def fit_factor(
     are divided by it. Penalties, dropout and label smoothing make predictions less certain. But
     if the network predicts a few held-out rows correctly by chance, their loss keeps falling as
     the factor rises. In classification, the factor is therefore larger than one only if the
-    rows are independent, like those of training, and save more than ``LEAST_GAIN``.
+    rows are independent and save enough of their loss (:func:`_needed_gain`).
 
     The factor minimizes the sum of the rows' losses plus log(factor)^2. This penalty stands for
     a normal prior on log(factor) with a mean of zero, so a handful of rows changes little. The
@@ -348,7 +350,7 @@ def fit_factor(
     sample_weight : ndarray of shape (n_rows,) or None
         The weights, with a mean of one, or counts of rows; None stands for weights of one.
     independent : bool, default=True
-        Whether the rows are independent, unlike those of groups.
+        Whether the rows are independent: False if they are of groups.
 
     Returns
     -------
@@ -372,34 +374,35 @@ def fit_factor(
         return n_losses * mean + log_factor**2
 
     unchanged = total(0.0)
-    # A search takes longest if the minimum is at a bound, so a near value tells whether it is
-    # inside. With several members, there may be another minimum, which is not searched for.
-    for bound in (MOST_LOG_FACTOR, -MOST_LOG_FACTOR):
-        if total(math.copysign(NEARBY, bound)) < unchanged:
-            bounds = sorted((0.0, bound))
-            found = minimize_scalar(total, bounds=bounds, method="bounded")
-            gain = unchanged - found.fun
-            if bound > 0 and loss.task == "classification":
-                evidence = _evidence(members, raw, y, sample_weight) if independent else 0.0
-                gain = evidence * gain - LEAST_GAIN
-            if gain > 0:
+    needs_evidence = loss.task == "classification"
+    for sign in (1, -1) if independent or not needs_evidence else (-1,):
+        # A search takes longest if the minimum is at the end of its range, so a near value
+        # tells first on which side of one it is. With several members, there may be another
+        # minimum, which is not searched for.
+        if total(sign * NEARBY) < unchanged:
+            ends = sorted((0.0, sign * MOST_LOG_FACTOR))
+            found = minimize_scalar(total, bounds=ends, method="bounded")
+            is_doubtful = sign > 0 and needs_evidence
+            needed = _needed_gain(members, raw, y, sample_weight) if is_doubtful else 0.0
+            if unchanged - found.fun > needed:
                 return math.exp(found.x)
     return 1.0
 
 
-def _evidence(members: Members, raw: Array, y: Array, sample_weight: Array | None) -> float:
-    """Return the share of a gain that is evidence for predictions of more certainty.
+def _needed_gain(members: Members, raw: Array, y: Array, sample_weight: Array | None) -> float:
+    """Return how much of their losses rows must save before probabilities become more certain.
 
     Rows of unequal weights are less evidence than as many rows of equal weights (Kish, 1965).
-    The share is zero if the mean of y differs from that of the predictions by more than chance
-    explains. The rows are then not like those of training: they may be of one class only.
+    No gain is enough if the classes are more or less frequent than the probabilities say, by
+    more than chance explains. The rows are then not like those of training: they may be of one
+    class only.
     """
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
+    p = members.predictions(raw.astype(np.float64), members.link.inverse)[0]
+    if (np.abs(weight @ (y - p)) > LARGEST_BIAS * np.sqrt(weight**2 @ (p * (1 - p)))).any():
+        return math.inf
     n_effective = weight.sum() ** 2 / (weight @ weight)
-    errors = y - members.predictions(raw, members.link.inverse)[0]
-    bias, square = (np.average(one, axis=0, weights=weight) for one in (errors, errors**2))
-    biased = np.abs(bias) > LARGEST_BIAS * np.sqrt(square / n_effective)
-    return 0.0 if biased.any() else float(n_effective / len(y))
+    return float(LEAST_GAIN * len(y) / n_effective)
 
 
 def of_targets(

@@ -163,6 +163,21 @@ def test_rows_that_are_not_like_those_of_training_make_nothing_more_certain():
     assert factor_of(BinaryLogLoss(), raw[one_class], y[one_class]) == 1
 
 
+def test_a_rare_class_that_no_held_out_row_has_is_no_reason_to_stay_uncertain():
+    logits, y = draw_targets(2000, 2)
+    raw = np.hstack([logits / 2, np.full((2000, 1), -8.0)])
+    assert factor_of(MultinomialLogLoss(), raw, np.hstack([y, np.zeros((2000, 1))])) > 1.5
+
+
+def test_rows_of_groups_make_nothing_more_certain():
+    logits, y = draw_targets(2000, 1)
+    members = Members(1, BinaryLogLoss().link)
+    for independent in (True, False):
+        factor = fit_factor(BinaryLogLoss(), members, logits / 2, y, None, independent)
+        assert (factor > 1.5) == independent
+    assert fit_factor(BinaryLogLoss(), members, logits * 2, y, None, independent) < 0.7
+
+
 def test_weights_and_labels_are_not_taken_for_independent_rows():
     raw, y = correct_rows(40)
     assert factor_of(BinaryLogLoss(), raw, y) > 1.5
