@@ -395,9 +395,10 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float | str:
 
 def _label_smoothing(known: Mapping[str, Any], facts: Facts) -> float:
     # Predictions become less certain than they should be, which only held-out rows that are
-    # independent can correct.
+    # independent can correct. Rows of several labels were not measured.
     is_corrected = known["early_stopping"] and facts.n_earlier is None and not facts.grouped
-    suited = is_corrected and is_log_loss(known["loss"]) and _has_adaptive_solver(known)
+    has_one_label = facts.minority_share < 1 and is_log_loss(known["loss"])
+    suited = is_corrected and has_one_label and _suits_extras(known, facts)
     return min(SMOOTHING_PER_ROW * facts.n_rows, MOST_SMOOTHING) if suited else 0.0
 
 

@@ -27,7 +27,7 @@ def resolved(
     n_levels=(),
     n_dates=0,
     n_earlier=None,
-    minority_share=1.0,
+    minority_share=0.5,
     ordered_y=False,
     grouped=False,
     last=MappingProxyType({}),
@@ -310,7 +310,7 @@ def test_labels_are_smoothed_where_held_out_rows_correct_the_certainty():
     without = [
         {"n_rows": 49}, {"early_stopping": False}, {"grouped": True}, {"n_earlier": 0},
         {"solver": "sgd"}, {"solver": "lbfgs", "early_stopping": True},
-        {"loss": "ordinal"}, {"loss": Focal()},
+        {"loss": "ordinal"}, {"loss": Focal()}, {"minority_share": 1.0},
     ]  # fmt: skip
     for case in without:
         assert resolved(**{"n_rows": 200, **case})["label_smoothing"] == 0, case

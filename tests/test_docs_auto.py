@@ -129,7 +129,13 @@ def test_every_rule_is_on_the_page():
             0,
             _auto.SMALL,
         ],
-        "label_smoothing": [round(1 / _auto.SMOOTHING_PER_ROW), _auto.MOST_SMOOTHING, 0],
+        "label_smoothing": [
+            round(1 / _auto.SMOOTHING_PER_ROW),
+            _auto.MOST_SMOOTHING,
+            0,
+            0,
+            _auto.SMALL,
+        ],
         "n_components": [
             _auto.MOST_COMPONENTS,
             _auto.ROWS_PER_COMPONENT,

@@ -589,6 +589,7 @@ class TestBadInput:
             link = Odds()
 
         options = {"loss": Own(), "learning_rate": "cosine", "max_iter": 2, "random_state": 0}
+        options["label_smoothing"] = 0.0
         y = numbers[:, 0] > 0
         own = NNClassifier((3,), n_members=1, **options).fit(numbers, y)
         plain = clone(own).set_params(loss="log_loss").fit(numbers, y)
