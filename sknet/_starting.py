@@ -214,7 +214,9 @@ def continue_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the target that the model has learned.
     """
-    facts = facts_of_rows(features, data, n_earlier=n_earlier)
+    # For a further chunk of a stream, no rule depends on the labels.
+    counts = count_labels(data, features.numeric_y) if n_earlier is None else None
+    facts = facts_of_rows(features, data, target=counts, n_earlier=n_earlier)
     facts = facts._replace(n_rows=n_rows or data.n_rows)
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
     model = model.continued(settings)
