@@ -221,7 +221,7 @@ def continue_model(
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
     model = model.continued(settings)
     if settings.class_weight == "balanced":
-        known = measure_target(settings, data, features.numeric_y)
+        known = counts or measure_target(settings, data, features.numeric_y)
         model = replace(model, settings=settings.balanced(known))
     model.check_target(data.y, "y", data.order)
     params = model.params if params is None else params

@@ -374,29 +374,33 @@ def fit_factor(
         return n_losses * mean + log_factor**2
 
     unchanged = total(0.0)
-    needs_evidence = loss.task == "classification"
-    for sign in (1, -1) if independent or not needs_evidence else (-1,):
+    for sign in (1, -1):
         # A search takes longest if the minimum is at the end of its range, so a near value
         # tells first on which side of one it is. With several members, there may be another
         # minimum, which is not searched for.
         if total(sign * NEARBY) < unchanged:
             ends = sorted((0.0, sign * MOST_LOG_FACTOR))
             found = minimize_scalar(total, bounds=ends, method="bounded")
-            is_doubtful = sign > 0 and needs_evidence
-            needed = _needed_gain(members, raw, y, sample_weight) if is_doubtful else 0.0
+            needed = 0.0
+            if sign > 0 and loss.task == "classification":
+                needed = _needed_gain(members, raw, y, sample_weight, independent)
             if unchanged - found.fun > needed:
                 return math.exp(found.x)
     return 1.0
 
 
-def _needed_gain(members: Members, raw: Array, y: Array, sample_weight: Array | None) -> float:
+def _needed_gain(
+    members: Members, raw: Array, y: Array, sample_weight: Array | None, independent: bool
+) -> float:
     """Return how much of their losses rows must save before probabilities become more certain.
 
     Rows of unequal weights are less evidence than as many rows of equal weights (Kish, 1965).
-    No gain is enough if the classes are more or less frequent than the probabilities say, by
-    more than chance explains. The rows are then not like those of training: they may be of one
-    class only.
+    No gain is enough if the rows are not independent, or if the classes are more or less
+    frequent than the probabilities say, by more than chance explains. The rows are then not
+    like those of training: they may be of one class only.
     """
+    if not independent:
+        return math.inf
     weight = np.ones(len(y)) if sample_weight is None else sample_weight.astype(np.float64)
     p = members.predictions(raw.astype(np.float64), members.link.inverse)[0]
     if (np.abs(weight @ (y - p)) > LARGEST_BIAS * np.sqrt(weight**2 @ (p * (1 - p)))).any():
