@@ -63,6 +63,7 @@ class Validation:
         self._model = model
         self._objective = model.objective
         self._batches = model.blocks(held_out.data, smooth=False)
+        self._least_loss = model.loss.least(model.training_targets(held_out.data.y))
         self._workspace = Workspace(model.network, self._batches.batch_size, model.params.dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":
@@ -75,7 +76,8 @@ class Validation:
         The lowest scores that show that something has been learned are minus infinity for
         scorers, since their score of a constant prediction is unknown.
         """
-        found, objective = {}, self._objective
+        found: dict[str, Any] = {"least_loss": self._least_loss}
+        objective = self._objective
         batches = self._batches.without_columns()
         # With extreme numbers, a loss may overflow, which says nothing about learning.
         with np.errstate(over="ignore", invalid="ignore"):

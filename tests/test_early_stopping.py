@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.base import clone, is_classifier
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer, roc_auc_score
@@ -539,6 +540,18 @@ def test_what_is_learned_after_the_rows_are_memorized():
         X, X_test = rng.normal(size=(300, 5)), rng.normal(size=(2000, 5))
         y, y_test = ((one[:, :3] > 0).sum(axis=1) % 2 for one in (X, X_test))
         assert sknet.NNClassifier(random_state=seed).fit(X, y).score(X_test, y_test) > 0.8
+
+
+def test_smoothed_labels_do_not_hide_that_rows_are_memorized():
+    """Their training loss stays high, but a long plan is shortened all the same."""
+    X, y = load_digits(return_X_y=True)
+    network = sknet.NNClassifier(
+        (50, 50), activation="tanh", max_iter=500, label_smoothing=0.02, random_state=0
+    )
+    network.fit(X, y)
+    assert min(network.loss_curve_) > np.nanmin(network.history_["validation_loss"])
+    # The learning rate rises in the first 150 epochs.
+    assert network.n_iter_ < 150
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

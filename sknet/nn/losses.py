@@ -14,6 +14,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from sknet.nn import links
 from sknet.nn.activations import logistic
@@ -194,6 +195,13 @@ class Loss(Rule, ABC):
         ndarray of shape (n_raw,)
         """
         return np.zeros(self.link.n_raw(mean.size), mean.dtype)
+
+    def least(self, y: Array) -> float:
+        """Return the mean loss of the best predictions of y; by default, zero.
+
+        It is positive if labels are smoothed.
+        """
+        return 0.0
 
     def unexplained(self, loss: float, constant: float) -> float:
         """Return the share of the variance of y that predictions with this loss do not explain.
@@ -601,6 +609,9 @@ class BinaryLogLoss(Loss):
     def baseline(self, mean: Array) -> Array:
         return self.link.link(_mostly(mean, 2))
 
+    def least(self, y: Array) -> float:
+        return float(np.mean((special.entr(y) + special.entr(1 - y)).sum(axis=1)))
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.
         np.abs(raw, out=gradient_out)
@@ -628,6 +639,9 @@ class MultinomialLogLoss(Loss):
 
     def baseline(self, mean: Array) -> Array:
         return self.link.link(_mostly(mean, mean.size))
+
+    def least(self, y: Array) -> float:
+        return float(np.mean(special.entr(y).sum(axis=1)))
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # After a shift by the row's maximum, the largest exponential is 1.

@@ -96,6 +96,8 @@ class Stopping:
     constant_loss : float or None, default=None
         The loss of the validation rows for a constant prediction, if something adapts to what
         the network explains: see :meth:`~sknet.nn.objective.Objective.adapted`.
+    least_loss : float, default=0.0
+        The training loss of the best predictions: see :meth:`~sknet.nn.losses.Loss.least`.
     """
 
     max_iter: int
@@ -105,6 +107,7 @@ class Stopping:
     least_score: float = -math.inf
     least_score_of_refit: float = -math.inf
     constant_loss: float | None = None
+    least_loss: float = 0.0
 
     def horizon(self, cooling: Horizon | None) -> Horizon:
         """Return the horizon, given that of the cool-down if it has begun.
@@ -382,11 +385,15 @@ def best_epoch(history: History) -> int:
     return int(best) + 1
 
 
-def memorizes(history: History) -> bool:
-    """Return whether the validation loss has risen, and exceeds that of training."""
+def memorizes(history: History, least_loss: float) -> bool:
+    """Return whether the validation loss has risen, and exceeds that of training.
+
+    The labels of validation rows are not smoothed, so their loss is compared with the excess of
+    the training loss over ``least_loss``.
+    """
     losses = history.get("validation_loss", ())
     if not losses:
         return False
-    training, validation, best = history["loss"][-1], losses[-1], min(losses)
+    excess, validation, best = history["loss"][-1] - least_loss, losses[-1], min(losses)
     risen = validation > best + MEMORIZED_RISE * abs(best)
-    return risen and training < validation - MEMORIZED_GAP * abs(validation)
+    return risen and excess < validation - MEMORIZED_GAP * abs(validation)

@@ -306,7 +306,8 @@ def _waits(epoch: Epochs, monitor: Monitor) -> bool:
     now = epoch.horizon.progress(state.position)
     rises = now + RISE < 1 and schedule(now + RISE, 0) > schedule(now, 0)
     learns_levels = epoch.objective.network.learns_levels
-    return rises and (learns_levels or not memorizes(state.history))
+    memorized = memorizes(state.history, monitor.stopping.least_loss)
+    return rises and (learns_levels or not memorized)
 
 
 def cool_down(epoch: Epochs, monitor: Monitor) -> bool:

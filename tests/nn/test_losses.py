@@ -476,6 +476,18 @@ def test_smoothed_targets(data):
     assert_allclose(value, np.average(cross_entropy, weights=weight), rtol=1e-12)
 
 
+@pytest.mark.parametrize(("name", "n_outputs"), [("log_loss", 3), ("binary_log_loss", 1)])
+def test_least_loss_of_smoothed_labels(name, n_outputs, data):
+    """It is the loss of predictions that equal the labels, where the gradient is zero."""
+    y, _, _ = data(name, n_outputs)
+    loss, smoothed = LOSSES[name](), 0.9 * y + 0.1 / max(n_outputs, 2)
+    raw = np.log(smoothed) if n_outputs > 1 else special.logit(smoothed)
+    gradient = np.empty_like(raw)
+    assert_allclose(loss.least(smoothed), loss.mean(smoothed, raw, None, gradient), rtol=1e-12)
+    assert_allclose(gradient, 0, atol=1e-12)
+    assert loss.least(y) == 0
+
+
 #: The link of each loss that is not the identity.
 LINKS = {
     "poisson": Log(),

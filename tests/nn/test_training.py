@@ -36,6 +36,7 @@ from sknet.nn.state import (
     Stopping,
     TrainingState,
     best_epoch,
+    memorizes,
 )
 from sknet.nn.training import COOLING_PLACES, COOLING_PROGRESS, cooling_start, train
 
@@ -671,6 +672,12 @@ def test_a_stall_waits_while_the_learning_rate_rises(refit, losses, n_epochs):
     result, state = refit([1, 2, *[0] * 18], losses=losses, **options)
     assert len(result.history["loss"]) == n_epochs
     assert state.monitor.best_iter == 2 and result.ending == Ending.CONVERGED
+
+
+@pytest.mark.parametrize(("least_loss", "found"), [(0.0, False), (0.08, True)])
+def test_memorizing_shows_in_the_excess_of_the_training_loss(least_loss, found):
+    history = {"loss": [0.3, 0.1], "validation_loss": [0.05, 0.06]}
+    assert memorizes(history, least_loss) is found
 
 
 @pytest.mark.parametrize(("learns_levels", "n_epochs"), [(False, 5), (True, 7)])
