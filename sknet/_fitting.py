@@ -10,7 +10,7 @@ import numpy as np
 from sknet._auto import MANY_ROWS
 from sknet._base_model import CALIBRATION_ROWS
 from sknet._model import Model
-from sknet._monitoring import HeldOut, Validation, held_out_predictions, reporter
+from sknet._monitoring import HeldOut, Unseen, Validation, reporter
 from sknet._run import Run, training_threads
 from sknet._target_learning import row_weights
 from sknet.data.batches import Batch, Batches, Dataset
@@ -177,7 +177,7 @@ def fit_batches(
 
 
 def calibrated(
-    model: Model, result: TrainingResult, held: HeldOut | None, batches: BatchIterable
+    model: Model, result: TrainingResult, held: Unseen | None, batches: BatchIterable
 ) -> TrainingResult:
     """Return the result with the temperature, and with the calibration of the distribution.
 
@@ -188,7 +188,7 @@ def calibrated(
 
 
 def _with_temperature(
-    model: Model, result: TrainingResult, held: HeldOut | None
+    model: Model, result: TrainingResult, held: Unseen | None
 ) -> TrainingResult:
     """Return the result with predictions whose certainty suits the held-out rows.
 
@@ -198,8 +198,8 @@ def _with_temperature(
     """
     if held is None or not model.loss.has_temperature:
         return result
-    rows = held_out_predictions(model.with_params(result.unseeing_params), held)
-    factor = fit_factor(model.loss, *rows, held.data.groups is None)
+    rows = held.predictions(model.with_params(result.unseeing_params))
+    factor = fit_factor(model.loss, *rows, held.independent)
     change = model.loss.link.with_certainty(factor, model.n_raw)
     vectors = [result.params.copy(), result.unseeing_params.copy()]
     for params in vectors:
@@ -208,7 +208,7 @@ def _with_temperature(
 
 
 def _with_distribution(
-    model: Model, result: TrainingResult, held: HeldOut | None, batches: BatchIterable
+    model: Model, result: TrainingResult, held: Unseen | None, batches: BatchIterable
 ) -> TrainingResult:
     """Return the result with a calibration of the distribution of y, if the loss needs it."""
     if not (model.loss.predicts_distribution if held else model.loss.has_dispersion):
@@ -220,7 +220,7 @@ def _with_distribution(
         rows: tuple[Any, ...] = (model.members, raw, batch.y, batch.sample_weight)
     else:
         found = (result.params, result.unseeing_params)
-        rows, unseen = (held_out_predictions(model.with_params(one), held) for one in found)
+        rows, unseen = (held.predictions(model.with_params(one)) for one in found)
         rows = *rows, unseen[1]
     return replace(result, calibration=cast(Any, model).calibration_of(*rows))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, NamedTuple, Self, cast
+from typing import Any, NamedTuple, Protocol, Self, TypeAlias, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -33,6 +33,24 @@ COLUMN_WIDTH = 34
 PASS_POS_LABEL = ". Name the class: make_scorer(..., pos_label=...)."
 
 
+#: What a model predicts for held-out rows: the members, their raw predictions, the encoded
+#: targets, and the weights of the rows or None.
+Predicted: TypeAlias = tuple[Members, np.ndarray, np.ndarray, np.ndarray | None]
+
+
+class Unseen(Protocol):
+    """Held-out rows, which show how certain predictions may be, and how y is distributed."""
+
+    @property
+    def independent(self) -> bool:
+        """Whether the rows are independent: False if they are of groups."""
+        ...
+
+    def predictions(self, model: Model) -> Predicted:
+        """Return what a model predicts for the rows, or always for the same ones of them."""
+        ...
+
+
 class HeldOut(NamedTuple):
     """Rows that are held out for validation.
 
@@ -47,6 +65,31 @@ class HeldOut(NamedTuple):
     of_training: bool = False
     source: Any = None
     make_estimator: Callable[[Model], BaseEstimator] | None = None
+
+    @property
+    def independent(self) -> bool:
+        """Whether the rows are independent: False if they are of groups."""
+        return self.data.groups is None
+
+    def predictions(self, model: Model) -> Predicted:
+        """Return what a model predicts for the rows.
+
+        If there are more than ``CALIBRATION_ROWS`` rows, that many are drawn, always the same
+        ones. If a row was held out by one member only, its prediction is that of this member,
+        as if there were no others.
+        """
+        by_member = same_rows(self.data, CALIBRATION_ROWS)
+        data = by_member.with_row_weights()
+        # Each row is needed only once, so no encoded rows are kept.
+        batches = model.blocks(data, encoded_bytes=0, smooth=False)
+        raw = raw_predictions(model, batches)
+        members = model.members
+        if by_member.is_cross_fitted:
+            own = cast(np.ndarray, by_member.sample_weight).argmax(axis=1)
+            members, raw = replace(members, n=1), members.split(raw)[np.arange(len(raw)), own]
+        counts = repetitions(data.sample_weight)
+        weight = batches.data.sample_weight if counts is None else counts
+        return members, raw, batches.data.y, weight
 
 
 class Validation:
@@ -159,29 +202,6 @@ class ChosenRows:
 
     def __getitem__(self, rows: slice) -> np.ndarray:
         return self._blocks[self._positions[rows]]
-
-
-def held_out_predictions(
-    model: Model, held_out: HeldOut
-) -> tuple[Members, np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return the members, their raw predictions, encoded targets and weights of held-out rows.
-
-    If there are more than ``CALIBRATION_ROWS`` rows, that many are drawn, always the same ones.
-    If a row was held out by one member only, its prediction is that of this member, as if there
-    were no others.
-    """
-    by_member = same_rows(held_out.data, CALIBRATION_ROWS)
-    data = by_member.with_row_weights()
-    # Each row is needed only once, so no encoded rows are kept.
-    batches = model.blocks(data, encoded_bytes=0, smooth=False)
-    raw = raw_predictions(model, batches)
-    members = model.members
-    if by_member.is_cross_fitted:
-        own = cast(np.ndarray, by_member.sample_weight).argmax(axis=1)
-        members, raw = replace(members, n=1), members.split(raw)[np.arange(len(raw)), own]
-    counts = repetitions(data.sample_weight)
-    weight = batches.data.sample_weight if counts is None else counts
-    return members, raw, batches.data.y, weight
 
 
 def raw_predictions(model: Model, batches: Batches) -> np.ndarray:

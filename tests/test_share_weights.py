@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.metrics import log_loss
 
 from sknet import NNClassifier, NNRegressor
-from sknet._monitoring import HeldOut, held_out_predictions
+from sknet._monitoring import HeldOut
 from sknet._run import Run
 from sknet.data.batches import Dataset
 from sknet.data.draws import cross_fitted
@@ -132,7 +132,7 @@ def test_the_certainty_is_fitted_with_the_weights_of_rows(largest):
     network = NNClassifier(**SEPARATE, max_iter=1).fit(X, y, sample_weight=weight)
     data = Dataset(network._features.read(X), y.to_numpy(), weight)
     _, held_out = cross_fitted(data, 3, 5, data.y, Run.start(0).split_seed)
-    *_, found = held_out_predictions(network._model, HeldOut(held_out))
+    *_, found = HeldOut(held_out).predictions(network._model)
     expected = weight[held_out.rows]
     if largest == 2.5:
         expected = expected / expected.mean()

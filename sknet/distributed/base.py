@@ -37,8 +37,8 @@ class DaskNN(BaseEstimator):
 
     The solver "lbfgs", ``warm_start=True``, ``frozen_layers`` above 0, a ``scoring`` other than
     "loss" and validation rows that are not drawn at random raise an error. Each shard holds out
-    its own rows for early stopping. Several shards do not calibrate probabilities. "auto"
-    values depend on the rows of the whole table; the shards divide a ``batch_size`` of "auto".
+    its own rows for early stopping. "auto" values depend on the rows of the whole table; the
+    shards divide a ``batch_size`` of "auto".
 
     Parameters
     ----------

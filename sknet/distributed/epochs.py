@@ -13,7 +13,9 @@ from typing import Any, cast
 import numpy as np
 
 from sknet._auto import LARGEST_BATCH
+from sknet._base_model import CALIBRATION_ROWS
 from sknet._model import Model
+from sknet._monitoring import Predicted
 from sknet._settings import Settings
 from sknet.distributed.partitions import Cluster
 from sknet.distributed.shards import LocalRound, Point, Round, Shard
@@ -183,6 +185,23 @@ class Shards:
         losses, weights = zip(*self.ask(method, *args), strict=True)
         return float(np.average(losses, weights=weights))
 
+    @property
+    def independent(self) -> bool:
+        """Whether the validation rows are independent: groups are not supported."""
+        return True
+
+    def predictions(self, model: Model) -> Predicted:
+        """Return what a model predicts for validation rows of all shards.
+
+        If there are more than about ``CALIBRATION_ROWS`` rows, that many are drawn, always the
+        same ones.
+        """
+        share = min(1.0, CALIBRATION_ROWS / self.n_validation)
+        found = self.ask(Shard.predictions, self.cluster.send(Point(model.params)), share)
+        parts = zip(*(one for one in found if one is not None), strict=True)
+        raw, Y, weight = (np.concatenate(part) for part in parts)
+        return model.members, raw, Y, None if np.ptp(weight) == 0 else weight / weight.mean()
+
     def loss(self, params: np.ndarray) -> float:
         """Return the mean loss of the probe; NaN if a raw prediction is infinite or NaN."""
         return self.mean(Shard.probe_loss, self.cluster.send(Point(params.copy())))
@@ -268,7 +287,8 @@ class ClusterEpoch(Epochs):
 
         Where shards differ, their best constants do, too, so a dropout rate falls later.
         """
-        shards, found = self._shards, {}
+        shards = self._shards
+        found = {"least_loss": shards.mean(Shard.least_loss)}
         if self.objective.network.adapts:
             found["constant_loss"] = shards.mean(Shard.constant_loss)
         loss = shards.mean(Shard.evaluate, None)

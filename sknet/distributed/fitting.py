@@ -128,7 +128,7 @@ def fit_on_cluster(
     model = agreed.start_model(rows, run.streams["init"], statistics)
     warn_of_doubts(estimator, model, stacklevel=6)
     groups = _groups(cluster, model.settings, held, local_steps)
-    model = _suit_shards(model, len(groups))
+    model = _with_shared_batch(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)
     if len(groups) == 1:
         alone = cluster.submit(train_alone, *shared, run, budget, groups[0])
@@ -141,7 +141,8 @@ def fit_on_cluster(
         shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer, budget), shards.n_validation
         batches = model.blocks(Dataset(*join(rows)), encoded_bytes=0)
-        result = calibrated(model, result, None, batches)
+        held_out = shards if model.settings.early_stopping else None
+        result = calibrated(model, result, held_out, batches)
     n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
     return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
 
@@ -276,23 +277,8 @@ def _groups(
     return [[held[i][1] for i in group] for group in groups]
 
 
-def _suit_shards(model: Model, n_shards: int) -> Model:
-    """Return the model with values of "auto" that suit several shards; one keeps its values.
-
-    Labels are not smoothed: each shard holds its own validation rows, so no factor corrects how
-    certain predictions are.
-    """
-    if n_shards == 1:
-        return model
-    settings = model.settings
-    suited = {**_shared_batch(model, n_shards), "label_smoothing": 0.0}
-    chosen = {name: value for name, value in suited.items() if name in settings.auto}
-    settings = replace(settings.with_values(**chosen), auto={**settings.auto, **chosen})
-    return replace(model, settings=settings)
-
-
-def _shared_batch(model: Model, n_shards: int) -> dict[str, Any]:
-    """Return the batch size and the learning rate that divide a batch among several shards.
+def _with_shared_batch(model: Model, n_shards: int) -> Model:
+    """Return the model with values of "auto" that divide a batch among several shards.
 
     Each takes as many steps in an epoch as a single machine would, or fewer if its batches
     would be smaller than ``SMALLEST_BATCH``. In regression, the learning rate is that of the
@@ -300,13 +286,16 @@ def _shared_batch(model: Model, n_shards: int) -> dict[str, Any]:
     ``n_shards`` times as large as a single machine's: Adam takes smaller steps where gradients
     are noisier, and the mean of the shards has less noise than each of them.
     """
-    size = model.settings.batch_size
-    if "batch_size" not in model.settings.auto:
-        return {}
+    settings, size = model.settings, model.settings.batch_size
+    if n_shards == 1 or "batch_size" not in settings.auto:
+        return model
     shared = max(min(size, SMALLEST_BATCH), size // n_shards)
     like = shared if model.numeric_y else size * n_shards
     rate = learning_rate(like, min(size, LARGEST_BATCH), model.numeric_y)
-    return {"batch_size": shared, "learning_rate_init": rate}
+    suited = {"batch_size": shared, "learning_rate_init": rate}
+    chosen = {name: value for name, value in suited.items() if name in settings.auto}
+    settings = replace(settings.with_values(**chosen), auto={**settings.auto, **chosen})
+    return replace(model, settings=settings)
 
 
 def _train(shards: Shards, outer: OuterStep, budget: Budget | None) -> TrainingResult:

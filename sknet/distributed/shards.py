@@ -15,9 +15,10 @@ import numpy as np
 from sknet._fitting import fit_network, split_off_validation
 from sknet._input import Features, read_rows
 from sknet._model import Model
-from sknet._monitoring import HeldOut
+from sknet._monitoring import HeldOut, raw_predictions
 from sknet._run import ONE_BLAS_THREAD, Run
 from sknet.data.batches import Batch, Batches, Dataset, join, start_of_part
+from sknet.data.draws import same_rows
 from sknet.data.kinds import naming
 from sknet.nn.budget import Budget
 from sknet.nn.epochs import Epoch
@@ -202,6 +203,28 @@ class Shard:
         with ONE_BLAS_THREAD:
             loss = self.model.objective.least_constant_loss(self.validation)
         return loss, self.validation_weight
+
+    def least_loss(self) -> tuple[float, float]:
+        """Return the training loss of the best predictions, and the weight of the shard."""
+        return self.model.loss.least(self.batches.data.y), self.weight
+
+    def predictions(
+        self, point: Point, share: float
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Return the raw predictions, targets and weights of a share of the validation rows.
+
+        They are always the same rows. None if the shard has no validation rows.
+        """
+        if self.validation is None:
+            return None
+        rows = same_rows(self.validation.data, math.ceil(share * self.validation.n_rows))
+        model, batches = self.model.with_params(point.params), self.validation
+        with ONE_BLAS_THREAD:
+            raw = raw_predictions(model, replace(batches, data=rows))
+        # The weights of the shard's rows were divided by their mean.
+        unit = self.validation_weight / batches.n_rows
+        weight = np.ones(rows.n_rows) if rows.sample_weight is None else rows.sample_weight
+        return raw, rows.y, unit * weight.astype(np.float64)
 
     def probe_loss(self, point: Point | None) -> tuple[float, float]:
         """Return the mean loss of some training rows, and the weight of the shard.

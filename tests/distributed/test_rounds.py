@@ -17,7 +17,7 @@ from sknet._starting import start_model
 from sknet.data.batches import Batch
 from sknet.distributed import epochs
 from sknet.distributed.epochs import OuterStep, share_out
-from sknet.distributed.fitting import _suit_shards, fit_on_cluster
+from sknet.distributed.fitting import _with_shared_batch, fit_on_cluster
 from sknet.distributed.partitions import Partitions
 from sknet.distributed.shards import InnerState, Point, Round, make_shard
 from sknet.nn.budget import Budget
@@ -461,10 +461,28 @@ def test_shared_parameters_stay_in_their_bounds(learning_rate, momentum):
     assert left == (learning_rate != 1)
 
 
+def test_validation_rows_of_shards_have_weights_in_common_units():
+    weights = np.r_[np.full(120, 2.0), np.full(120, 6.0)]
+    shards = make_shards(make_model(early_stopping=True, validation_fraction=0.25), 2, weights)
+    point = Point(np.zeros_like(shards[0].model.params))
+    for shard, expected in zip(shards, (2, 6), strict=True):
+        raw, Y, weight = shard.predictions(point, 1.0)
+        assert_array_equal(weight, np.full(30, expected))
+        assert_array_equal(raw, np.zeros((30, 1)))
+        assert_array_equal(Y, shard.validation.data.y)
+        few = shard.predictions(point, 0.2)[1]
+        assert few.shape == (6, 1) and np.isin(few, Y).all()
+
+
+def test_a_shard_without_validation_rows_predicts_none():
+    (shard,) = make_shards(make_model(early_stopping=False), 1)
+    assert shard.predictions(Point(shard.model.params), 1.0) is None
+
+
 def test_a_shared_batch_is_no_larger_than_that_of_the_table():
     model = make_model()
     auto = {"batch_size": 20, "learning_rate_init": 0.01}
     settings = model.settings.with_values(**auto)
     settings = replace(settings, auto={**settings.auto, **auto})
-    shared = _suit_shards(replace(model, settings=settings), 2).settings
+    shared = _with_shared_batch(replace(model, settings=settings), 2).settings
     assert (shared.batch_size, shared.learning_rate_init) == (20, 0.01)

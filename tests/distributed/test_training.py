@@ -14,6 +14,7 @@ from plain import PLAIN
 from shards import ESTIMATORS, SHORT, SMALL, chunked
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from sknet import NNClassifier, NNRegressor
@@ -290,8 +291,6 @@ def test_the_defaults(client_of_processes, frame, cls, local):
     like = 2 * batch_size if cls is DaskNNClassifier else share
     rate = 0.01 * math.sqrt(like / batch_size)
     shared = {"batch_size": share, "learning_rate_init": rate}
-    if cls is DaskNNClassifier:
-        shared["label_smoothing"] = 0.0
     assert network.auto_params_ == {**expected.auto_params_, **shared}
     found, known = (one._model.network.layers for one in (network._fitted, expected))
     for layer, known_layer in zip(found, known, strict=True):
@@ -489,6 +488,34 @@ def test_monotone_networks(client, table, options, n_shards, interaction):
     low = X.copy()
     low[:, 0] -= np.random.default_rng(0).exponential(size=len(X))
     assert (network.predict_proba(low)[:, 1] <= network.predict_proba(X)[:, 1]).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_validation_rows_of_all_shards_correct_the_certainty(client, monkeypatch, weighted):
+    """Strong smoothing makes the probabilities of separable classes far too uncertain."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 3))
+    y = X[:, 0] > X[:, 1]
+    rows = (*chunked(X, y), chunked(rng.uniform(1, 3, 3000))[0] if weighted else None)
+    options = {**SHORT, "early_stopping": True, "label_smoothing": 0.4, "max_iter": 20}
+    losses = []
+    for _ in range(2):
+        network = DaskNNClassifier(**options).fit(*rows).to_local()
+        losses.append(log_loss(y, network.predict_proba(X)))
+        monkeypatch.setattr("sknet._fitting.fit_factor", lambda *args: 1.0)
+    assert losses[0] < 0.5 * losses[1]
+
+
+def test_validation_rows_of_all_shards_calibrate_quantiles(client):
+    """The noise is exponential, so the low quantiles of a normal distribution are too low."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 2))
+    y = X[:, 0] + rng.exponential(size=4000)
+    options = {**SHORT, "early_stopping": True, "max_iter": 20, "loss": "normal"}
+    rows = chunked(X[:2000], y[:2000])
+    network = DaskNNRegressor(**options).fit(*rows).to_local()
+    low = network.predict_quantiles(X[2000:], [0.1])[:, 0]
+    assert np.mean(y[2000:] < low) == pytest.approx(0.1, abs=0.03)
 
 
 @pytest.mark.parametrize("n_shards", [1, 2])
