@@ -26,6 +26,9 @@ from sknet.data.frames import Table, distinct_values, name_of
 #: The largest share of distinct values that are words (text without a digit), and a number of
 #: words that is allowed if there are at least twice as many other values.
 MOST_WORDS, FEW_WORDS = 0.05, 3
+#: The largest share of distinct values whose numbers equal those of others, such as "2.5" and
+#: "2.50". Versions and codes have more of them.
+MOST_EQUAL = 0.01
 #: The smallest number of distinct values with points that may separate thousands.
 LEAST_GROUPED = 3
 #: At least this many evenly spaced rows show whether a column of text may have a format.
@@ -63,7 +66,7 @@ for _form in map("".join, product(DAYS, CLOCKS)):
 def _number_pattern(decimal: str) -> re.Pattern[str]:
     """Return the pattern of numbers with a decimal separator."""
     grouped = rf"[1-9]\d{{0,2}}(?P<by>[{SEPARATORS[decimal]}])\d{{3}}(?:(?P=by)\d{{3}})*"
-    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d+))?((?:[eE][-+]?\d+)?)"
+    digits = rf"({grouped}|0|[1-9]\d*|)(?:[{decimal}](\d*))?((?:[eE][-+]?\d+)?)"
     sign, before = r"([-+\u2212]?)", f"((?:{CURRENCIES})?)"
     after = f"((?:{CURRENCIES}|{UNITS})?)"
     return re.compile(rf"{sign}{before} ?{sign}{digits}[ \u00a0]?{after}", re.ASCII)
@@ -95,14 +98,17 @@ class NumberFormat:
     def suits(self, values: Mapping[str, Any]) -> bool:
         """Whether text and the numbers read from it are quantities, not identifiers.
 
-        Without a unit, identifiers are only digits or groups of digits, or they differ although
-        their numbers are equal, like the versions 1.1 and 1.10 or the codes 1e3 and 1000.
+        Without a unit, identifiers are only digits or groups of digits, or too many of them
+        differ although their numbers are equal, like the versions 1.1 and 1.10 or the codes 1e3
+        and 1000.
         """
         if self.before or self.after:
             return True
-        if any(self.decimal in one or "e" in one.lower() for one in values):
+        # A point at the end may stand for an ordinal number.
+        if any(self.decimal in one[:-1] or "e" in one.lower() for one in values):
             # As text, since 0.00 and -0.00 are not versions.
-            return len(set(map(str, values.values()))) == len(values)
+            n_equal = len(values) - len(set(map(str, values.values())))
+            return n_equal <= MOST_EQUAL * len(values)
         if self.decimal == ".":
             return any("," in one for one in values)
         # Beside 950, 1.500 may be 1500. But thousands have points in all values above 999.

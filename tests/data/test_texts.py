@@ -160,6 +160,23 @@ def test_versions_are_no_numbers():
     assert len(formats_of(["0.00", "-0.00", "1.25"])) == 1
 
 
+def test_few_numbers_may_be_written_in_two_ways():
+    """Somebody typed "2.5" beside "2.50"."""
+    prices = [f"{0.01 * cents:.2f}" for cents in range(100, 299)]
+    (found,) = formats_of([*prices, "2.5"])
+    assert found.read("2.5") == found.read("2.50") == 2.5
+    assert formats_of([*prices, "2.5", "2.4", "2.3"]) == []
+
+
+@pytest.mark.parametrize("values", [["5.", "2.25"], ["5.", "-7."], ["5.", "7"]])
+def test_a_point_at_the_end(values):
+    """It may end a number or, if no number has decimals, an ordinal number."""
+    found = formats_of(values)
+    assert len(found) == ("2.25" in values)
+    if found:
+        assert found[0].read("5.") == 5
+
+
 @pytest.mark.parametrize("text", ["1e-05", "1e2", "1E2", "5e+10"])
 def test_powers_need_no_decimals(text):
     """Python writes some floats in this way, also among others."""

@@ -52,20 +52,19 @@ def check_objects(X: Table, positions: NDArray[np.intp], names: Sequence[str] | 
 def _check_each(X: Table, positions: NDArray[np.intp], names: Sequence[str] | None) -> None:
     """Check some columns one by one, and name the first that does not hold finite numbers."""
     for column in positions.tolist():
-        values = np.asarray(X.column(column))
         try:
-            _check_numbers(values[:, np.newaxis])
+            _check_numbers(X.numbers(np.array([column])))
         except (TypeError, ValueError, OverflowError) as reason:
             kind = TypeError if isinstance(reason, TypeError) else ValueError
             raise kind(
                 f"Column {name_of(column, names)} of X is not a category, but cannot be read "
-                f"as finite numbers: {reason}{_advice(column, values)}"
+                f"as finite numbers: {reason}{_advice(column, X.column(column))}"
             ) from reason
 
 
-def _advice(column: int, values: NDArray[Any]) -> str:
+def _advice(column: int, values: Any) -> str:
     """Return what to do about a column that is not a category, if it holds text."""
-    if not any(isinstance(value, str) for value in values.tolist()):
+    if not any(isinstance(value, str) for value in np.asarray(values).tolist()):
         return ""
     return (
         ". If its text stands for categories, choose the column in categorical_features before "
