@@ -105,10 +105,14 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: Members share no weights on tables with fewer rows than this, in classification and in
 #: regression. The last number is the usual number of such members.
-SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 2000, 1000, 2
-#: The sizes of the layers of members that share no weights in classification, the number of
-#: updates that they need, and the largest number of epochs in which they make them. With so few
-#: rows, and more than ``MOST_NARROW`` inputs, the network of a regression has the same sizes.
+SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 5000, 1000, 2
+#: In classification, members that share no weights are small on tables with fewer rows than
+#: this. So are they if fewer rows than the second number are outside the largest class, on
+#: tables of at most the third number of rows: such rows are too few to score a large network.
+FEW_ROWS, FEW_OUTSIDE, MOST_IMBALANCED_ROWS = 2000, 600, 20_000
+#: The sizes of the layers of small members, the number of updates that they need, and the
+#: largest number of epochs in which they make them. With few rows, and more than
+#: ``MOST_NARROW`` inputs, the network of a regression has the same sizes.
 MOST_NARROW, SMALL_SIZES, SMALL_UPDATES, SMALL_EPOCHS = 100, (64, 64), 800, 100
 #: In classification with up to ``MOST_NARROW`` inputs, there are many small members: their
 #: number times the number of rows, and the limits of their number.
@@ -434,36 +438,39 @@ def _column_scales(known: Mapping[str, Any], facts: Facts) -> bool:
 
 
 def _is_few(facts: Facts) -> bool:
-    """Return whether the table has so few rows that members share no weights."""
+    """Return whether the table has so few rows that a small network suits it."""
     if facts.one_score:
         few = not facts.is_small and facts.n_rows < SEPARATE_ROWS_OF_NUMBERS
     else:
-        few = facts.n_rows < SEPARATE_ROWS
+        n_outside = facts.n_rows * facts.minority_share
+        imbalanced = n_outside < FEW_OUTSIDE and facts.n_rows <= MOST_IMBALANCED_ROWS
+        few = facts.n_rows < FEW_ROWS or imbalanced
     return few and facts.n_earlier is None
 
 
-def _suits_few(known: Mapping[str, Any], facts: Facts) -> bool:
-    """Return whether the network may be made for few rows: as members that share no weights.
+def _suits_separate_members(known: Mapping[str, Any], facts: Facts) -> bool:
+    """Return whether members may share no weights.
 
-    The table must have few rows, and the other parameters must suit such members.
+    The table must not have too many rows, and the other parameters must suit such members.
     """
     # The loss is a mean over the members, so it would divide sgd's steps by their number.
     adaptive = _has_adaptive_solver(known)
     suited = adaptive and not facts.is_sparse and not _is_constrained(known)
     embedded = known["numeric_embedding"] is not None or facts.is_small
-    return _is_few(facts) and embedded and suited
+    few = facts.n_rows < SEPARATE_ROWS and not facts.one_score and facts.n_earlier is None
+    return (few or _is_few(facts)) and embedded and suited
 
 
 def _is_one_small_network(known: Mapping[str, Any], facts: Facts) -> bool:
     """Return whether one small network is enough: a second would double a long fit's time."""
-    return facts.one_score and facts.is_wide and _suits_few(known, facts)
+    return facts.one_score and facts.is_wide and _suits_separate_members(known, facts)
 
 
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
     # If the user has chosen the sizes, several networks would cost more than expected.
     chosen = not is_auto(known["hidden_layer_sizes"]) or known["n_members"] == 1
-    separate = _suits_few(known, facts) and not _is_one_small_network(known, facts)
-    return chosen or not separate
+    suited = _suits_separate_members(known, facts)
+    return chosen or not suited or _is_one_small_network(known, facts)
 
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:

@@ -192,11 +192,11 @@ def test_members():
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_members_of_few_rows_share_no_weights(cls):
-    limit = 1000 if cls is NNRegressor else 2000
+    limit = 1000 if cls is NNRegressor else 5000
     chosen = [resolved(n, cls=cls) for n in (49, 50, limit - 1, limit)]
     shared = [one["share_weights"] for one in chosen]
     assert shared == [cls is NNRegressor, False, False, True]
-    members = [1, 2, 2, 1] if cls is NNRegressor else [8, 8, 5, 2]
+    members = [1, 2, 2, 1] if cls is NNRegressor else [8, 8, 2, 2]
     assert [one["n_members"] for one in chosen] == members
     assert chosen[2]["validation_fraction"] == 0.2
     others = [
@@ -210,6 +210,20 @@ def test_members_of_few_rows_share_no_weights(cls):
         {"n_earlier": 0},
     ]
     assert all(resolved(500, cls=cls, **one)["share_weights"] for one in others)
+
+
+def test_small_members_are_for_few_rows_outside_the_largest_class():
+    small, usual = ((64, 64), 5, False), ((128, 128), 2, False)
+
+    def found(n_rows, minority_share):
+        names = "hidden_layer_sizes", "n_members", "share_weights"
+        values = resolved(n_rows, minority_share=minority_share)
+        return tuple(values[name] for name in names)
+
+    assert found(1999, 0.5) == found(2000, 0.2) == found(20_000, 0.02) == small
+    assert found(2000, 0.5) == found(4000, 0.2) == found(4999, 1.0) == usual
+    for case in (5000, 0.5), (20_000, 0.05), (20_001, 0.02):
+        assert found(*case) == ((128, 128), 2, True)
 
 
 def test_small_members_are_for_classes_and_for_many_inputs():

@@ -98,7 +98,9 @@ def test_every_rule_is_on_the_page():
         "hidden_layer_sizes": [
             *SIZES,
             *_auto.SMALL_SIZES,
-            _auto.SEPARATE_ROWS - 1,
+            _auto.FEW_ROWS - 1,
+            _auto.MOST_IMBALANCED_ROWS,
+            _auto.FEW_OUTSIDE,
             _auto.MOST_NARROW,
             _auto.SMALL,
             _auto.SEPARATE_ROWS_OF_NUMBERS - 1,
