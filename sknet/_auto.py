@@ -105,7 +105,7 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
 #: Members share no weights on tables with fewer rows than this, in classification and in
 #: regression. The last number is the usual number of such members.
-SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 5000, 1000, 2
+SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 4000, 1000, 2
 #: In classification, members that share no weights are small on tables with fewer rows than
 #: this. So are they if fewer rows than the second number are outside the largest class, on
 #: tables of at most the third number of rows: such rows are too few to score a large network.

@@ -192,7 +192,7 @@ def test_members():
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])
 def test_members_of_few_rows_share_no_weights(cls):
-    limit = 1000 if cls is NNRegressor else 5000
+    limit = 1000 if cls is NNRegressor else 4000
     chosen = [resolved(n, cls=cls) for n in (49, 50, limit - 1, limit)]
     shared = [one["share_weights"] for one in chosen]
     assert shared == [cls is NNRegressor, False, False, True]
@@ -221,8 +221,8 @@ def test_small_members_are_for_few_rows_outside_the_largest_class():
         return tuple(values[name] for name in names)
 
     assert found(1999, 0.5) == found(2000, 0.2) == found(20_000, 0.02) == small
-    assert found(2000, 0.5) == found(4000, 0.2) == found(4999, 1.0) == usual
-    for case in (5000, 0.5), (20_000, 0.05), (20_001, 0.02):
+    assert found(2000, 0.5) == found(3100, 0.2) == found(3999, 1.0) == usual
+    for case in (4000, 0.5), (20_000, 0.05), (20_001, 0.02):
         assert found(*case) == ((128, 128), 2, True)
 
 
