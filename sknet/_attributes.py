@@ -257,7 +257,8 @@ def _calibration(model: Model) -> str:
     if (certainty := model.provenance.certainty) is None:
         return "none"
     what = "standard deviations times" if model.numeric_y else "temperature"
-    return f"{what} {1 / certainty:.4g}, fitted to the validation rows"
+    numbers = ", ".join(f"{1 / one:.4g}" for one in np.atleast_1d(certainty))
+    return f"{what} {numbers}, fitted to the validation rows"
 
 
 def _promises(model: Model, names: Sequence[str], read_names: Sequence[str]) -> Lines:

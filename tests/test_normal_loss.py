@@ -235,3 +235,15 @@ def test_attributes_of_the_output_layer():
     assert network.n_outputs_ == 2
     assert network.coefs_[-1].shape == (4, 4)
     assert network.out_activation_ == "identity"
+
+
+def test_each_output_has_its_own_correction():
+    """The noise of one output says nothing about the noise of another."""
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 1, (3000, 3))
+    signal = np.column_stack([X[:, 0] * X[:, 1], np.sin(3 * X[:, 2]), np.zeros(3000)])
+    Y = signal + np.array([0.02, 0.02, 1.0]) * rng.normal(size=(3000, 3))
+    network = sknet.NNRegressor(loss="normal", random_state=0).fit(X[:1500], Y[:1500])
+    mean, std = network.predict(X[1500:], return_std=True)
+    scores = ((Y[1500:] - mean) / std).std(axis=0)
+    assert_allclose(scores, 1, atol=0.3)

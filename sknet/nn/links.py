@@ -4,10 +4,9 @@ To add one, derive a class from :class:`Link`, write ``inverse`` and its derivat
 in the losses that use it.
 """
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from scipy import special
@@ -331,8 +330,8 @@ class MeanAndStd(Link):
         ratio = old_scale / new_scale
         return side_by_side(ratio, np.ones_like(ratio)), side_by_side(shift, np.log(ratio))
 
-    def with_certainty(self, factor: float, n_raw: int) -> Change:
-        shift = np.full(n_raw // 2, -math.log(factor))
+    def with_certainty(self, factor: Any, n_raw: int) -> Change:
+        shift = np.zeros(n_raw // 2) - np.log(factor)
         return np.ones(n_raw), side_by_side(np.zeros_like(shift), shift)
 
 

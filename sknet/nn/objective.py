@@ -355,7 +355,8 @@ def fit_factor(
     Returns
     -------
     float, or tuple of float
-        A tuple has one factor for each target of a :class:`~sknet.nn.joint.JointLoss`.
+        A tuple has one factor for each target of a :class:`~sknet.nn.joint.JointLoss`, or for
+        each of several outputs that have a standard deviation.
     """
     if isinstance(loss, JointLoss):
         fit = partial(fit_factor, independent=independent)
@@ -365,6 +366,14 @@ def fit_factor(
         )
     split = members.split(raw.astype(np.float64))
     n_rows, _, n_raw = split.shape
+    if loss.link.predicts_std and y.shape[1] > 1:
+        # The noise of one output says nothing about that of another.
+        parts = (part.reshape(n_rows, -1) for part in np.split(split, y.shape[1], axis=2))
+        columns = np.split(y, y.shape[1], axis=1)
+        return tuple(
+            fit_factor(loss, members, *rows, sample_weight)
+            for rows in zip(parts, columns, strict=True)
+        )
     n_losses = n_rows if loss.link.exclusive else n_rows / y.shape[1]
 
     def total(log_factor: float) -> float:
