@@ -103,7 +103,7 @@ class NNClassifier(ClassifierMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             The labels of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter. None weights all rows equally.
+            The weights of the rows. Only ratios within a call matter. None weights all equally.
         classes : array-like of shape (n_classes,), default=None
             All classes of all calls. The first call needs them, unless y is multi-label.
 

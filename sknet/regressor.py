@@ -121,7 +121,7 @@ class NNRegressor(RegressorMixin, BaseNN):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets of the rows.
         sample_weight : array-like of shape (n_samples,), default=None
-            The weights of the rows. Only their ratios matter. None weights all rows equally.
+            The weights of the rows. Only ratios within a call matter. None weights all equally.
 
         Returns
         -------
