@@ -103,8 +103,9 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 30, 8, 48
 #: The same for groups of columns: a function of few columns hardly overfits, and it can be no
 #: sharper than the bins.
 ROWS_PER_BIN_OF_GROUPS, MOST_BINS_OF_GROUPS = 5, 128
-#: Members share no weights on tables with fewer rows than this, in classification and in
-#: regression. The last number is the usual number of such members.
+#: Members share no weights on tables with fewer rows than this, in classification (or if small
+#: members suit the table) and in regression. The last number is the usual number of such
+#: members.
 SEPARATE_ROWS, SEPARATE_ROWS_OF_NUMBERS, SEPARATE_MEMBERS = 4000, 1000, 2
 #: In classification, members that share no weights are small on tables with fewer rows than
 #: this. So are they if fewer rows than the second number are outside the largest class, on
@@ -437,8 +438,8 @@ def _column_scales(known: Mapping[str, Any], facts: Facts) -> bool:
     return suited and bool(hidden_layer_sizes(known)) and not _is_constrained(known)
 
 
-def _is_few(facts: Facts) -> bool:
-    """Return whether the table has so few rows that a small network suits it."""
+def _suits_small_network(facts: Facts) -> bool:
+    """Return whether so few rows, or so few of the rarer classes, need a small network."""
     if facts.one_score:
         few = not facts.is_small and facts.n_rows < SEPARATE_ROWS_OF_NUMBERS
     else:
@@ -457,8 +458,9 @@ def _suits_separate_members(known: Mapping[str, Any], facts: Facts) -> bool:
     adaptive = _has_adaptive_solver(known)
     suited = adaptive and not facts.is_sparse and not _is_constrained(known)
     embedded = known["numeric_embedding"] is not None or facts.is_small
-    few = facts.n_rows < SEPARATE_ROWS and not facts.one_score and facts.n_earlier is None
-    return (few or _is_few(facts)) and embedded and suited
+    of_classes = not facts.one_score and facts.n_earlier is None
+    separate = _suits_small_network(facts) or (of_classes and facts.n_rows < SEPARATE_ROWS)
+    return separate and embedded and suited
 
 
 def _is_one_small_network(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -475,7 +477,7 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
     separate = known["n_members"] != 1 and not known["share_weights"]
-    return separate and _is_few(facts) and not facts.one_score
+    return separate and _suits_small_network(facts) and not facts.one_score
 
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:

@@ -47,7 +47,7 @@ class Unseen(Protocol):
         ...
 
     def predictions(self, model: Model) -> Predicted:
-        """Return what a model predicts for the rows, or always for the same ones of them."""
+        """Return what a model predicts for the rows, or for a fixed sample of them."""
         ...
 
 
@@ -106,7 +106,9 @@ class Validation:
         self._model = model
         self._objective = model.objective
         self._batches = model.blocks(held_out.data, smooth=False)
-        self._least_loss = model.loss.least(model.training_targets(held_out.data.y))
+        rows = held_out.data.with_row_weights()
+        least = model.loss.least(model.training_targets(rows.y))
+        self._least_loss = float(np.average(least, weights=rows.sample_weight))
         self._workspace = Workspace(model.network, self._batches.batch_size, model.params.dtype)
         self._scorer: Any = None
         if model.settings.scoring != "loss":

@@ -68,8 +68,8 @@ class Provenance:
         ended.
     certainty : float, tuple of float or None
         The factor that corrects the certainty of predictions, fitted to the validation rows
-        (see :func:`sknet.nn.objective.fit_factor`); with several targets, one for each. None if
-        no factor was fitted.
+        (see :func:`sknet.nn.objective.fit_factor`); with several targets, or outputs with a
+        standard deviation, one for each. None if no factor was fitted.
     n_refit : int
         The number of epochs at the end of that fit that also trained on the validation rows.
     n_unvisited : int

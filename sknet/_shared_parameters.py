@@ -75,7 +75,7 @@ class SharedParameters:
     column_scales : bool or "auto", default="auto"
         Whether each column has a learned scale for all of its inputs. "auto" is mostly True.
     share_weights : bool or "auto", default="auto"
-        Whether members share large matrices. "auto" is mostly False if there are few rows.
+        Whether members share large matrices. "auto" is mostly False with few rows.
     solver : str or Optimizer, default="adam"
         **Training.** The optimizer: "adam", "adamw" (with decoupled weight decay), "sgd",
         "rmsprop", or "lbfgs", which uses all rows in each step and computes in float64.

@@ -439,6 +439,16 @@ def test_the_column_of_an_array_that_is_no_number_is_named(problem, forbid_train
     assert_rejected(problem.cls(), match, X.tolist(), problem.y)
 
 
+def test_a_column_after_nullable_booleans_is_named(problem, forbid_training):
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(problem.X).add_prefix("x")
+    X.insert(0, "member", pd.array([True, None] * len(X), "boolean")[: len(X)])
+    X.loc[5, "x2"] = np.inf
+    forbid_training()
+    match = "Column 'x2' of X is not a category, but cannot be read as finite numbers"
+    assert_rejected(problem.cls(categorical_features=[]), match, X, problem.y)
+
+
 def test_levels_are_finite(problem, forbid_training):
     X = problem.X.copy()
     X[3, 1] = np.inf

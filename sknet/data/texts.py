@@ -26,8 +26,8 @@ from sknet.data.frames import Table, distinct_values, name_of
 #: The largest share of distinct values that are words (text without a digit), and a number of
 #: words that is allowed if there are at least twice as many other values.
 MOST_WORDS, FEW_WORDS = 0.05, 3
-#: The largest share of distinct values whose numbers equal those of others, such as "2.5" and
-#: "2.50". Versions and codes have more of them.
+#: The largest share of distinct values whose number another value has as well, such as "2.5"
+#: and "2.50". Versions and codes exceed it.
 MOST_EQUAL = 0.01
 #: The smallest number of distinct values with points that may separate thousands.
 LEAST_GROUPED = 3

@@ -194,7 +194,7 @@ class Shards:
         """Return what a model predicts for validation rows of all shards.
 
         If there are more than about ``CALIBRATION_ROWS`` rows, that many are drawn, always the
-        same ones.
+        same ones. Weights are divided by their mean, even if they count rows.
         """
         share = min(1.0, CALIBRATION_ROWS / self.n_validation)
         found = self.ask(Shard.predictions, self.cluster.send(Point(model.params)), share)

@@ -206,7 +206,9 @@ class Shard:
 
     def least_loss(self) -> tuple[float, float]:
         """Return the training loss of the best predictions, and the weight of the shard."""
-        return self.model.loss.least(self.batches.data.y), self.weight
+        rows = self.batches.data
+        least = np.average(self.model.loss.least(rows.y), weights=rows.sample_weight)
+        return float(least), self.weight
 
     def predictions(
         self, point: Point, share: float

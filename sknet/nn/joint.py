@@ -197,6 +197,14 @@ class JointLoss(Loss):
             raw[columns] = loss.baseline(mean[place])
         return raw
 
+    def least(self, y: Array) -> Array:
+        value = np.zeros(len(y), y.dtype)
+        # Learned weights change the loss, so the smallest value is unknown.
+        weights = [0.0] * len(self.weights) if self.learned else self.weights
+        for weight, part in zip(weights, self.parts(y), strict=True):
+            value[part.known] += weight * part.loss.least(part.y)
+        return value
+
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         value, first_log = np.zeros(len(raw), raw.dtype), raw.shape[1] - len(self.losses)
         gradient_out[...] = 0

@@ -133,8 +133,11 @@ class Link(ABC):
         """
         return None
 
-    def with_certainty(self, factor: float, n_raw: int) -> Change:
+    def with_certainty(self, factor: Any, n_raw: int) -> Change:
         """Return how to change raw predictions to make them ``factor`` times as certain.
+
+        The factor is a number. If ``predicts_std`` and y has several outputs, it is a tuple
+        with a number for each, whose raw predictions must be side by side.
 
         Returns
         -------

@@ -196,12 +196,12 @@ class Loss(Rule, ABC):
         """
         return np.zeros(self.link.n_raw(mean.size), mean.dtype)
 
-    def least(self, y: Array) -> float:
-        """Return the mean loss of the best predictions of y; by default, zero.
+    def least(self, y: Array) -> Array:
+        """Return the loss of each row for the best predictions of y; by default, zeros.
 
-        It is positive if labels are smoothed.
+        It is positive for labels that are smoothed.
         """
-        return 0.0
+        return np.zeros(len(y), y.dtype)
 
     def unexplained(self, loss: float, constant: float) -> float:
         """Return the share of the variance of y that predictions with this loss do not explain.
@@ -609,8 +609,9 @@ class BinaryLogLoss(Loss):
     def baseline(self, mean: Array) -> Array:
         return self.link.link(_mostly(mean, 2))
 
-    def least(self, y: Array) -> float:
-        return float(np.mean((special.entr(y) + special.entr(1 - y)).sum(axis=1)))
+    def least(self, y: Array) -> Array:
+        # Rounding may make y slightly larger than 1.
+        return (special.entr(y) + special.entr(np.maximum(1 - y, 0))).sum(axis=1)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # log(1 + exp(raw)) = max(raw, 0) + log1p(exp(-|raw|)): no overflow.
@@ -640,8 +641,8 @@ class MultinomialLogLoss(Loss):
     def baseline(self, mean: Array) -> Array:
         return self.link.link(_mostly(mean, mean.size))
 
-    def least(self, y: Array) -> float:
-        return float(np.mean(special.entr(y).sum(axis=1)))
+    def least(self, y: Array) -> Array:
+        return special.entr(y).sum(axis=1)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         # After a shift by the row's maximum, the largest exponential is 1.
@@ -718,6 +719,10 @@ class Ordinal(Loss):
 
     def baseline(self, mean: Array) -> Array:
         return self.link.link(_mostly(mean, max(2, mean.size)))
+
+    def least(self, y: Array) -> Array:
+        # The labels of two classes have one column.
+        return (BinaryLogLoss() if y.shape[1] == 1 else MultinomialLogLoss()).least(y)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
         y = np.concatenate([1 - y, y], axis=1) if y.shape[1] == 1 else y

@@ -358,8 +358,8 @@ def fit_factor(
         A tuple has one factor for each target of a :class:`~sknet.nn.joint.JointLoss`, or for
         each of several outputs that have a standard deviation.
     """
+    fit = partial(fit_factor, independent=independent)
     if isinstance(loss, JointLoss):
-        fit = partial(fit_factor, independent=independent)
         return tuple(
             fit(own, *rows) if own.has_temperature and len(rows[1]) else 1.0
             for own, rows in of_targets(loss, members, raw, y, sample_weight)
@@ -371,7 +371,7 @@ def fit_factor(
         parts = (part.reshape(n_rows, -1) for part in np.split(split, y.shape[1], axis=2))
         columns = np.split(y, y.shape[1], axis=1)
         return tuple(
-            fit_factor(loss, members, *rows, sample_weight)
+            fit(loss, members, *rows, sample_weight)
             for rows in zip(parts, columns, strict=True)
         )
     n_losses = n_rows if loss.link.exclusive else n_rows / y.shape[1]

@@ -344,7 +344,7 @@ class TrainingResult:
     certainty : float, tuple of float or None
         The factor by which predictions were made more or less certain. It was fitted to
         validation rows by :func:`~sknet.nn.objective.fit_factor`, and ``params`` include it.
-        None if no factor was fitted.
+        A tuple has one for each target or output. None if no factor was fitted.
     calibration : ndarray of shape (n_outputs, n_numbers), tuple of these or None
         A correction of the predicted distributions of y: see :mod:`sknet.nn.distributions`.
     """

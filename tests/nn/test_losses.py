@@ -476,16 +476,36 @@ def test_smoothed_targets(data):
     assert_allclose(value, np.average(cross_entropy, weights=weight), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "n_outputs"), [("log_loss", 3), ("binary_log_loss", 1)])
+@pytest.mark.parametrize(
+    ("name", "n_outputs"), [("log_loss", 3), ("binary_log_loss", 1), ("binary_log_loss", 3)]
+)
 def test_least_loss_of_smoothed_labels(name, n_outputs, data):
     """It is the loss of predictions that equal the labels, where the gradient is zero."""
     y, _, _ = data(name, n_outputs)
-    loss, smoothed = LOSSES[name](), 0.9 * y + 0.1 / max(n_outputs, 2)
-    raw = np.log(smoothed) if n_outputs > 1 else special.logit(smoothed)
+    loss = LOSSES[name]()
+    smoothed = 0.9 * y + 0.1 / (n_outputs if loss.link.exclusive else 2)
+    raw = np.log(smoothed) if loss.link.exclusive else special.logit(smoothed)
     gradient = np.empty_like(raw)
-    assert_allclose(loss.least(smoothed), loss.mean(smoothed, raw, None, gradient), rtol=1e-12)
+    expected = loss.pointwise(smoothed, raw, gradient)
+    assert_allclose(loss.least(smoothed), expected, rtol=1e-12)
     assert_allclose(gradient, 0, atol=1e-12)
-    assert loss.least(y) == 0
+    assert_array_equal(loss.least(y), 0)
+
+
+@pytest.mark.parametrize("n_columns", [1, 3])
+def test_least_loss_of_ordered_classes(n_columns):
+    y = 0.7 * np.eye(3)[:, :n_columns] + 0.1
+    p = np.hstack([1 - y, y]) if n_columns == 1 else y
+    assert_allclose(LOSSES["ordinal"]().least(y), stats.entropy(p, axis=1))
+
+
+@pytest.mark.parametrize("learned", [False, True])
+def test_least_loss_of_several_targets(learned):
+    """A missing target has no loss, and learned weights make the smallest loss unknown."""
+    losses = ((LOSSES["log_loss"](), 2), (LOSSES["squared_error"](), 1))
+    y = np.array([[0.9, 0.1, 3.0], [np.nan, np.nan, 1.0]])
+    least = JointLoss(losses, (0.25, 0.75), learned).least(y)
+    assert_allclose(least, [0 if learned else 0.25 * stats.entropy([0.9, 0.1]), 0])
 
 
 #: The link of each loss that is not the identity.
