@@ -116,7 +116,7 @@ class Validation:
 
     @property
     def of_constants(self) -> dict[str, Any]:
-        """What the loss of constant predictions says about training (see ``Stopping``).
+        """What constant and best predictions say about training (see ``Stopping``).
 
         The lowest scores that show that something has been learned are minus infinity for
         scorers, since their score of a constant prediction is unknown.

@@ -155,6 +155,9 @@ class Shards:
         If early stopping is on and no shard has enough rows to hold some of them out.
     """
 
+    #: Whether the validation rows are independent: groups are not supported.
+    independent = True
+
     def __init__(self, cluster: Cluster, model: Model, futures: list[Any], local_steps: int):
         self.cluster = cluster
         self.model = model
@@ -184,11 +187,6 @@ class Shards:
         """Return the weighted mean of the losses that a method of each shard returns."""
         losses, weights = zip(*self.ask(method, *args), strict=True)
         return float(np.average(losses, weights=weights))
-
-    @property
-    def independent(self) -> bool:
-        """Whether the validation rows are independent: groups are not supported."""
-        return True
 
     def predictions(self, model: Model) -> Predicted:
         """Return what a model predicts for validation rows of all shards.
@@ -283,7 +281,7 @@ class ClusterEpoch(Epochs):
         return {"validation_loss": loss, "validation_score": -loss}
 
     def of_constants(self) -> dict[str, Any]:
-        """Return what the loss of constant predictions says about training: see ``Stopping``.
+        """Return what constant and best predictions say about training: see ``Stopping``.
 
         Where shards differ, their best constants do, too, so a dropout rate falls later.
         """
