@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -28,6 +27,7 @@ from sknet._requirements import (
     checks_parameters,
     kind_of,
     shorten_requests,
+    warn,
 )
 from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
@@ -243,7 +243,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
             model = start_model(self, features, data, run.streams, n_earlier=0, classes=classes)
-            warn_of_doubts(self, model, stacklevel=6)
+            warn_of_doubts(self, model)
         else:
             model, n_earlier = self._model, self._model.provenance.n_seen
             model = continue_model(self, features, model, data, run.params, n_earlier=n_earlier)
@@ -252,7 +252,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         result = fit_one_pass(model, data, run, len(before.get("loss", [])))
         history = {name: before.get(name, []) + new for name, new in result.history.items()}
         result, model = replace(result, history=history), model.passed(result, data.n_rows)
-        conclude(self, features, model, result, run=run, stacklevel=6)
+        conclude(self, features, model, result, run=run)
         return self
 
     # Prediction.
@@ -350,20 +350,23 @@ def conclude(
     result: TrainingResult,
     observer: CallbackObserver | None = None,
     run: Run | None = None,
-    stacklevel: int = 5,
 ) -> None:
     """End a fit: tell the callbacks, set the attributes, and warn if it did not end well.
 
-    ``model`` is the trained one, ``run`` is as in :func:`fitted_attributes`, and ``stacklevel``
-    counts the calls from here up to the user's code.
+    ``model`` is the trained one, and ``run`` is as in :func:`fitted_attributes`.
     """
     fitted = fitted_attributes(features, model, result.history, run)
     if observer is not None:
         observer.finish(fitted)
     # One assignment, which no error can interrupt.
     estimator.__dict__ = estimator._after_fit(fitted)
-    if (message := estimator._warning(result.ending)) is not None:
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+    warn_of_ending(estimator, result.ending)
+
+
+def warn_of_ending(estimator: BaseNN, ending: Ending) -> None:
+    """Warn if the training of a fitted estimator did not end well."""
+    if (message := estimator._warning(ending)) is not None:
+        warn(message, ConvergenceWarning)
 
 
 def fitted_attributes(
@@ -408,16 +411,13 @@ def _labels_of_all_rows(features: Features, y: Any, data: Dataset) -> Any:
     return np.unique(features.read_target(y, "y"))
 
 
-def warn_of_doubts(
-    estimator: BaseNN, model: Model, held_out: Dataset | None = None, stacklevel: int = 5
-) -> None:
+def warn_of_doubts(estimator: BaseNN, model: Model, held_out: Dataset | None = None) -> None:
     """Warn about what the user can hardly have meant, before the training.
 
-    ``held_out`` has the validation rows, and ``stacklevel`` counts the calls from here up to
-    the user's code.
+    ``held_out`` has the validation rows.
     """
     for doubt in _doubts(estimator, model, held_out):
-        warnings.warn(doubt, stacklevel=stacklevel)
+        warn(doubt)
 
 
 def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:

@@ -40,11 +40,19 @@ OR_A_CLONE = "or fit a clone from the beginning: sklearn.base.clone(network).fit
 #: The settings that shape encodings and layers, each with the name of its parameter. A fit that
 #: starts from a model must have the same values of these settings.
 BODY = {
-    **{name: name for name in ("standardize", "categorical_features", "hidden_layer_sizes")},
-    **{name: name for name in ("normalization", "numeric_embedding", "n_components")},
-    **{name: name for name in ("column_scales", "n_members", "share_weights")},
+    "standardize": "standardize",
+    "categorical_features": "categorical_features",
+    "hidden_layer_sizes": "hidden_layer_sizes",
+    "normalization": "normalization",
+    "numeric_embedding": "numeric_embedding",
+    "n_components": "n_components",
+    "column_scales": "column_scales",
+    "n_members": "n_members",
+    "share_weights": "share_weights",
     "activations": "activation",
-    **{"promise": "monotonic_cst", "groups": "interaction_cst", "pairwise": "interaction_cst"},
+    "promise": "monotonic_cst",
+    "groups": "interaction_cst",
+    "pairwise": "interaction_cst",
 }
 
 

@@ -203,7 +203,7 @@ class FirstPass:
         n_training = survey.n_rows - n_held_out
         return Findings(agreed, n_training, self._sizes, *self._sample.first(n_held_out))
 
-    def _look_at(self, chunk: Batch) -> Batch:
+    def _look_at(self, number: int, chunk: Batch) -> Batch:
         """Look at a chunk, which must suit the earlier chunks; return it."""
         if self._features is None:
             features, X = Features.learn(self.estimator, chunk.X, declared=True)
@@ -216,8 +216,8 @@ class FirstPass:
         # Weights keep their unit: only all chunks together show which weights are negligible.
         data = with_target(features, chunk._replace(X=X))
         counted = data.with_own_unit()
-        part = f"chunk {len(self._sizes)}"
-        self._include(look_at(features, counted, data.in_own_units(), part), counted)
+        look = look_at(features, counted, data.in_own_units(), f"chunk {number}")
+        self._include(look, counted)
         # The y that was read replaces the user's: a column of labels in one chunk and a flat y
         # in another could not be joined. Rows that lack all targets are left out.
         chosen = chunk if data.rows is None else take(chunk, data.rows)
@@ -323,7 +323,7 @@ def _epoch(
     """
     rng = np.random.default_rng(run.split_seed)
 
-    def read(chunk: Batch) -> Batch:
+    def read(_: int, chunk: Batch) -> Batch:
         data = read_rows(found.agreed.features, chunk)
         model.check_target(data.y, "y", data.order)
         return data.batch()

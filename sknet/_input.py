@@ -307,7 +307,8 @@ def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
     """
     given = given._replace(X=features.read(given.X, f"X{suffix}"))
     if isinstance(given.X, RowBlocks):
-        given.X.check_finite()
+        with checking(f"X{suffix}"):
+            given.X.check_finite()
     return with_target(features, given, suffix)
 
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -13,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from sknet._parameters import FLAT_LIST, changed_parameters
+from sknet._requirements import warn
 from sknet._run import Run
 from sknet._version import __version__
 from sknet.exceptions import InconsistentVersionWarning
@@ -59,7 +59,7 @@ def unstamped(estimator_class: type, state: Mapping[str, Any]) -> dict[str, Any]
     made_by = state[VERSION]
     if made_by != __version__:
         warning = InconsistentVersionWarning(estimator_class.__name__, made_by, __version__)
-        warnings.warn(warning, stacklevel=3)
+        warn(warning)
     return {name: value for name, value in state.items() if name != VERSION}
 
 

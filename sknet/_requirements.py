@@ -1,4 +1,4 @@
-"""Private names of scikit-learn, optional packages, counts, and the size of memory.
+"""Private names of scikit-learn, optional packages, warnings, counts, and the size of memory.
 
 This is the only module that imports private names of scikit-learn. Others import them from it.
 """
@@ -7,12 +7,15 @@ import copy
 import inspect
 import math
 import os
+import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from numbers import Integral
 from typing import Any, TypeVar, cast
 
 import sklearn
+import sklearn.base
 from sklearn.base import _fit_context
 from sklearn.utils import metaestimators
 from sklearn.utils._metadata_requests import RequestMethod
@@ -38,6 +41,18 @@ except ImportError:
             raise NotImplementedError(
                 f"set_callbacks needs scikit-learn >= 1.9; {sklearn.__version__} is installed."
             )
+
+
+#: The files of this package, and the one with the decorators of its methods.
+OWN_FILES = (os.path.join(os.path.dirname(__file__), ""), sklearn.base.__file__)
+
+
+def warn(message: str | Warning, category: type[Warning] = UserWarning) -> None:
+    """Warn the user at the line that called sknet, however deep the caller is."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(OWN_FILES):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level)
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])

@@ -217,28 +217,39 @@ class BlasLimit:
 
     def __enter__(self) -> None:
         with self._lock:
-            own: dict[LibController, int] = {}
-            for library in blas_libraries():
-                if (before := n_threads_of(library)) > 1:
-                    set_threads_of(library, 1)
-                    of_whom = self._shared if is_process_wide(library) else own
-                    of_whom.setdefault(library, before)
-            self._taken.numbers.append(own)
+            self._taken.numbers.append({})
             self._n_trainings += 1
+            try:
+                self._limit(self._taken.numbers[-1])
+            except BaseException:  # An interrupt would leave the limit for good.
+                self._leave()
+                raise
 
     def __exit__(self, *error: object) -> None:
         with self._lock:
-            if not self._taken.numbers:
-                return  # This process was forked within the context, and ``forget`` was called.
-            own = self._taken.numbers.pop()
-            # It counts first, so that an interrupt of the rest leaves no training that never
-            # ends.
-            self._n_trainings -= 1
-            try:
-                _set_back(own)
-            finally:
-                if self._n_trainings == 0:
-                    _set_back(self._shared)
+            if self._taken.numbers:
+                self._leave()
+            # Otherwise this process was forked within the context, and ``forget`` was called.
+
+    def _limit(self, own: dict[LibController, int]) -> None:
+        """Limit the libraries; ``own`` becomes the numbers of those that count by thread."""
+        for library in blas_libraries():
+            if (before := n_threads_of(library)) > 1:
+                own[library] = before
+                set_threads_of(library, 1)
+                if is_process_wide(library):
+                    self._shared.setdefault(library, own.pop(library))
+
+    def _leave(self) -> None:
+        """End a training run of this thread."""
+        own = self._taken.numbers.pop()
+        # It counts first, so that an interrupt of the rest leaves no training that never ends.
+        self._n_trainings -= 1
+        try:
+            _set_back(own)
+        finally:
+            if self._n_trainings == 0:
+                _set_back(self._shared)
 
     @property
     def in_use(self) -> bool:

@@ -59,10 +59,16 @@ def facts_of(
     return Facts(n_rows, n_columns, is_sparse, dtype, numeric_y, n_levels, n_dates, **known)
 
 
-def facts_of_rows(features: Features, data: Dataset, **known: Any) -> Facts:
-    """Return the facts of a table in memory; ``known`` may replace some of them."""
-    X, known = data.X, {"grouped": data.groups is not None} | known
-    return facts_of(features, data.n_rows, X.dtype, sparse.issparse(X), **known)
+def facts_of_rows(
+    features: Features, data: Dataset, n_rows: int | None = None, **known: Any
+) -> Facts:
+    """Return the facts of a table in memory, or of the larger one that it is a sample of.
+
+    ``n_rows`` is the number of rows of the larger table, and ``known`` are other facts.
+    """
+    X, grouped = data.X, data.groups is not None
+    n_rows = n_rows or data.n_rows
+    return facts_of(features, n_rows, X.dtype, sparse.issparse(X), grouped=grouped, **known)
 
 
 def settle(estimator: BaseEstimator, facts: Facts, promise: Promise | None = None) -> Settings:
@@ -92,44 +98,28 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` is set with sparse X; if ``n_components`` is positive with
-        sparse X, with constraints, or with an embedding that does not keep the numbers; if,
-        with sparse X or constraints, several members share no weights or columns have scales;
-        or if ``normalization`` is set with ``monotonic_cst``.
+        If ``numeric_embedding`` is set with sparse X or does not pass on the numbers that
+        components need; if, with sparse X or constraints, there are components, several members
+        share no weights or columns have scales; or if ``normalization`` is set with
+        ``monotonic_cst``.
     """
-    embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
+    n_components = parameters["n_components"]
     has_components = not is_auto(n_components) and n_components > 0
-    if is_sparse and not (embedding is None or is_auto(embedding)):
-        raise ValueError(
-            f"numeric_embedding={embedding!r} needs dense X; sparse columns would not "
-            "stay sparse. Use numeric_embedding=None, or 'auto'."
-        )
-    if has_components and is_sparse:
-        raise ValueError(
-            f"n_components={n_components} needs dense X; components of sparse columns are not "
-            "sparse. Use n_components=0, or 'auto'."
-        )
-    drops_numbers = isinstance(embedding, NumericEmbedding) and not embedding.keeps_numbers
-    if has_components and drops_numbers:
-        raise ValueError(
-            f"n_components={n_components} needs the numeric columns themselves, but "
-            f"numeric_embedding={embedding!r} does not pass them on. Use "
-            "n_components=0, or 'auto'. If the first output of the embedding for each column "
-            "is the number itself, set keeps_numbers=True in its class."
-        )
+    _check_embedding(parameters, is_sparse, has_components)
     constraint = None if parameters["interaction_cst"] is None else "interaction_cst"
     constraint = "monotonic_cst" if monotone else constraint
     separate = not parameters["share_weights"] and parameters["n_members"] != 1
     scales = parameters["column_scales"]
     has_scales = not is_auto(scales) and scales
     unsuited = "sparse X" if is_sparse else constraint
-    for name, value, is_set in (
-        ("share_weights", False, separate),
-        ("column_scales", True, has_scales),
+    for name, value, is_set, instead in (
+        ("n_components", n_components, has_components, 0),
+        ("share_weights", False, separate, True),
+        ("column_scales", True, has_scales, False),
     ):
         if is_set and unsuited:
             raise ValueError(
-                f"{name}={value} cannot be used with {unsuited}. Set {name}={not value}, or "
+                f"{name}={value} cannot be used with {unsuited}. Set {name}={instead}, or "
                 "'auto'."
             )
     normalization = parameters["normalization"]
@@ -138,10 +128,32 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
             f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
             "rises lowers the others in its row. Set normalization=None."
         )
-    if has_components and constraint:
+
+
+def _check_embedding(
+    parameters: Mapping[str, Any], is_sparse: bool, has_components: bool
+) -> None:
+    """Refuse a numeric embedding that does not suit sparse X or principal components.
+
+    Raises
+    ------
+    ValueError
+        If ``numeric_embedding`` is set with sparse X, or has no output from which the
+        components could be computed.
+    """
+    embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
+    if is_sparse and not (embedding is None or is_auto(embedding)):
         raise ValueError(
-            f"n_components={n_components} cannot be used with {constraint}: a component mixes "
-            "columns. Set n_components=0, or 'auto'."
+            f"numeric_embedding={embedding!r} needs dense X; sparse columns would not "
+            "stay sparse. Use numeric_embedding=None, or 'auto'."
+        )
+    drops_numbers = isinstance(embedding, NumericEmbedding) and not embedding.keeps_numbers
+    if has_components and drops_numbers:
+        raise ValueError(
+            f"n_components={n_components} needs the numeric columns themselves, but "
+            f"numeric_embedding={embedding!r} does not pass them on. Use "
+            "n_components=0, or 'auto'. If the first output of the embedding for each column "
+            "is the number itself, set keeps_numbers=True in its class."
         )
 
 
@@ -216,8 +228,7 @@ def continue_model(
     """
     # For a further chunk of a stream, no rule depends on the labels.
     counts = count_labels(data, features.numeric_y) if n_earlier is None else None
-    facts = facts_of_rows(features, data, target=counts, n_earlier=n_earlier)
-    facts = facts._replace(n_rows=n_rows or data.n_rows)
+    facts = facts_of_rows(features, data, n_rows, target=counts, n_earlier=n_earlier)
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
     model = model.continued(settings)
     if settings.class_weight == "balanced":

@@ -1,6 +1,5 @@
 """Checks of the user's y, weights and groups of rows, and of the classes of ``partial_fit``."""
 
-import warnings
 from collections.abc import Mapping, Sequence, Set
 from enum import Enum
 from numbers import Number
@@ -12,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknet._requirements import check_sample_weight
+from sknet._requirements import check_sample_weight, warn
 from sknet.data import frames, joint
 from sknet.data.joint import columns_of, is_multioutput, known_rows
 from sknet.data.kinds import (
@@ -294,11 +293,10 @@ def _check_classes(y: Any, name: str) -> None:
     if not kind.startswith("multiclass"):
         check_classification_targets(y)
     elif n_rows > 20 and (n_classes := np.unique(y).size) > round(0.5 * n_rows):
-        warnings.warn(
+        warn(
             "The number of unique classes is greater than 50% of the number of samples: "
             f"{name} has {n_classes} classes in {n_rows} rows. If they are numbers to predict, "
             "use regression; if they are names of the rows, choose another target.",
-            stacklevel=2,
         )
 
 

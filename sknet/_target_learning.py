@@ -4,13 +4,13 @@ Each part of a table is measured, and the measurements are merged. The encoder i
 the measurement of the whole y.
 """
 
-import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from sknet._parameters import check_class_weight
+from sknet._requirements import warn
 from sknet._settings import Settings
 from sknet.data.batches import Batch, Dataset
 from sknet.data.joint import JointTarget, columns_of, is_multioutput, library_of
@@ -204,11 +204,10 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
             "Pass X as float64, or train on y in other units."
         )
     if target.rounds(dtype):
-        warnings.warn(
+        warn(
             "X is float32, and so are the predictions, but float32 rounds an output of y by a "
             "large part of its standard deviation, since all of its values are close to one "
             "large number. Pass X as float64, or subtract this number from y.",
-            stacklevel=2,
         )
     if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
         raise ValueError(

@@ -161,7 +161,7 @@ def shuffle_chunks(
             f"{type(chunks).__name__}."
         ) from None
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    with_rows = checked(opened, lambda chunk: chunk, same_columns=True)
+    with_rows = checked(opened, lambda _, chunk: chunk, same_columns=True)
     mixed = shuffled(with_rows, window, np.random.default_rng(seed))
     return (tuple(part for part in chunk if part is not None) for chunk in mixed)
 

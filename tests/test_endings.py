@@ -232,6 +232,16 @@ def test_advice_at_max_iter_fits_the_solver(solver, named, problem):
     assert warning.filename == __file__
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_warnings_name_the_line_of_the_user(method, regression):
+    """However deep in the package they come from, and whatever decorates the method."""
+    X, y = regression
+    network = NNRegressor((2,), max_iter=1, learning_rate="cosine", random_state=0)
+    with pytest.warns(UserWarning, match="float32 rounds an output of y") as caught:
+        getattr(network, method)(X.astype(np.float32), y + 1e9)
+    assert {one.filename for one in caught} == {__file__}
+
+
 # What is returned.
 
 

@@ -552,6 +552,8 @@ def test_chunks_that_do_not_fit_together(regression, binary, forbid_training):
     refuses(
         [(X, text), (X, y)], "of text in chunk 0.*of numbers in chunk 1", network=classifier
     )
+    chunks = [(X[:0], text[:0]), (X, text), (X[:0], text[:0]), (X, y)]
+    refuses(chunks, "of text in chunk 1.*of numbers in chunk 3", network=classifier)
     days = np.datetime64("2026-01-01") + y.astype(int)
     since = days - days.min()
     for one, other in [(days, "dates"), (since, "durations")]:

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
 from sknet import NNClassifier, NNMultiTarget, NNRegressor
@@ -82,6 +83,8 @@ def test_a_value_like_no_other_gets_no_hint(regression):
 def test_the_loss_of_a_classifier(binary):
     with pytest.raises(ValueError, match="Did you mean 'log_loss'"):
         NNClassifier(loss="cross_entropy").fit(*binary)
+    # Cross-validation asks for the kind of an estimator before it fits one.
+    assert is_classifier(NNClassifier(loss="cross_entropy"))
 
 
 def test_values_are_listed_in_order(regression):

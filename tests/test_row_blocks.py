@@ -794,12 +794,12 @@ def test_infinity_later(table, storage, windows, forbid_training):
         lambda: network.predict(storage(bad)),
         lambda: network.fit(storage(bad), y),
         lambda: network.partial_fit(storage(bad), y),
-        lambda: network.set_params(early_stopping="auto", warm_start=False).fit(
-            X, y, X_val=storage(bad), y_val=y
-        ),
     ):
         with pytest.raises(ValueError, match="infinity"):
             use()
+    network.set_params(early_stopping="auto", warm_start=False)
+    with pytest.raises(ValueError, match="^X_val is not valid: .*infinity"):
+        network.fit(X, y, X_val=storage(bad), y_val=y)
 
 
 def test_shapes_must_fit(table, storage, forbid_training):

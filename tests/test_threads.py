@@ -317,6 +317,24 @@ def test_an_interrupt_at_the_end_of_a_training_leaves_no_training(library, monke
     assert not limit.in_use
 
 
+@pytest.mark.parametrize("name", ["set_threads_of", "is_process_wide"])
+def test_an_interrupt_at_the_start_of_a_training_leaves_no_limit(name, library, monkeypatch):
+    limit, call, n_threads = BlasLimit(), getattr(sknet._run, name), library.num_threads
+
+    def interrupted(*arguments):
+        call(*arguments)
+        monkeypatch.undo()
+        monkeypatch.setattr(sknet._run, "blas_libraries", lambda: [library])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sknet._run, name, interrupted)
+    if n_threads:
+        with pytest.raises(KeyboardInterrupt), limit:
+            pass
+    assert not limit.in_use
+    assert library.num_threads == n_threads
+
+
 def test_a_training_beside_another_one_has_one_thread(monkeypatch):
     """Whether the limit of BLAS holds for a thread or for the process."""
     monkeypatch.setattr(sknet._run, "blas_libraries", lambda: [ThreadLocalLibrary(4)])

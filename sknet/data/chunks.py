@@ -55,9 +55,9 @@ def as_chunk(parts: Any) -> Batch:
 
 
 def checked(
-    chunks: Iterable[Any], check: Callable[[Batch], Checked], *, same_columns: bool = False
+    chunks: Iterable[Any], check: Callable[[int, Batch], Checked], *, same_columns: bool = False
 ) -> Iterator[Checked]:
-    """Yield ``check(as_chunk(parts))`` for each chunk that has rows of positive weight.
+    """Yield ``check(i, as_chunk(parts))`` for each chunk i that has rows of positive weight.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def checked(
             form = _form(chunk)
             known = known or form
             _check_form(form, known, same_columns)
-            yield check(chunk)
+            yield check(i, chunk)
 
 
 def _form(chunk: Batch) -> Form:

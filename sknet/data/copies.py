@@ -62,12 +62,18 @@ def with_copies_grouped(data: Dataset, labels: NDArray[Any] | None, fraction: fl
     first, numbers = equal_rows(data)
     if first.size * fraction < 2 or first.size > (1 - MANY_COPIES) * data.n_rows:
         return data
-    no_classes = np.zeros(data.n_rows, np.intp)
-    classes = no_classes if labels is None else np.unique(labels, return_inverse=True)[1]
+    classes = class_numbers(labels, data.n_rows)
     n_of_class = np.bincount(classes[first], minlength=classes.max() + 1)
     are_enough = n_of_class.min() >= FEWEST_DIFFERENT
     are_copies = are_enough and _agree(data.y, numbers) and _differ(data, first)
     return data._replace(groups=numbers) if are_copies else data
+
+
+def class_numbers(labels: NDArray[Any] | None, n_rows: int) -> NDArray[np.intp]:
+    """Return the number of the class of each row, which is zero if there are no labels."""
+    if labels is None:
+        return np.zeros(n_rows, np.intp)
+    return np.unique(labels, return_inverse=True)[1]
 
 
 def _agree(y: NDArray[Any], numbers: NDArray[np.intp]) -> bool:

@@ -1,7 +1,6 @@
 """What is drawn at random: samples of rows, validation rows, and changes to batches."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 
+from sknet._requirements import warn
 from sknet.data.batches import Batch, Dataset
-from sknet.data.copies import with_copies_grouped
+from sknet.data.copies import class_numbers, with_copies_grouped
 
 Labels = NDArray[Any] | None
 
@@ -34,12 +34,17 @@ def draw_rows(n_rows: int, n_wanted: int, rng: np.random.Generator) -> NDArray[n
     return np.sort(rng.choice(n_rows, n_wanted, replace=False))
 
 
+def same_positions(n_rows: int, n_wanted: int) -> NDArray[np.intp]:
+    """Return the positions of rows as :func:`draw_rows` does, the same ones in each call."""
+    # Evenly spaced rows of an ordered table might lack most of the levels.
+    return draw_rows(n_rows, n_wanted, np.random.default_rng(0))
+
+
 def same_rows(data: Dataset, n_wanted: int) -> Dataset:
-    """Return at most ``n_wanted`` of the rows, which are the same in each call."""
+    """Return at most ``n_wanted`` of the rows, the same ones in each call."""
     if data.n_rows <= n_wanted:
         return data
-    # Evenly spaced rows of an ordered table might lack most of the levels.
-    return data.choose(draw_rows(data.n_rows, n_wanted, np.random.default_rng(0)))
+    return data.choose(same_positions(data.n_rows, n_wanted))
 
 
 def most_copied_rows(row_bytes: float) -> int:
@@ -94,11 +99,10 @@ def split_rows(
     """
     n_validation = count_validation_rows(n_rows, fraction)
     if labels is not None and not _can_stratify(labels, n_validation):
-        warnings.warn(
+        warn(
             "The validation set is not stratified, since a class has a single row or there "
             "are more classes than validation rows or training rows. To stratify it, give more "
             "rows of each class, or change validation_fraction.",
-            stacklevel=2,
         )
         labels = None
     stratified = labels is not None and n_rows <= STRATIFIED_ROWS
@@ -116,7 +120,7 @@ def deal_rows(n_rows: int, n_parts: int, labels: Labels, seed: int) -> NDArray[n
     """
     order = np.random.default_rng(seed).permutation(n_rows)
     if labels is not None:
-        classes = np.unique(labels, return_inverse=True)[1]
+        classes = class_numbers(labels, n_rows)
         order = order[np.argsort(classes[order], kind="stable")]
     parts = np.empty(n_rows, np.intp)
     parts[order] = np.arange(n_rows) % n_parts
@@ -142,7 +146,7 @@ def deal_groups(
     seed : int
     """
     of_row = np.unique(groups, return_inverse=True)[1]
-    classes = np.unique(0 * of_row if labels is None else labels, return_inverse=True)[1]
+    classes = class_numbers(labels, of_row.size)
     n_groups, n_parts, sizes = of_row.max() + 1, shares.size, np.bincount(classes)
     least = np.arange(1, n_parts)
     limits = np.rint(np.cumsum(shares)[:-1] * n_groups).clip(least, least + n_groups - n_parts)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from sknet.data.draws import draw_rows
+from sknet.data.draws import same_positions
 from sknet.data.weights import Floats
 
 #: The maximum number of rows that a prior is worth: levels that alone say nothing about y may
@@ -117,9 +117,7 @@ def without_gaps(Y: Floats) -> Floats:
 
 def some_rows(n_rows: int, n_products: int) -> NDArray[np.intp]:
     """Return rows with at most ``MOST_PRODUCTS`` products, given the number in each row."""
-    n_wanted = max(1, MOST_PRODUCTS // max(1, n_products))
-    # Evenly spaced rows of an ordered table might lack most of the levels.
-    return draw_rows(n_rows, n_wanted, np.random.default_rng(0))
+    return same_positions(n_rows, max(1, MOST_PRODUCTS // max(1, n_products)))
 
 
 def prior_rows(

@@ -1,6 +1,5 @@
 """Splits of a table into training rows and the validation rows of early stopping."""
 
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -8,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet._requirements import warn
 from sknet.data.batches import Dataset
 from sknet.data.copies import with_copies_grouped
 from sknet.data.draws import Labels, count_validation_rows, deal_groups, split_rows
@@ -84,11 +84,10 @@ def _checked(
             f"training row and 2 validation rows. {remedy}"
         )
     if labels is not None and (lost := np.setdiff1d(labels[validation], labels[training])).size:
-        warnings.warn(
+        warn(
             f"The training rows lack the classes {lost.tolist()} of validation rows. Choose a "
             "validation_fraction or groups that leave rows of all classes for training, or "
             "pass X_val and y_val to fit.",
-            stacklevel=2,
         )
     return training, validation
 
@@ -170,11 +169,10 @@ class FirstSplit(Split):
             "is used, and rows of zero weight do not count. Or pass X_val and y_val to fit.",
         )
         if (n_used := np.count_nonzero(sides >= 0)) < MOSTLY_USED * data.n_rows:
-            warnings.warn(
+            warn(
                 f"The first split of validation_fraction={self.splitter!r} leaves out "
                 f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
                 "validate with the last rows, set validation_fraction='last'.",
-                stacklevel=2,
             )
         return found
 

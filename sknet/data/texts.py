@@ -8,7 +8,6 @@ Values without a digit, such as "unknown", count as missing if they are few.
 
 import math
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from sknet._requirements import warn
 from sknet.data.choices import categorical_columns
 from sknet.data.frames import Table, distinct_values, name_of
 
@@ -244,10 +244,9 @@ def distinct_list(column: Any) -> list[Any]:
 def warn_of_several(name: str, found: list[Format]) -> None:
     """Warn about a column of text that has several formats, and stays a category."""
     kind = "dates" if isinstance(found[0], DateFormat) else "numbers"
-    warnings.warn(
+    warn(
         f"Column {name} of X is text that may be {' or '.join(map(str, found))}, so it is read "
         f"as a category. Convert it to {kind}, or name it in categorical_features.",
-        stacklevel=2,
     )
 
 
@@ -274,10 +273,9 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
         lost = [value for value, number in pairs if number is None]
         odd = [one for one in lost if not isinstance(one, str) or DIGIT.search(one)]
         if odd:
-            warnings.warn(
+            warn(
                 f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "
                 f"as missing: in earlier training rows it had {form}.",
-                stacklevel=2,
             )
         # Position -1, which stands for a missing value, is the last.
         arrays[i] = np.array([*read, None], dtype=form.dtype)[positions]

@@ -126,7 +126,7 @@ def fit_on_cluster(
     samples = _sample(cluster, agreed, held, seed)
     rows, statistics = zip(*samples, strict=True)
     model = agreed.start_model(rows, run.streams["init"], statistics)
-    warn_of_doubts(estimator, model, stacklevel=6)
+    warn_of_doubts(estimator, model)
     groups = _groups(cluster, model.settings, held, local_steps)
     model = _with_shared_batch(model, len(groups))
     shared = cluster.send(model), cluster.send(agreed.features)

@@ -1,7 +1,6 @@
 """Calls to Dask: the partitions of its collections, and tasks on a :class:`Cluster`."""
 
 import math
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ from distributed import Client, get_client, get_worker, wait
 from sklearn.exceptions import DataConversionWarning
 
 from sknet._base import BaseNN
+from sknet._requirements import warn
 
 
 class Partitions(NamedTuple):
@@ -44,7 +44,7 @@ def partitions(X: Any, y: Any, sample_weight: Any) -> Partitions:
     """
     # In a task, Dask replaces collections with their contents, which would be refused next.
     _check_not_in_a_task()
-    check_collection(X, "X")
+    check_table(X)
     check_collection(y, "y")
     y = _in_one_dimension(y)
     parts = [_parts(X), _parts(_in_chunks_of(X, y, "y"))]
@@ -78,8 +78,6 @@ def check_collection(collection: Any, name: str) -> None:
     ------
     TypeError
         If ``collection`` is not a Dask array, DataFrame or Series.
-    ValueError
-        If ``name`` is "X" and the collection does not have two dimensions.
     """
     is_frame = dask.is_dask_collection(collection) and hasattr(collection, "map_partitions")
     if not (is_array(collection) or is_frame):
@@ -89,19 +87,31 @@ def check_collection(collection: Any, name: str) -> None:
             "dask.dataframe.from_pandas(...). For data in memory, use to_local(), or "
             "NNClassifier and NNRegressor."
         )
-    if name == "X" and collection.ndim != 2:
-        raise ValueError(f"X must have two dimensions, got {collection.ndim}.")
+
+
+def check_table(X: Any) -> None:
+    """Check that X is a Dask collection of rows and columns.
+
+    Raises
+    ------
+    TypeError
+        If it is not a Dask array or DataFrame.
+    ValueError
+        If it does not have two dimensions.
+    """
+    check_collection(X, "X")
+    if X.ndim != 2:
+        raise ValueError(f"X must have two dimensions, got {X.ndim}.")
 
 
 def _in_one_dimension(y: Any) -> Any:
     """Return a y of one column with one dimension, and any other y as it is."""
     if y.ndim == 1 or y.shape[1] != 1:
         return y
-    warnings.warn(
+    warn(
         "A column-vector y was passed when a 1d array was expected. Take its column: y[:, 0] "
         "of a Dask array, y.iloc[:, 0] of a Dask DataFrame.",
         DataConversionWarning,
-        stacklevel=6,
     )
     return y[:, 0] if is_array(y) else y.iloc[:, 0]
 
@@ -145,7 +155,7 @@ def check_same_table(estimator: BaseNN, X: Any) -> None:
     ValueError
         If the number or the names of the columns of X differ from those of the training table.
     """
-    check_collection(X, "X")
+    check_table(X)
     if X.shape[1] != estimator.n_features_in_:
         raise ValueError(
             f"X has {X.shape[1]} features, but the network was trained on "

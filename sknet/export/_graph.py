@@ -1,5 +1,6 @@
 """A graph of ONNX operators under construction, and tensors whose arithmetic adds to it."""
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -150,6 +151,12 @@ class Tensor:
         if dtype == self.dtype:
             return self
         return self.op("Cast", dtype=dtype, to=onnx_type(dtype))
+
+    def ndtr(self) -> "Tensor":
+        """Return the distribution function of the normal distribution."""
+        # Runtimes implement the error function for float32 only.
+        u = (self * math.sqrt(0.5)).cast(np.float32)
+        return (u.op("Erf").cast(self.dtype) + 1) * 0.5
 
     def sum(self, axis: int, *, keepdims: bool = True) -> "Tensor":
         """Return sums along an axis."""

@@ -110,10 +110,7 @@ def _cumulative(link: Cumulative, raw: Tensor) -> Tensor:
 #: The distribution functions of cumulative links.
 DISTRIBUTIONS: dict[type[Cumulative], Callable[[Tensor], Tensor]] = {
     CumulativeLogit: lambda z: z.op("Sigmoid"),
-    # Runtimes implement the error function only for float32.
-    CumulativeProbit: lambda z: (
-        ((z * math.sqrt(0.5)).cast(np.float32).op("Erf").cast(z.dtype) + 1) * 0.5
-    ),
+    CumulativeProbit: Tensor.ndtr,
     CumulativeCLogLog: lambda z: -(-z.minimum(80).op("Exp")).op("Exp") + 1,
 }
 

@@ -291,9 +291,7 @@ class GELU(Activation):
         delta *= z_density + ndtr(z)
 
     def operators(self, z: Any) -> Any:
-        # Runtimes implement the error function for float32 only.
-        u = (z * (1 / math.sqrt(2))).cast(np.float32)
-        return z * (u.op("Erf").cast(z.dtype) + 1) * 0.5
+        return z * z.ndtr()
 
 
 class Mish(Activation):

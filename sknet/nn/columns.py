@@ -89,7 +89,7 @@ class Columns(ColumnEmbedding):
 
     @property
     def learns_levels(self) -> bool:
-        return any(isinstance(layer, Embedding) for layer in self.embeddings())
+        return any(layer.learns_levels for layer in self.embeddings())
 
     def output_counts(self, n_inputs: int) -> list[int]:
         counts = np.empty(n_inputs, np.intp)
@@ -231,6 +231,10 @@ class Embedding(ColumnEmbedding):
         sums = one_hot.transposed @ delta
         # All levels contribute equally to the mean vector.
         np.add(sums[:-1], sums[-1] * (1 / self.n_levels), out=grads.table)
+
+    @property
+    def learns_levels(self) -> bool:
+        return True
 
     def backward_inputs(self, params: Views, x: Array, delta: Array, buffers: Buffers) -> Array:
         # A level number has no derivative.

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from sknet.nn.kernels import Array
+from sknet.nn.kernels import Array, read_only
 from sknet.nn.links import Change, Link, Logit, Softmax
 from sknet.nn.rules import Constraint, Rule
 
@@ -263,7 +263,7 @@ def _growth(z: Array) -> Array:
 def even_thresholds(link: Cumulative, n: int) -> Array:
     """Return the thresholds of n + 1 equal probabilities."""
     below = np.arange(1, n + 1) / (n + 1)
-    return link.quantile(below, below[::-1])
+    return read_only(link.quantile(below, below[::-1]))
 
 
 #: Links of ordered classes, by name.

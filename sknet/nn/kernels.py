@@ -168,7 +168,11 @@ def constant(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDAr
 
 
 def _full(value: float, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    array = np.full(shape, value, dtype)
+    return read_only(np.full(shape, value, dtype))
+
+
+def read_only(array: Array) -> Array:
+    """Return an array that several callers share, after making it read-only."""
     array.flags.writeable = False
     return array
 
@@ -179,7 +183,7 @@ _remembered = lru_cache(maxsize=32)(_full)
 @lru_cache(maxsize=16)
 def lower_triangle(size: int, dtype: np.dtype[Any]) -> Array:
     """Return a lower triangular matrix of ones: a product with it is a running sum."""
-    return np.tri(size, dtype=dtype)
+    return read_only(np.tri(size, dtype=dtype))
 
 
 def blocks(*arrays: Array) -> Sequence[Sequence[Array]]:

@@ -758,5 +758,6 @@ def is_log_loss(loss: Any) -> bool:
 
 def uses_order(loss: Any) -> bool:
     """Return whether a loss, given by name or as an instance, uses the order of the classes."""
-    named = LOSSES.get(loss, Loss)() if isinstance(loss, str) else loss
-    return isinstance(named, Loss) and named.link.ordered
+    if isinstance(loss, str):  # An unknown name has no loss; ``fit`` refuses it.
+        return loss in LOSSES and LOSSES[loss]().link.ordered
+    return isinstance(loss, Loss) and loss.link.ordered

@@ -174,9 +174,9 @@ class Network:
         return views
 
     def work_arrays(self) -> list[WorkArrays]:
-        """Return the declarations of each layer's work arrays."""
+        """Return the declarations of each layer's work arrays, which the caller may change."""
         inputs = zip(self.layers, self.widths, strict=False)
-        return [layer.buffers(width) for layer, width in inputs]
+        return [dict(layer.buffers(width)) for layer, width in inputs]
 
     def part(self, params: Array, start: int, stop: int | None = None) -> tuple[Self, Array]:
         """Return the layers ``start:stop`` as a network, and a copy of its parameters.

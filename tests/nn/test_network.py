@@ -123,6 +123,13 @@ def test_the_gradient_of_the_inputs_takes_memory_only_if_asked_for():
     assert [set(layer) for layer in wide_others] == [set(layer) for layer in others]
 
 
+def test_the_declarations_of_a_layer_are_only_read(monkeypatch):
+    declared = {"a": 3, "delta": 2}
+    monkeypatch.setattr(Dropout, "buffers", lambda layer, n_inputs: declared)
+    Workspace(Network((Dropout(0.5), Dense(1, Identity())), 2), 3, np.float64)
+    assert declared == {"a": 3, "delta": 2}
+
+
 def test_a_backward_pass_ends_at_the_first_layer_with_parameters():
     """No work array and no gradient is made below it, unless the caller asks for it."""
     network = Network((Dropout(0.2), Dense(4, Tanh()), Dense(1, Identity())), 3)

@@ -1,6 +1,5 @@
 """Categories: how columns are read as level numbers, surveyed and encoded."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
@@ -10,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from sknet._requirements import warn
 from sknet.data import frames
 from sknet.data.choices import categorical_columns
 from sknet.data.columns.column import Column, Feature, Region, Surveyed
@@ -308,21 +308,18 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: in
         return
     n_numbers = sum(map(_is_number, levels.tolist()))
     if 2 * n_numbers > n_rows:
-        warnings.warn(
+        warn(
             f"{where} is read as a category because of its dtype, {dtype}, but has {n_numbers} "
             f"different numbers in {n_rows} rows. A level that occurs once tells the network "
             "nothing. If the column holds quantities, replace any other text, such as '?', "
             "with missing values, and convert it to numbers (na_values of pandas.read_csv, "
             "astype(float)). If it is a category, give it a categorical dtype.",
-            UserWarning,
-            stacklevel=2,
         )
     elif levels.size > NEARLY_ALL * n_rows and n_rows >= FEWEST_ROWS_OF_NAMES:
-        warnings.warn(
+        warn(
             f"{where} is a category with {levels.size} levels in {n_rows} rows. Most of them "
             "occur only once, and tell the network nothing. Leave the column out, or keep the "
             "part of its text that repeats.",
-            stacklevel=2,
         )
 
 

@@ -44,10 +44,10 @@ def nonzero_quantiles(X: Any, weights: Floats | None) -> tuple[NDArray[np.float6
     Returns
     -------
     magnitudes : ndarray of shape (n_columns,)
-    found : ndarray of shape (7, n_columns)
-        Those of ``NONZERO_LEVELS``.
+    found : ndarray of shape (len(NONZERO_LEVELS), n_columns)
     """
-    magnitudes, found = np.full(X.shape[1], np.nan), np.full((7, X.shape[1]), np.nan)
+    magnitudes = np.full(X.shape[1], np.nan)
+    found = np.full((len(NONZERO_LEVELS), X.shape[1]), np.nan)
     for columns, block, rows in _nonzero_blocks(X):
         of_values = None if weights is None else weights[rows]
         found[:, columns] = quantiles(block, NONZERO_LEVELS, of_values)
