@@ -42,6 +42,9 @@ UNPLANNED_EPOCHS = 200
 #: learning rate to zero. If it does, this is the upper limit of that number for classes without
 #: an order if no column is a category.
 PATIENCE = 10
+#: The same, but for the upper limit, on small tables with a stochastic solver: an epoch is one
+#: update, and the loss swings in the first of them.
+PATIENCE_OF_SINGLE_UPDATES = 20
 #: With early stopping and a schedule that takes the learning rate to zero, shares of the number
 #: of epochs: if the validation score has not improved for the first share, and for at least
 #: ``LEAST_PATIENCE`` epochs, the learning rate falls to zero within the second, unless the last
@@ -362,7 +365,8 @@ def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
 
 def _n_iter_no_change(known: Mapping[str, Any], facts: Facts) -> float:
     if not _is_planned(known):
-        return PATIENCE
+        single = facts.is_small and is_stochastic(known["solver"])
+        return PATIENCE_OF_SINGLE_UPDATES if single else PATIENCE
     patience = max(math.ceil(PLANNED_PATIENCE * known["max_iter"]), LEAST_PATIENCE)
     if facts.grouped and facts.one_score:
         return patience * PATIENCE_OF_GROUPS
@@ -440,7 +444,7 @@ def _column_scales(known: Mapping[str, Any], facts: Facts) -> bool:
 
 def _suits_small_network(facts: Facts) -> bool:
     """Return whether so few rows, or so few of the rarer classes, need a small network."""
-    if facts.one_score:
+    if facts.numeric_y:
         few = not facts.is_small and facts.n_rows < SEPARATE_ROWS_OF_NUMBERS
     else:
         n_outside = facts.n_rows * facts.minority_share
@@ -458,14 +462,14 @@ def _suits_separate_members(known: Mapping[str, Any], facts: Facts) -> bool:
     adaptive = _has_adaptive_solver(known)
     suited = adaptive and not facts.is_sparse and not _is_constrained(known)
     embedded = known["numeric_embedding"] is not None or facts.is_small
-    of_classes = not facts.one_score and facts.n_earlier is None
+    of_classes = not facts.numeric_y and facts.n_earlier is None
     separate = _suits_small_network(facts) or (of_classes and facts.n_rows < SEPARATE_ROWS)
     return separate and embedded and suited
 
 
 def _is_one_small_network(known: Mapping[str, Any], facts: Facts) -> bool:
     """Return whether one small network is enough: a second would double a long fit's time."""
-    return facts.one_score and facts.is_wide and _suits_separate_members(known, facts)
+    return facts.numeric_y and facts.is_wide and _suits_separate_members(known, facts)
 
 
 def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
@@ -477,7 +481,7 @@ def _share_weights(known: Mapping[str, Any], facts: Facts) -> bool:
 
 def _suits_small_members(known: Mapping[str, Any], facts: Facts) -> bool:
     separate = known["n_members"] != 1 and not known["share_weights"]
-    return separate and _suits_small_network(facts) and not facts.one_score
+    return separate and _suits_small_network(facts) and not facts.numeric_y
 
 
 def _hidden_layer_sizes(known: Mapping[str, Any], facts: Facts) -> tuple[int, ...]:

@@ -93,6 +93,9 @@ def test_without_a_plan_training_ends_as_in_scikit_learn(options):
     assert (values["max_iter"], values["n_iter_no_change"]) == (200, 10)
     assert resolved(5000)["n_iter_no_change"] == 8
     assert resolved(5000, max_iter=20)["n_iter_no_change"] == 5
+    # An epoch of few rows is a single update.
+    of_few = 10 if "solver" in options else 20
+    assert resolved(49, **options)["n_iter_no_change"] == of_few
 
 
 def test_small_tables_draw_nothing_for_single_rows():
@@ -310,6 +313,16 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 200, ordered_y=True)["dropout"] == 0.1
     assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0
+
+
+@pytest.mark.parametrize("n_rows", [300, 1999, 3999, 5000])
+def test_classes_with_an_order_have_the_members_of_classes_and_the_encoding_of_numbers(n_rows):
+    values, of_classes = resolved(n_rows, ordered_y=True), resolved(n_rows)
+    of_numbers = resolved(n_rows, cls=NNRegressor)
+    same = ["share_weights", "hidden_layer_sizes", "n_members", "validation_fraction", "max_iter"]
+    assert [values[name] for name in same] == [of_classes[name] for name in same]
+    assert values["numeric_embedding"] == of_numbers["numeric_embedding"]
+    assert values["n_components"] == of_numbers["n_components"]
 
 
 class Focal(BinaryLogLoss):

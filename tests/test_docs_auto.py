@@ -86,6 +86,8 @@ def test_every_rule_is_on_the_page():
             _auto.PATIENCE_OF_GROUPS,
             _auto.PATIENCE,
             _auto.PATIENCE,
+            _auto.PATIENCE_OF_SINGLE_UPDATES,
+            _auto.SMALL,
         ],
         "early_stopping": [_auto.SMALL],
         "validation_fraction": [

@@ -135,6 +135,27 @@ def test_quartiles_that_differ_by_rounding_give_way_to_the_range(sign):
     assert_allclose(fit(sign * noisy[:, np.newaxis]).numbers_.scale, 2, rtol=1e-12)
 
 
+@DTYPES
+def test_numbers_far_out_do_not_set_the_scale_of_a_column_of_equal_numbers(dtype):
+    """The range counts up to 20 times the distance of the nearest quarter of the others."""
+    others = np.r_[np.full(8, 1), np.full(3, 2), -1000]
+    x = np.r_[np.full(20, 5), 5 + others].astype(dtype)[:, np.newaxis]
+    assert_allclose(fit(x).numbers_.scale, 2 / 20, rtol=1e-6)
+    twice = fit(x, np.full(len(x), 2.0)).numbers_.scale
+    assert_allclose(twice, 2 / 20, rtol=1e-6)
+    near = np.r_[np.full(20, 5), 5 + np.clip(others, -18, None)].astype(dtype)[:, np.newaxis]
+    assert_allclose(fit(near).numbers_.scale, 2 / 20, rtol=1e-6)
+    nearer = np.r_[np.full(20, 5), 5 + np.clip(others, -6, None)].astype(dtype)[:, np.newaxis]
+    assert_allclose(fit(nearer).numbers_.scale, 2 / 8, rtol=1e-6)
+
+
+@DTYPES
+def test_rounding_is_no_distance_from_equal_numbers(dtype):
+    noise = 3 * np.finfo(dtype).eps * np.arange(1, 4)
+    x = np.r_[np.full(15, 1), 1 - noise, 4.0].astype(dtype)[:, np.newaxis]
+    assert_allclose(fit(x).numbers_.scale, 2 / 3, rtol=1e-5)
+
+
 def test_rounding_noise_counts_as_constant():
     x = 1e8 + np.array([0, 1, -1, 0, 1]) * 1.5e-8
     assert np.ptp(x) > 0

@@ -22,6 +22,10 @@ TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Those of the non-zeros of a sparse column.
 NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
+#: If more than half of the values of a column are equal, its range counts for the scale up to
+#: this multiple of the distance of the nearest others. Distances of at most the second number of
+#: rounding steps are none.
+FAR_OUT, ROUNDING_STEPS = 20, 64
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
 #: A sparse column is centered only if at least the first share of its entries are not zero, and
@@ -123,9 +127,9 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats, Floats]:
     limit = np.stack(limits)
     for columns, block in data.column_blocks():
         found = quantiles(block, LEVELS, data.sample_weight)
-        low, left, q1, middle, q3, right, high = np.nan_to_num(found)
+        _, left, _, middle, _, right, _ = np.nan_to_num(found)
         center[columns] = found[3]
-        scale[columns] = _inverse_spread(low, q1, q3, high, scale.dtype)
+        scale[columns] = _inverse_spread(block, found, data.sample_weight, scale.dtype)
         limit[:, columns] = _limits(left, middle, right, scale[columns])
     return center, scale, limit
 
@@ -141,11 +145,27 @@ def _limits(left: Floats, center: Floats, right: Floats, scale: Floats) -> Float
         return np.clip(TAIL_FACTOR * distances**2, CLIP, LARGEST_CLIP)
 
 
-def _inverse_spread(low: Floats, q1: Floats, q3: Floats, high: Floats, dtype: Any) -> Floats:
-    """Return 1 / (q3 - q1); 2 / (high - low) for equal quartiles; 0 for a constant."""
-    by_quartiles = _inverse_distance(q1, q3, dtype)
-    by_range = 2 * _inverse_distance(low, high, dtype)
-    return np.where(by_quartiles > 0, by_quartiles, by_range)
+def _inverse_spread(X: Floats, found: Floats, weights: Floats | None, dtype: Any) -> Floats:
+    """Return the inverse spreads of columns, given their quantiles at ``LEVELS``.
+
+    The spread is the distance of the quartiles. If they are equal, it is half the range, but at
+    most ``FAR_OUT`` / 2 times the distance of the nearest quarter of the other values from the
+    median: a single number far out, such as -9999 among zeros and ones, would otherwise make
+    all other numbers equal. The inverse is zero for a constant.
+    """
+    low, _, q1, middle, q3, _, high = np.nan_to_num(found)
+    inverse = _inverse_distance(q1, q3, dtype)
+    flat = np.flatnonzero((inverse == 0) & (low < high))
+    if not flat.size:
+        return inverse
+    low, middle, high = low[flat], middle[flat], high[flat]
+    distances = np.abs(X[:, flat] / 2 - middle / 2)  # Halved, so that none overflows.
+    rounding = ROUNDING_STEPS * np.finfo(X.dtype).eps * np.maximum(abs(low), abs(high))
+    distances[distances <= rounding] = np.nan
+    near = np.nan_to_num(quantiles(distances, [0.25], weights)[0])
+    by_others = _inverse_distance(-near, near, dtype) * (2 / FAR_OUT)
+    inverse[flat] = np.maximum(2 * _inverse_distance(low, high, dtype), by_others)
+    return inverse
 
 
 def scale_by_others(
@@ -158,17 +178,17 @@ def scale_by_others(
 ) -> None:
     """Center, scale and limit columns with heavy values by their other values, in place.
 
-    A column stays as it is if the clip would make heavy values equal, unless they are marked,
-    that is, have indicators.
+    A column stays as it is if the clip would make heavy values equal, or one of them equal to
+    the new center, unless they are marked, that is, have indicators.
     """
     for column, values in heavy.items():
         x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
-        found = quantiles(others, LEVELS, data.sample_weight)[:, 0]
-        low, left, q1, middle, q3, right, high = found
-        factor = _inverse_spread(low, q1, q3, high, scale.dtype)
+        found = quantiles(others, LEVELS, data.sample_weight)
+        _, left, _, middle, _, right, _ = found[:, 0]
+        factor = _inverse_spread(others, found, data.sample_weight, scale.dtype)[0]
         with np.errstate(over="ignore"):
-            apart = np.diff(clip_smoothly((values - middle) * factor))
+            apart = np.diff(clip_smoothly((np.sort([*values, middle]) - middle) * factor))
         if factor and (column in marked or (apart > LEAST_APART).all()):
             center[column], scale[column] = middle, factor
             limit[:, column] = _limits(left, middle, right, factor)
@@ -225,7 +245,9 @@ def sparse_center_and_scale(data: Dataset) -> tuple[Floats, Floats]:
     magnitudes, found = nonzero_quantiles(X, data.sample_weight)
     low, left, q1, middle, q3, right, high = found
     scale = 0.5 / np.maximum(magnitudes, np.finfo(X.dtype).tiny)
-    by_spread = _inverse_spread(low, q1, q3, high, X.dtype)
+    by_quartiles = _inverse_distance(q1, q3, X.dtype)
+    by_range = 2 * _inverse_distance(low, high, X.dtype)
+    by_spread = np.where(by_quartiles > 0, by_quartiles, by_range)
     weights = np.ones(X.shape[0]) if data.sample_weight is None else data.sample_weight
     far = weights @ (X != 0) >= MOSTLY_NONZERO * weights.sum()
     far &= (by_spread > 0) & (np.abs(middle) * by_spread > FAR_FROM_ZERO)
