@@ -12,7 +12,7 @@ from sknet.data.columns.column import Column
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
 from sknet.data.frames import Table, name_of, without_na, wrapped
-from sknet.data.texts import Format, find_formats, read_texts, warn_of_several
+from sknet.data.texts import Format, find_formats, read_texts, warn_of_formats
 
 #: The kinds of columns that are not plain numbers, in the order in which they are read. The
 #: numeric ones come before the others.
@@ -85,10 +85,11 @@ class TableReader:
         reader = cls(numbers, columns, X.names, formats)
         if isinstance(wanted, str) and not declared:
             for column in reader.of_kind(CategoryColumn):
-                if several := found.get(column.position):
-                    warn_of_several(column.label, several)
-                else:
-                    column.warn_of_rare_levels(X)
+                # A categorical dtype is the user's choice.
+                if column.position in X.text_columns:
+                    where, several = f"Column {column.label} of X", found.get(column.position)
+                    if not warn_of_formats(where, column.levels, several or []):
+                        column.warn_of_rare_levels(X)
         return reader
 
     def of_part(self, X: Table) -> Self:
