@@ -364,6 +364,16 @@ def test_categorical_features_choose_text(tables):
     assert_array_equal(other.predict(given), expected.predict(meant))
 
 
+def test_columns_in_another_order_are_refused_first(tables):
+    """Before the text of the wrong column counts as missing, with a warning."""
+    given, _, y = tables
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        network.predict(given[given.columns[::-1]])
+    with pytest.raises(TypeError, match=r"Pass a frame: pandas\.DataFrame\(X\)"):
+        network.predict(dict(given))
+
+
 def test_a_dtype_of_categories_is_a_choice(tables):
     given, _, y = tables
     given["price"] = given["price"].astype("category")
@@ -391,6 +401,34 @@ def test_unclear_text_is_said(tables):
         UserWarning, match="'when' of X .* %d/%m/%Y or .* %m/%d/%Y.* it to dates"
     ):
         NNRegressor(**OPTIONS).fit(given[["when", "kind"]], y)
+
+
+CHUNKS = {
+    "partial_fit": lambda X, y: NNRegressor(**OPTIONS).partial_fit(X, y).partial_fit(X, y),
+    "fit_chunks": lambda X, y: fit_chunks(NNRegressor(**OPTIONS), [(X, y), (X, y)]),
+}
+DOUBTS = {
+    "is text that may be numbers": lambda i: f"{1000 + 37 * i:,d}",
+    "is read as a category, since": lambda i: f"{i} km" if i else "0 m",
+    "is a category with 200 levels in 200": lambda i: f"person {i}",
+    "has no value": lambda i: None,
+}
+
+
+@pytest.mark.parametrize("message", DOUBTS)
+@pytest.mark.parametrize("fit", CHUNKS)
+def test_doubts_about_the_first_chunk_are_said_once(fit, message):
+    X = frame_of_objects(pd, [*map(DOUBTS[message], range(200))]).assign(b=np.arange(200.0))
+    with pytest.warns(UserWarning, match="'a' of X in the first chunk " + message) as caught:
+        CHUNKS[fit](X, np.arange(200.0))
+    assert len(caught) == 1
+
+
+def test_ambiguity_in_a_file_is_said(tmp_path):
+    texts = [f"{1000 + 37 * i:,d}" for i in range(200)]
+    pd.DataFrame({"a": texts, "y": np.arange(200.0)}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.warns(UserWarning, match=r"'a' of .*a\.csv is text that may be numbers"):
+        read_chunks(tmp_path / "a.csv", target="y")
 
 
 @pytest.mark.parametrize("missing", [0, 6])

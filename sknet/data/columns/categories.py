@@ -67,11 +67,6 @@ class CategoryColumn(Column):
         """
         return sorted(set(categorical_columns(X, wanted).tolist()))
 
-    def warn_of_rare_levels(self, X: Any) -> None:
-        """Warn if most levels of the column, which is text or objects, occur once."""
-        values, where = X.column(self.position), f"Column {self.label} of X"
-        warn_of_rare_levels(where, values.dtype, self.levels, int(values.count()))
-
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
 
@@ -314,8 +309,9 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_known: i
     elif levels.size > NEARLY_ALL * n_known and n_known >= FEWEST_ROWS_OF_NAMES:
         warn(
             f"{where} is a category with {levels.size} levels in {n_known} rows. Most of them "
-            "occur only once, and tell the network nothing. Leave the column out, or keep the "
-            "part of its text that repeats.",
+            "occur only once, and tell the network nothing. Leave the column out, keep the "
+            "part of its text that repeats, or, if other rows repeat all of it, give the column a "
+            "categorical dtype."
         )
 
 
