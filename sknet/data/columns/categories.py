@@ -310,8 +310,8 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_known: i
         warn(
             f"{where} is a category with {levels.size} levels in {n_known} rows. Most of them "
             "occur only once, and tell the network nothing. Leave the column out, keep the "
-            "part of its text that repeats, or, if other rows repeat all of it, give the column a "
-            "categorical dtype."
+            "part of its text that repeats, or, if other rows repeat it, give it a categorical "
+            "dtype."
         )
 
 
