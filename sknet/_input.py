@@ -87,7 +87,7 @@ class Features:
         if self.reader.only_numbers:
             return self, self.read(X)
         with checking("X"):
-            table = self.reader.prepared(check_kinds(X, "X", with_times=True))
+            table = self._prepared(check_kinds(X, "X", with_times=True), reset=False)
             table = self._checked(table, reset=False)
             reader = self.reader.of_part(table)
             return replace(self, reader=reader), reader.read(table)
@@ -179,10 +179,17 @@ class Features:
             return blocks.read_by(self.reader.read)
         if not reset and len(X.shape) == 2 and X.shape[1] != self.n_features:
             validate_data(self.estimator, X.given, reset=False, skip_check_array=True)
-        X = self.reader.prepared(X)
+        X = self._prepared(X, reset)
         if self.reader.only_numbers:
             return self._read_numbers(X, reset)
         return self.reader.read(self._checked(X, reset))
+
+    def _prepared(self, X: Table, reset: bool) -> Table:
+        """Return a table in which text is numbers and dates, where it was in training."""
+        if self.reader.formats and X.names and not (reset or self._has_same_names(X)):
+            # Text in the wrong columns would give other errors and warnings first.
+            validate_data(self.estimator, X.given, reset=False, skip_check_array=True)
+        return self.reader.prepared(X)
 
     def _checked(self, X: Table, reset: bool) -> Table:
         """Return a table with categories or dates, whose names have been checked."""
@@ -191,7 +198,11 @@ class Features:
                 "X is sparse, but the training table has categories or dates, which sparse X "
                 "cannot hold. Pass a data frame or a dense array."
             )
-        X = X.dense()
+        try:
+            X = X.dense()
+        except (TypeError, ValueError):
+            check_columns(X)
+            raise
         if reset or not self._has_same_names(X):
             validate_data(self.estimator, X.given, reset=reset, skip_check_array=True)
         return X

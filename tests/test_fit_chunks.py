@@ -453,8 +453,12 @@ def test_a_part_without_values_of_a_category(regression):
     city[:40] = None
     table = pd.DataFrame({"city": city, "x": X[:, 0]})
     network = NNRegressor((4,), **STEADY, **SIMPLE)
-    (levels,) = fit_chunks(network, cut(40, table, y))._model.reader.levels_
+    with pytest.warns(UserWarning, match="'city' of X in the first chunk has no value"):
+        (levels,) = fit_chunks(network, cut(40, table, y))._model.reader.levels_
     assert levels.tolist() == ["a", "b"]
+    # The remedies: other rows first, and a categorical dtype.
+    fit_chunks(network, cut(40, table[::-1], y[::-1]))
+    fit_chunks(network, cut(40, table.astype({"city": "category"}), y))
 
 
 @pytest.mark.parametrize("weight", [None, np.linspace(0.1, 2, 120)], ids=["ones", "weights"])

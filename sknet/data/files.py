@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sknet._requirements import check_count, require
 from sknet.data import frames
 from sknet.data.columns.categories import warn_of_rare_levels
-from sknet.data.texts import distinct_list, formats_of
+from sknet.data.texts import distinct_list, formats_of, warn_of_formats
 
 #: The maximum number of levels of a category. A column with more is an identifier or free text.
 MOST_LEVELS = 100_000
@@ -99,7 +99,8 @@ class FileChunks:
         times = {known[i] for i in table.time_columns}
         # The estimator reads text that is numbers or dates.
         free = {known[i] for i in table.text_columns} - given.keys() - {self.target}
-        as_text = {n for n in free if len(formats_of(distinct_list(head[n]))) == 1}
+        formats = {name: formats_of(distinct_list(head[name])) for name in free}
+        as_text = {name for name, several in formats.items() if len(several) == 1}
         self._as_is = times.difference(of_text) | as_text
         levels = {
             name: np.asarray(dtype.categories)
@@ -109,18 +110,19 @@ class FileChunks:
         # A column whose given levels are numbers is read as numbers.
         self._text = [n for n in of_text if n not in levels or levels[n].dtype.kind in "OUS"]
         features = [name for name in of_text if name in self.columns and name not in as_text]
-        found, n_rows = self._find_levels([name for name in features if name not in levels])
+        found, n_known = self._find_levels([name for name in features if name not in levels])
         for name, its_levels in found.items():
             kind = head[name].dtype
             # A categorical dtype of a Parquet file is the user's choice.
             if name not in given and getattr(kind, "categories", None) is None:
                 where = f"Column {name!r} of {self._files[0].path}"
-                warn_of_rare_levels(where, kind, its_levels, n_rows)
+                if not warn_of_formats(where, its_levels, formats.get(name, [])):
+                    warn_of_rare_levels(where, kind, its_levels, n_known[name])
         levels.update(found)
         self._categories = {name: _pandas().CategoricalDtype(levels[name]) for name in features}
 
-    def _find_levels(self, names: list[str]) -> tuple[dict[str, NDArray[Any]], int]:
-        """Return the sorted levels of some columns, found in one pass, and the number of rows.
+    def _find_levels(self, names: list[str]) -> tuple[dict[str, NDArray[Any]], dict[str, int]]:
+        """Return the sorted levels of columns, and how many values each has, from one pass.
 
         Raises
         ------
@@ -128,10 +130,10 @@ class FileChunks:
             If a column has more than ``MOST_LEVELS`` levels, or levels of text and of numbers.
         """
         levels: dict[str, set[Any]] = {name: set() for name in names}
-        n_rows = 0
+        n_known = dict.fromkeys(names, 0)
         for frame in self._raw(names) if names else ():
-            n_rows += len(frame)
             for name, found in levels.items():
+                n_known[name] += int(frame[name].count())
                 found.update(frame[name].dropna().unique())
                 if len(found) > MOST_LEVELS:
                     raise ValueError(
@@ -143,7 +145,7 @@ class FileChunks:
             ordered = {name: np.array(sorted(found), object) for name, found in levels.items()}
         except TypeError as error:
             raise ValueError(f"Levels of {names} cannot be sorted: {error}") from error
-        return ordered, n_rows
+        return ordered, n_known
 
     def _raw(
         self, names: list[str], convert: Callable[[Any], Any] = lambda frame: frame

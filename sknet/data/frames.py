@@ -9,7 +9,7 @@ questions, so that no other module asks what a table is.
 import datetime
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from numbers import Number
 from types import MappingProxyType
@@ -296,11 +296,16 @@ class PandasFrame(Frame):
         value = self._first_known(position)
         return next((kind for kind, of in TIME_TYPES.items() if isinstance(value, of)), None)
 
-    def with_columns(self, arrays: Mapping[int, NDArray[Any]]) -> "Frame":
-        """Return the frame with other columns at these positions; the rest is not copied."""
-        given = self.given.copy(deep=False)
-        for position, array in arrays.items():
-            given.isetitem(position, array)
+    def with_columns(
+        self, arrays: Mapping[int, NDArray[Any]], in_utc: Collection[int] = ()
+    ) -> "Frame":
+        """Return the frame with other columns at these positions; the rest is not copied.
+
+        The dates in the columns ``in_utc`` have this time zone.
+        """
+        given, with_zone = self.given.copy(deep=False), sys.modules["pandas"].DatetimeIndex
+        for i, array in arrays.items():
+            given.isetitem(i, with_zone(array, tz="UTC") if i in in_utc else array)
         return PandasFrame(given)
 
     def time_zone(self, position: int) -> str | None:
@@ -378,11 +383,17 @@ class PolarsFrame(Frame):
     def _is_category(self, position: int) -> bool:
         return _polars_type(self.dtypes[position]) in POLARS_CATEGORIES
 
-    def with_columns(self, arrays: Mapping[int, NDArray[Any]]) -> "Frame":
-        """Return the frame with other columns at these positions; the rest is not copied."""
+    def with_columns(
+        self, arrays: Mapping[int, NDArray[Any]], in_utc: Collection[int] = ()
+    ) -> "Frame":
+        """Return the frame with other columns at these positions; the rest is not copied.
+
+        The dates in the columns ``in_utc`` have this time zone.
+        """
         make = sys.modules["polars"].Series
-        new = [make(self.columns[position], array) for position, array in arrays.items()]
-        return PolarsFrame(self.given.with_columns(new))
+        new = {i: make(self.columns[i], array) for i, array in arrays.items()}
+        new.update({i: new[i].dt.replace_time_zone("UTC") for i in in_utc})
+        return PolarsFrame(self.given.with_columns(new.values()))
 
     def time_zone(self, position: int) -> str | None:
         """Return the name of the time zone of a column of times, or None if it has none."""

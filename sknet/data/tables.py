@@ -7,12 +7,13 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet.data.columns.categories import CategoryColumn
+from sknet._requirements import warn
+from sknet.data.columns.categories import CategoryColumn, warn_of_rare_levels
 from sknet.data.columns.column import Column
 from sknet.data.columns.numbers import read_numbers
 from sknet.data.columns.times import DateColumn, DurationColumn, TimeColumn, check_times
 from sknet.data.frames import Table, name_of, without_na, wrapped
-from sknet.data.texts import Format, find_formats, read_texts, warn_of_several
+from sknet.data.texts import Format, find_formats, read_texts, warn_of_formats
 
 #: The kinds of columns that are not plain numbers, in the order in which they are read. The
 #: numeric ones come before the others.
@@ -58,8 +59,8 @@ class TableReader:
         wanted : "from_dtype", None or array-like of int, str or bool
             The parameter ``categorical_features`` of the estimators.
         declared : bool, default=False
-            Whether the levels of a column are those that its dtype declares, even if X lacks
-            some of them.
+            Whether X is the first chunk of a table, so that the levels of a column are those
+            that its dtype declares, even if X lacks some of them.
 
         Raises
         ------
@@ -72,7 +73,8 @@ class TableReader:
         -----
         UserWarning
             If a column is a category only by its dtype of objects or text, but has different
-            levels in most of its rows, or could be read as numbers or dates in several ways.
+            levels in most of its rows, could be read as numbers or dates in several ways or
+            but for a few values, or has no value in the first chunk.
         """
         found = find_formats(X, wanted)
         formats = {i: of_one[0] for i, of_one in found.items() if len(of_one) == 1}
@@ -83,12 +85,10 @@ class TableReader:
         columns = tuple(kind(X, i, declared) for i, kind in kinds.items())
         numbers = np.setdiff1d(np.arange(X.shape[1]), list(kinds))
         reader = cls(numbers, columns, X.names, formats)
-        if isinstance(wanted, str) and not declared:
-            for column in reader.of_kind(CategoryColumn):
-                if several := found.get(column.position):
-                    warn_of_several(column.label, several)
-                else:
-                    column.warn_of_rare_levels(X)
+        for column in reader.of_kind(CategoryColumn) if isinstance(wanted, str) else ():
+            # A categorical dtype is the user's choice.
+            if column.position in X.text_columns:
+                _warn_of_doubts(column, X, found.get(column.position, []), declared)
         return reader
 
     def of_part(self, X: Table) -> Self:
@@ -192,6 +192,23 @@ class TableReader:
         """Check that a table has rows, and times in the columns that had them in training."""
         _check_has_rows(X)
         check_times(X, {i: kind for i, (kind, _) in self.times_.items()}, self.names)
+
+
+def _warn_of_doubts(
+    column: CategoryColumn, X: Table, found: list[Format], first_chunk: bool
+) -> None:
+    """Warn about a column of text or objects that may be useless as a category."""
+    values = X.column(column.position)
+    where = f"Column {column.label} of X" + " in the first chunk" * first_chunk
+    if first_chunk and not column.levels.size:
+        warn(
+            f"{where} has no value that shows its kind, so it is read as a category, even if "
+            "later text in it is numbers or dates. In partial_fit, later values count as "
+            "missing. Begin with rows in which the column has values or, if it is a category, "
+            "give it a categorical dtype."
+        )
+    elif not warn_of_formats(where, column.levels, found):
+        warn_of_rare_levels(where, values.dtype, column.levels, int(values.count()))
 
 
 def _find_kinds(X: Table, wanted: Any) -> dict[int, type[Column]]:

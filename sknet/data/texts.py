@@ -8,16 +8,17 @@ Values without a digit, such as "unknown", count as missing if they are few.
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
-from itertools import product
+from itertools import islice, product
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sknet._requirements import warn
 from sknet.data.choices import categorical_columns
@@ -29,6 +30,9 @@ MOST_WORDS, FEW_WORDS = 0.05, 3
 #: The largest share of distinct values whose number another value has as well, such as "2.5"
 #: and "2.50". Versions and codes exceed it.
 MOST_EQUAL = 0.01
+#: The largest share of odd values among the distinct ones with a digit of a column that nearly
+#: has a format, and how many values show its formats or are shown.
+MOST_ODD, N_SHOWN = 0.05, 5
 #: The smallest number of distinct values with points that may separate thousands.
 LEAST_GROUPED = 3
 #: At least this many evenly spaced rows show whether a column of text may have a format.
@@ -46,7 +50,8 @@ UNITS = (
 #: Forms of dates other than ISO 8601, as directives of ``strptime``.
 DAYS = [
     "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%d %b %Y",
-    "%d-%b-%Y", "%b %d, %Y", "%b %Y",
+    "%d-%b-%Y", "%b %d, %Y", "%b %Y", "%Y.%m.%d", "%b %d %Y", "%d %b, %Y", "%d. %b %Y",
+    "%Y %b %d", "%Y-%b-%d", "%b-%d-%Y", "%d/%b/%Y",
 ]  # fmt: skip
 DIGIT = re.compile(r"\d")
 #: The form of most numbers, in which Python reads them as well.
@@ -55,6 +60,9 @@ PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?", re.ASCII)
 NEGATIVE = re.compile(r"\((.*)\)$")
 #: The name of a month, whose first three letters are enough.
 MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
+#: The name of a weekday before a date, and the names of its time zone after it.
+WEEKDAY = re.compile("(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ", re.IGNORECASE)
+ZONES = (" UTC", " GMT")
 CLOCKS = ["", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p"]
 #: The forms of dates, by the characters between their parts.
 FORMS: dict[str, list[str]] = {}
@@ -128,6 +136,8 @@ def _parts(value: str, decimal: str) -> tuple[float, str, str] | None:
     if found is None:
         return None
     first, before, second, whole, _, rest, power, after = found.groups("")
+    if power and re.search(r"\D", whole):
+        return None  # A number with an exponent has no thousands separators.
     sign, whole = first + second, re.sub(r"\D", "", whole)
     # The plural of a unit is the same unit, as in 1 hour and 2 hours.
     after = after.removesuffix("s") if len(after) > 2 else after
@@ -149,25 +159,35 @@ class DateFormat:
     @classmethod
     def of(cls, value: str) -> "list[DateFormat]":
         """Return the formats that a value has."""
+        text, has_zone = _date_parts(value)
         # Eight digits without hyphens may be a number.
-        forms = [cls(), cls(zoned=True)] if value[4:5] == "-" else []
-        forms += map(cls, FORMS.get(re.sub("[a-zA-Z0-9]", "", value), []))
-        return [one for one in forms if one.read(value) is not None]
+        forms = [""] if text[4:5] == "-" else []
+        forms += FORMS.get(re.sub("[a-zA-Z0-9]", "", text), [])
+        found = [cls(form, zoned) for form in forms for zoned in (False, True)[has_zone:]]
+        return [one for one in found if one.read(value) is not None]
 
     def read(self, value: str) -> datetime | None:
         """Return the date that a value stands for, in UTC if it has a time zone, or None."""
-        text = MONTH.sub(r"\1", value)
+        text, has_zone = _date_parts(value)
         try:
             form = self.form
             found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
-            if (found.tzinfo is not None) != self.zoned:
+            if has_zone + (found.tzinfo is not None) != self.zoned:
                 return None
-            return found.astimezone(UTC).replace(tzinfo=None) if self.zoned else found
+            in_zone = found.replace(tzinfo=found.tzinfo or UTC)
+            return in_zone.astimezone(UTC).replace(tzinfo=None) if self.zoned else found
         except (ValueError, OverflowError):
             return None
 
     def __str__(self) -> str:
         return f"dates of the form {self.form or 'ISO 8601'}"
+
+
+def _date_parts(value: str) -> tuple[str, bool]:
+    """Return a date with a short month, without weekday and UTC, and whether it had UTC."""
+    text = MONTH.sub(r"\1", value)
+    weekday, has_zone = WEEKDAY.match(text), text.endswith(ZONES)
+    return text[weekday.end() if weekday else 0 : -4 if has_zone else None], has_zone
 
 
 Format = NumberFormat | DateFormat
@@ -180,8 +200,8 @@ def formats_of(values: list[Any]) -> list[Format]:
     fits it, and if only a few values have no digit. Integers without text may be codes, as
     may text of digits alone.
     """
-    texts = [one.strip() for one in values if isinstance(one, str)]
-    figures = [one for one in texts if DIGIT.search(one)]
+    texts = [one for one in values if isinstance(one, str)]
+    figures = figures_of(texts)
     n_numbers, n_words = sum(map(is_number, values)), len(texts) - len(figures)
     most_words = max(MOST_WORDS * len(values), min(FEW_WORDS, (len(values) - n_words) / 2))
     if n_words > most_words or n_numbers + len(texts) < len(values):
@@ -189,13 +209,11 @@ def formats_of(values: list[Any]) -> list[Format]:
     if not figures:
         are_codes = all(isinstance(one, Integral) for one in values)
         return [] if are_codes else [NumberFormat(".")]
-    if all(map(NEGATIVE.search, figures)) and not n_numbers:
-        return []  # Without other numbers, parentheses may mean something else.
-    candidates: list[Format] = [*NumberFormat.of(figures[0])]
-    if not n_numbers:
-        candidates += DateFormat.of(figures[0])
+    # Without other numbers, digits alone are codes, and parentheses may mean something else.
+    if not n_numbers and any(all(map(of, figures)) for of in (str.isdigit, NEGATIVE.search)):
+        return []
     found: dict[Any, Format] = {}
-    for form in candidates:
+    for form in candidates(figures[0], with_dates=not n_numbers):
         read = {one: form.read(one) for one in figures}
         if None in read.values():
             continue
@@ -205,6 +223,48 @@ def formats_of(values: list[Any]) -> list[Format]:
             # Without decimals and thousands, both separators give the same numbers.
             found.setdefault(tuple(read.values()), form)
     return list(found.values())
+
+
+def figures_of(texts: Iterable[Any]) -> list[str]:
+    """Return the values of text that have a digit, without spaces around them."""
+    return [one.strip() for one in texts if isinstance(one, str) and DIGIT.search(one)]
+
+
+def candidates(figure: str, with_dates: bool = True) -> list[Format]:
+    """Return the formats that one value has."""
+    return [*NumberFormat.of(figure), *(DateFormat.of(figure) if with_dates else ())]
+
+
+def may_have_format(values: list[Any]) -> bool:
+    """Whether a column may have a format, given some of its distinct values.
+
+    It cannot have one if no format reads all of these values that have a digit.
+    """
+    figures = figures_of(values)
+    return not figures or any(
+        None not in map(form.read, figures) for form in candidates(figures[0])
+    )
+
+
+def nearly_fitting(values: list[Any]) -> tuple[list[Format], list[str]]:
+    """Return the formats of all distinct values but a few odd ones with digits, and these.
+
+    Both are empty if there are none. The values are text. Plain numbers do not count, since
+    codes such as 250.1 and V45 have odd values, too.
+    """
+    figures = [one for one in values if DIGIT.search(one)]
+    most = int(MOST_ODD * len(figures))
+    # Several values show the formats, since any of them may be odd.
+    some = figures[:: max(1, len(figures) // N_SHOWN)] if most else []
+    of_some = [form for one in some if not one.isdigit() for form in candidates(one.strip())]
+    for form in dict.fromkeys(of_some):
+        unread = (one for one in figures if form.read(one.strip()) is None)
+        odd = list(islice(unread, most + 1))
+        if len(odd) <= most:
+            found = formats_of([one for one in values if one not in {*odd}])
+            if found and found != [NumberFormat(".")]:
+                return found, odd
+    return [], []
 
 
 def is_number(value: Any) -> bool:
@@ -227,8 +287,9 @@ def find_formats(X: Table, wanted: Any) -> dict[int, list[Format]]:
     for i in np.setdiff1d(X.text_columns, named).tolist():
         column = X.column(i)
         first = distinct_list(column[:: max(1, len(column) // FIRST_ROWS)])
-        # For most columns of text, a few rows show that they have no format.
-        if formats_of(first) or any(map(is_number, first)):
+        # A few rows show that most columns with digits have no format. Whether words are few
+        # can only be told from all rows.
+        if may_have_format(first):
             found[i] = formats_of(distinct_list(column))
     return found
 
@@ -241,13 +302,43 @@ def distinct_list(column: Any) -> list[Any]:
         return []
 
 
-def warn_of_several(name: str, found: list[Format]) -> None:
-    """Warn about a column of text that has several formats, and stays a category."""
-    kind = "dates" if isinstance(found[0], DateFormat) else "numbers"
-    warn(
-        f"Column {name} of X is text that may be {' or '.join(map(str, found))}, so it is read "
-        f"as a category. Convert it to {kind}, or name it in categorical_features.",
-    )
+def warn_of_formats(where: str, levels: NDArray[Any], found: list[Format]) -> bool:
+    """Warn about a category with several formats, or with one but for a few odd values.
+
+    Parameters
+    ----------
+    where : str
+        The column, for messages.
+    levels : ndarray
+        Its distinct values.
+    found : list of Format
+        Its formats.
+
+    Returns
+    -------
+    bool
+        Whether there was a warning.
+    """
+    odd: list[str] = []
+    if not found and all(isinstance(one, str) for one in levels[:1].tolist()):
+        found, odd = nearly_fitting(levels.tolist())
+    if not found:
+        return False
+    names = " or ".join(map(str, found))
+    if odd:
+        warn(
+            f"{where} is read as a category, since some of its values, such as {odd[0]!r}, are "
+            f"not {names} like the others. Make such values missing, for example with "
+            f"column.replace({odd[:N_SHOWN]}, None) or na_values of pandas.read_csv, or give "
+            "the column a categorical dtype."
+        )
+    else:
+        kind = "dates" if isinstance(found[0], DateFormat) else "numbers"
+        warn(
+            f"{where} is text that may be {names}, so it is read as a category. Convert it to "
+            f"{kind}, or give it a categorical dtype.",
+        )
+    return True
 
 
 def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
@@ -279,7 +370,8 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
             )
         # Position -1, which stands for a missing value, is the last.
         arrays[i] = np.array([*read, None], dtype=form.dtype)[positions]
-    return X.with_columns(arrays) if arrays else X
+    in_utc = {i for i in arrays if getattr(formats[i], "zoned", False)}
+    return X.with_columns(arrays, in_utc) if arrays else X
 
 
 def _read(form: Format, value: Any) -> Any:

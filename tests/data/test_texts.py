@@ -13,7 +13,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from sknet import NNClassifier, NNRegressor
 from sknet.data.frames import wrapped
-from sknet.data.texts import DateFormat, NumberFormat, find_formats, formats_of
+from sknet.data.texts import (
+    DateFormat,
+    NumberFormat,
+    find_formats,
+    formats_of,
+    warn_of_formats,
+)
 from sknet.export import SKOPS_TRUSTED, onnx_inputs, to_onnx
 from sknet.inspection import summary
 from sknet.streaming import fit_chunks, read_chunks
@@ -70,6 +76,18 @@ DATE_FORMS = [
     "%B %d, %Y",
     "%d-%b-%Y",
     "%b %Y",
+    "%Y.%m.%d",
+    "%b %d %Y",
+    "%d %b, %Y",
+    "%d. %B %Y",
+    "%Y %b %d",
+    "%Y-%b-%d",
+    "%b-%d-%Y",
+    "%d/%b/%Y",
+    "%a, %d %b %Y",
+    "%A %d %b %Y %H:%M",
+    "%Y-%m-%d %H:%M UTC",
+    "%a, %d %b %Y %H:%M:%S GMT",
 ]
 #: Text that stays a category.
 OTHERS = {
@@ -117,6 +135,8 @@ def test_other_text_has_no_format(kind):
 def test_dates_of_a_zone_are_read_in_utc():
     (found,) = formats_of(["2024-03-31T12:00:00+02:00", "2024-01-01T00:30:00-05:00"])
     assert found.read("2024-03-31T12:00:00+02:00") == datetime.datetime(2024, 3, 31, 10)
+    assert found.read("2024-03-31 10:00 UTC") == datetime.datetime(2024, 3, 31, 10)
+    assert formats_of(["2024-03-31T12:00:00+02:00 UTC"]) == []
 
 
 def test_a_few_other_words_are_missing():
@@ -183,6 +203,12 @@ def test_powers_need_no_decimals(text):
     for texts in ([text], [text, "2.5"], [text, "7"]):
         (found,) = formats_of(texts)
         assert [found.read(one) for one in texts] == [float(one) for one in texts]
+
+
+@pytest.mark.parametrize("text", ["3.973e+01", "3,973e+01", ".5e3"])
+def test_numbers_with_powers_have_no_thousands(text):
+    (found,) = formats_of([text])
+    assert found.read(text) == float(text.replace(",", "."))
 
 
 @pytest.mark.parametrize(
@@ -338,6 +364,16 @@ def test_categorical_features_choose_text(tables):
     assert_array_equal(other.predict(given), expected.predict(meant))
 
 
+def test_columns_in_another_order_are_refused_first(tables):
+    """Before the text of the wrong column counts as missing, with a warning."""
+    given, _, y = tables
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    with pytest.raises(ValueError, match="must be in the same order"):
+        network.predict(given[given.columns[::-1]])
+    with pytest.raises(TypeError, match=r"Pass a frame: pandas\.DataFrame\(X\)"):
+        network.predict(dict(given))
+
+
 def test_a_dtype_of_categories_is_a_choice(tables):
     given, _, y = tables
     given["price"] = given["price"].astype("category")
@@ -367,11 +403,88 @@ def test_unclear_text_is_said(tables):
         NNRegressor(**OPTIONS).fit(given[["when", "kind"]], y)
 
 
-def test_names_of_rows_are_said(tables):
+CHUNKS = {
+    "partial_fit": lambda X, y: NNRegressor(**OPTIONS).partial_fit(X, y).partial_fit(X, y),
+    "fit_chunks": lambda X, y: fit_chunks(NNRegressor(**OPTIONS), [(X, y), (X, y)]),
+}
+DOUBTS = {
+    "is text that may be numbers": lambda i: f"{1000 + 37 * i:,d}",
+    "is read as a category, since": lambda i: f"{i} km" if i else "0 m",
+    "is a category with 200 levels in 200": lambda i: f"person {i}",
+    "has no value": lambda i: None,
+}
+
+
+@pytest.mark.parametrize("message", DOUBTS)
+@pytest.mark.parametrize("fit", CHUNKS)
+def test_doubts_about_the_first_chunk_are_said_once(fit, message):
+    X = frame_of_objects(pd, [*map(DOUBTS[message], range(200))]).assign(b=np.arange(200.0))
+    with pytest.warns(UserWarning, match="'a' of X in the first chunk " + message) as caught:
+        CHUNKS[fit](X, np.arange(200.0))
+    assert len(caught) == 1
+
+
+def test_ambiguity_in_a_file_is_said(tmp_path):
+    texts = [f"{1000 + 37 * i:,d}" for i in range(200)]
+    pd.DataFrame({"a": texts, "y": np.arange(200.0)}).to_csv(tmp_path / "a.csv", index=False)
+    with pytest.warns(UserWarning, match=r"'a' of .*a\.csv is text that may be numbers"):
+        read_chunks(tmp_path / "a.csv", target="y")
+
+
+@pytest.mark.parametrize("missing", [0, 6])
+def test_names_of_rows_are_said(tables, missing):
+    """Also if some rows have no name."""
     given, _, y = tables
-    given["name"] = [f"person {i}" for i in range(200)]
-    with pytest.warns(UserWarning, match="'name' of X is a category with 200 levels in 200"):
+    given["name"] = [None if i < missing else f"person {i}" for i in range(200)]
+    n = 200 - missing
+    with pytest.warns(UserWarning, match=f"'name' of X is a category with {n} levels in {n}"):
         NNRegressor(**OPTIONS).fit(given, y)
+
+
+#: Values of a column that nearly has a format, and an odd one.
+ODD = {
+    "impossible date": ([f"{d:%d.%m.%Y}" for d in DATES], "30.02.2020"),
+    "placeholder": ([f"{d:%Y-%m-%d}" for d in DATES], "0000-00-00"),
+    "other form": ([f"{d:%d %B %Y}" for d in DATES], "2020.05.03"),
+    "other unit": ([f"{x:.2f} km" for x in NUMBERS], "800.5 m"),
+    "bound": ([shown(x, ",") for x in NUMBERS], "<0,1"),
+}
+
+
+@pytest.mark.parametrize("place", [0, 50, 199])
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.from_pandas])
+@pytest.mark.parametrize("kind", ODD)
+def test_one_odd_value_is_said(kind, library, place):
+    """The remedy makes the column numbers or dates."""
+    values, odd = ODD[kind]
+    X = library(pd.DataFrame({"a": [*values[:place], odd, *values[place + 1 :]]}))
+    with pytest.warns(UserWarning, match="'a' of X is read as a category, since") as caught:
+        NNRegressor(**OPTIONS).fit(X, np.arange(200.0))
+    remedy = str(caught[0].message).split("example with ")[1].split(" or na_values")[0]
+    mended = eval(remedy, {"column": X["a"]})
+    fitted = NNRegressor(**OPTIONS).fit(library(pd.DataFrame({"a": mended})), np.arange(200.0))
+    assert "a (" not in str(summary(fitted))
+
+
+def test_an_odd_value_of_a_file_is_said(tmp_path):
+    values, odd = ODD["impossible date"]
+    path = tmp_path / "odd.csv"
+    pd.DataFrame({"a": [*values[:-1], odd], "y": np.arange(200.0)}).to_csv(path, index=False)
+    with pytest.warns(UserWarning, match=f"'a' of .*odd.csv is read as .*'{odd}'"):
+        read_chunks(path, target="y")
+    read_chunks(path, target="y", dtype={"a": "category"})
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_text_is_not_nearly_of_a_format(kind):
+    levels = np.array(sorted({*map(OTHERS[kind], range(200))}), dtype=object)
+    assert not warn_of_formats("Column", levels, [])
+
+
+@pytest.mark.parametrize("odd", ["V45", "007"])
+def test_codes_of_diseases_are_categories_without_a_warning(odd):
+    levels = [odd, *(f"{i // 10}.{i % 10}" for i in range(1000, 1200))]
+    assert not warn_of_formats("Column", np.array(levels, dtype=object), [])
 
 
 def test_chunks_of_a_file(tables, tmp_path):
@@ -528,6 +641,31 @@ def test_the_order_of_the_rows_does_not_matter(tables):
     column = pd.Series([None] * 50 + ["?"] + given["price"].tolist())
     for frame in (pd.DataFrame({"a": column}), pd.DataFrame({"a": column[::-1]})):
         assert [len(one) for one in find_formats(wrapped(frame), "from_dtype").values()] == [1]
+
+
+@pytest.mark.parametrize("first", ["n/a", "0", "a b c d e".split()])
+def test_the_first_look_may_miss_the_numbers(first):
+    """Every fifth of 5000 rows is a word, or a digit that may be a code."""
+    values = [f"{x:.2f}" for x in rng.normal(size=5000)]
+    values[::5] = np.resize(first, 1000).tolist()
+    found = find_formats(wrapped(pd.DataFrame({"a": values})), "from_dtype")
+    assert [*map(len, found.values())] == [1]
+
+
+@pytest.mark.parametrize("library", [pd.DataFrame, pl.from_pandas])
+def test_dates_of_a_zone_are_also_read_from_other_text_and_from_dates(library):
+    """Dates without a zone are refused, since their clock times may be those of any zone."""
+    when = pd.to_datetime(pd.Series(DATES)).dt.tz_localize("Asia/Tokyo")
+    texts = [one.isoformat() for one in when]
+    given, y = library(pd.DataFrame({"a": texts})), np.array([d.hour for d in DATES])
+    network = NNRegressor(**OPTIONS).fit(given, y)
+    expected = network.predict(given)
+    for zone in ("Asia/Tokyo", "UTC", "America/New_York"):
+        meant = library(pd.DataFrame({"a": when.dt.tz_convert(zone)}))
+        assert_array_equal(network.predict(meant), expected)
+    assert "a (UTC)" in str(summary(network))
+    with pytest.raises(ValueError, match=r"time zone UTC .* no time zone now.* another zone"):
+        network.predict(library(pd.DataFrame({"a": when.dt.tz_localize(None)})))
 
 
 def test_an_onnx_model_takes_numbers(tables):

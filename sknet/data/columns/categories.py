@@ -67,15 +67,6 @@ class CategoryColumn(Column):
         """
         return sorted(set(categorical_columns(X, wanted).tolist()))
 
-    def warn_of_rare_levels(self, X: Any) -> None:
-        """Warn if the column is a category by its dtype, but most of its levels occur once."""
-        values = X.column(self.position)
-        # A categorical dtype is the user's choice.
-        if frames.declared_levels(values) is None:
-            warn_of_rare_levels(
-                f"Column {self.label} of X", values.dtype, self.levels, len(values)
-            )
-
     def of_part(self, X: Any) -> Self:
         """Return the column with the levels of another part of the table.
 
@@ -295,31 +286,32 @@ class Levels(Feature):
 # Levels.
 
 
-def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_rows: int) -> None:
+def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_known: int) -> None:
     """Warn if most levels of a column of text or objects occur once.
 
     Such levels say as little as missing values. They are numbers, perhaps with text such as
     "?" among them, or names of rows. Text that is only digits does not count as a number, since
-    it is often an identifier. ``where`` names the column, in whose ``n_rows`` rows the levels
-    were found.
+    it is often an identifier. ``where`` names the column, which has ``n_known`` values that are
+    not missing.
     """
     # With fewer levels, at least half of the rows share one with other rows.
-    if 2 * levels.size <= n_rows or levels.size < FEWEST_ROWS_OF_NUMBERS:
+    if 2 * levels.size <= n_known or levels.size < FEWEST_ROWS_OF_NUMBERS:
         return
     n_numbers = sum(map(_is_number, levels.tolist()))
-    if 2 * n_numbers > n_rows:
+    if 2 * n_numbers > n_known:
         warn(
             f"{where} is read as a category because of its dtype, {dtype}, but has {n_numbers} "
-            f"different numbers in {n_rows} rows. A level that occurs once tells the network "
+            f"different numbers in {n_known} rows. A level that occurs once tells the network "
             "nothing. If the column holds quantities, replace any other text, such as '?', "
             "with missing values, and convert it to numbers (na_values of pandas.read_csv, "
             "astype(float)). If it is a category, give it a categorical dtype.",
         )
-    elif levels.size > NEARLY_ALL * n_rows and n_rows >= FEWEST_ROWS_OF_NAMES:
+    elif levels.size > NEARLY_ALL * n_known and n_known >= FEWEST_ROWS_OF_NAMES:
         warn(
-            f"{where} is a category with {levels.size} levels in {n_rows} rows. Most of them "
-            "occur only once, and tell the network nothing. Leave the column out, or keep the "
-            "part of its text that repeats.",
+            f"{where} is a category with {levels.size} levels in {n_known} rows. Most of them "
+            "occur only once, and tell the network nothing. Leave the column out, keep the "
+            "part of its text that repeats, or, if other rows repeat it, give it a categorical "
+            "dtype."
         )
 
 

@@ -364,10 +364,12 @@ def read_times(
         if X.is_all_missing(position):
             return np.full(X.shape[0], np.nan)
         had, has = (f"the time zone {one}" if one else "no time zone" for one in (zone, now))
+        other = " If its clock times are those of another zone, name that one." if zone else ""
         raise ValueError(
             f"{where} had {had} in earlier training rows, but has {has} now. Convert it with "
             f"dt.tz_localize({zone!r}) of pandas (objects first with pandas.to_datetime), or "
             f"dt.replace_time_zone({zone!r}) of polars (dates first with cast(pl.Datetime))."
+            f"{other}"
         )
     try:
         return seconds(X.times(position, zone))
