@@ -47,6 +47,8 @@ from sknet.nn.state import TrainingResult
 FEW_TO_VALIDATE = 10
 #: A fit that makes a smaller share of its planned epochs may leave the network underfitted.
 FEW_EPOCHS = 0.1
+#: The largest batch of scikit-learn's MLPs with the default ``batch_size``.
+MLP_BATCH = 200
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
@@ -214,7 +216,20 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         text = f"Training {happened} at epoch {n_epochs}: {FAULTS[ending]}. "
         if ending.restores_best:
             text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
-        return text + settings.solver.divergence_remedy
+        flat = ending is Ending.FLAT
+        return text + (self._alpha_remedy() if flat else settings.solver.divergence_remedy)
+
+    def _alpha_remedy(self) -> str:
+        """Return what to do about a penalty that is too strong."""
+        settings, size = self._model.settings, self._model.provenance.n_rows
+        if settings.solver.stochastic:
+            auto = "batch_size" in settings.auto
+            size = min(size, MLP_BATCH if auto else settings.batch_size)
+        return (
+            f"scikit-learn's MLPs divide alpha by the batch size ({size} rows here), and sknet "
+            f"does not. Instead of alpha={settings.alpha:g}, set alpha={settings.alpha / size:.2g}"
+            " for the same penalty, or alpha='auto'."
+        )
 
     def _time_warning(self) -> str | None:
         """Return the warning for a fit that its time limit has shortened, or None."""
