@@ -221,14 +221,14 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
     def _alpha_remedy(self) -> str:
         """Return what to do about a penalty that is too strong."""
-        settings, size = self._model.settings, self._model.provenance.n_rows
+        settings, size = self._model.settings, self._model.provenance.n_rows or 1
         if settings.solver.stochastic:
             auto = "batch_size" in settings.auto
             size = min(size, MLP_BATCH if auto else settings.batch_size)
         return (
             f"scikit-learn's MLPs divide alpha by the batch size ({size} rows here), and sknet "
-            f"does not. Instead of alpha={settings.alpha:g}, set alpha={settings.alpha / size:.2g}"
-            " for the same penalty, or alpha='auto'."
+            f"does not. Instead of alpha={settings.alpha:g}, set "
+            f"alpha={settings.alpha / size:.2g} for the same penalty, or alpha='auto'."
         )
 
     def _time_warning(self) -> str | None:

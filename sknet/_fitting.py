@@ -21,7 +21,7 @@ from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, fit_factor
 from sknet.nn.schedules import Constant
-from sknet.nn.soundness import DIVERGED_FACTOR, FAULTS, Ending, Probe
+from sknet.nn.soundness import DIVERGED_FACTOR, FAULTS, PROBE_ROWS, Ending, are_flat
 from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
 
@@ -193,7 +193,7 @@ def _flat_or_not(
     vanished = result.history["penalty"][-1] < of_ones
     if result.ending in FAULTS or not (strong and vanished):
         return result
-    flat = Probe(model.objective, batches).finds_flat(result.params)
+    flat = are_flat(model.objective, result.params, batches.sample(PROBE_ROWS))
     return replace(result, ending=Ending.FLAT) if flat else result
 
 

@@ -244,7 +244,7 @@ class Objective:
             total += batch.X.shape[0] * self.batch_loss(params, batch, workspace)
         return total / batches.n_rows
 
-    def constant_losses(self, batches: Iterable[Batch]) -> tuple[float, float]:
+    def constant_losses(self, batches: Iterable[Any]) -> tuple[float, float]:
         """Return the mean losses of two constant predictions.
 
         The first is :meth:`Loss.baseline` of the mean of y: the frequencies of the classes or,
@@ -268,7 +268,7 @@ class Objective:
             of_zero += share * self.loss_of_constant(0.0, batch.y, weight)
         return of_mean, of_zero
 
-    def least_constant_loss(self, batches: Iterable[Batch]) -> float:
+    def least_constant_loss(self, batches: Iterable[Any]) -> float:
         """Return the mean loss of the best of two constant predictions, with the rows' weights.
 
         One is :meth:`Loss.constant`, and the other is :meth:`Loss.baseline`.

@@ -150,11 +150,12 @@ class Probe:
                 found.append(loss_of(np.where(one > 0, 0, best), y))
             return max(found)
 
-    def finds_flat(self, params: Array) -> bool:
-        """Whether predictions are hardly better than the best constant, or worse."""
-        return _exceeds(
-            self.loss(params), FLAT_FACTOR, self._objective.least_constant_loss([self._rows])
-        )
+
+def are_flat(objective: Objective, params: Array, rows: Any) -> bool:
+    """Whether predictions of a batch are hardly better than the best constant, or worse."""
+    workspace = Workspace(objective.network, rows.X.shape[0], params.dtype)
+    loss = objective.batch_loss(params, rows, workspace)
+    return _exceeds(loss, FLAT_FACTOR, objective.least_constant_loss([rows]))
 
 
 class Evaluator(Protocol):
