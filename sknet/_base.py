@@ -37,6 +37,7 @@ from sknet._target_learning import weigh
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
 from sknet.data.draws import cross_fitted
+from sknet.data.joint import JointTarget
 from sknet.data.splits import Given
 from sknet.nn.budget import Budget
 from sknet.nn.soundness import FAULTS, Ending
@@ -46,6 +47,8 @@ from sknet.nn.state import TrainingResult
 FEW_TO_VALIDATE = 10
 #: A fit that makes a smaller share of its planned epochs may leave the network underfitted.
 FEW_EPOCHS = 0.1
+#: The largest batch of scikit-learn's MLPs with the default ``batch_size``.
+MLP_BATCH = 200
 #: The attributes that a fit sets. The other public attributes are computed from them.
 FITTED = ["_model", "_run", "history_", "n_features_in_", "feature_names_in_"]
 
@@ -137,7 +140,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         data, held_out = _weigh_and_split(model, data, held_out, run, (X, y, groups))
         identify = partial(fingerprint, data, held_out)
         run.expect_rows(data.n_rows, identify)
-        warn_of_doubts(self, model, held_out)
+        warn_of_doubts(self, model, held_out, data.y)
         n_validation = 0 if held_out is None else held_out.n_rows
         model = model.begun(data.n_rows, n_validation, data.is_cross_fitted, run.has_begun)
         observer = observe(self, features, model, run, identify, given)
@@ -213,7 +216,20 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         text = f"Training {happened} at epoch {n_epochs}: {FAULTS[ending]}. "
         if ending.restores_best:
             text += f"The parameters of the best epoch, {self.best_iter_}, are restored. "
-        return text + settings.solver.divergence_remedy
+        flat = ending is Ending.FLAT
+        return text + (self._alpha_remedy() if flat else settings.solver.divergence_remedy)
+
+    def _alpha_remedy(self) -> str:
+        """Return what to do about a penalty that is too strong."""
+        settings, size = self._model.settings, self._model.provenance.n_rows or 1
+        if settings.solver.stochastic:
+            auto = "batch_size" in settings.auto
+            size = min(size, MLP_BATCH if auto else settings.batch_size)
+        return (
+            f"scikit-learn's MLPs divide alpha by the batch size ({size} rows here), and sknet "
+            f"does not. Instead of alpha={settings.alpha:g}, set "
+            f"alpha={settings.alpha / size:.2g} for the same penalty, or alpha='auto'."
+        )
 
     def _time_warning(self) -> str | None:
         """Return the warning for a fit that its time limit has shortened, or None."""
@@ -411,16 +427,18 @@ def _labels_of_all_rows(features: Features, y: Any, data: Dataset) -> Any:
     return np.unique(features.read_target(y, "y"))
 
 
-def warn_of_doubts(estimator: BaseNN, model: Model, held_out: Dataset | None = None) -> None:
+def warn_of_doubts(
+    estimator: BaseNN, model: Model, held_out: Dataset | None = None, y: Any = None
+) -> None:
     """Warn about what the user can hardly have meant, before the training.
 
-    ``held_out`` has the validation rows.
+    ``held_out`` has the validation rows, and ``y`` the targets of all training rows, if known.
     """
-    for doubt in _doubts(estimator, model, held_out):
+    for doubt in _doubts(estimator, model, held_out, y):
         warn(doubt)
 
 
-def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterator[str]:
+def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None, y: Any) -> Iterator[str]:
     """Yield the texts of the warnings."""
     yield from without_effect(estimator)
     several = getattr(model.target, "of_labels", {}).items()
@@ -430,6 +448,14 @@ def _doubts(estimator: BaseNN, model: Model, held_out: Dataset | None) -> Iterat
         if len(classes) == 1:
             only = repr(classes.item())
             yield f"{name} has a single class, {only}, which is predicted for all rows."
+    if isinstance(model.target, JointTarget) and held_out is not None and y is not None:
+        for name in model.target.held_back(y, held_out.y):
+            yield (
+                f"Target {name!r} is missing in all training rows, since only validation rows "
+                "have it, so it is not learned. Choose a validation_fraction or groups that "
+                "leave rows with each target for training, pass X_val and y_val to fit, or set "
+                "early_stopping=False."
+            )
     if held_out is not None and held_out.n_rows < FEW_TO_VALIDATE:
         yield (
             f"Early stopping has {held_out.n_rows} validation rows, too few to find the best "

@@ -21,7 +21,7 @@ from sknet.nn.lbfgs import LBFGS, train_lbfgs
 from sknet.nn.network import Workspace
 from sknet.nn.objective import BatchIterable, fit_factor
 from sknet.nn.schedules import Constant
-from sknet.nn.soundness import DIVERGED_FACTOR
+from sknet.nn.soundness import DIVERGED_FACTOR, FAULTS, PROBE_ROWS, Ending, are_flat
 from sknet.nn.state import Stopping, TrainingResult, TrainingState
 from sknet.nn.training import Report, train
 
@@ -30,6 +30,10 @@ from sknet.nn.training import Report, train
 #: moments, so its first steps move each parameter by the whole rate: Ma and Yarats, "On the
 #: adequacy of untuned warmup for adaptive optimization" (2021), recommend 2 / (1 - beta_2).
 WARM_UP = 2000
+#: A penalty is strong if it exceeds this number for a weight of one in each layer, which about
+#: is what a network needs to pass a signal on. The loss of a constant is about 0.5. A weaker
+#: penalty, such as alpha=0.01, may also make weights vanish, but only if little can be learned.
+STRONG_PENALTY = 0.05
 
 
 def split_off_validation(
@@ -118,7 +122,7 @@ def fit_network(
             report=reporter(settings.verbose, observe),
             budget=budget,
         )
-        return calibrated(model, result, held, all_rows)
+        return calibrated(model, _flat_or_not(model, result, all_rows), held, all_rows)
     batches_of = partial(mini_batches, model, streams=run.streams, encoded_bytes=encoded_bytes)
     refits = settings.refit and data.n_rows <= MANY_ROWS and settings.schedule.has_horizon
 
@@ -173,7 +177,24 @@ def fit_batches(
             budget=budget,
             team=team,
         )
-        return calibrated(model, result, held, batches)
+        return calibrated(model, _flat_or_not(model, result, batches), held, batches)
+
+
+def _flat_or_not(
+    model: Model, result: TrainingResult, batches: BatchIterable
+) -> TrainingResult:
+    """Return the result, with the ending FLAT if a strong penalty made the weights vanish.
+
+    Only an ``alpha`` that the user has set counts.
+    """
+    settings, n_layers = model.settings, 1 + len(model.settings.hidden_layer_sizes)
+    of_ones = settings.penalty.value(np.ones(settings.n_separate * n_layers))
+    strong = "alpha" not in settings.auto and of_ones > STRONG_PENALTY
+    vanished = result.history["penalty"][-1] < of_ones
+    if result.ending in FAULTS or not (strong and vanished):
+        return result
+    flat = are_flat(model.objective, result.params, batches.sample(PROBE_ROWS))
+    return replace(result, ending=Ending.FLAT) if flat else result
 
 
 def calibrated(

@@ -11,11 +11,11 @@ from sklearn.base import clone
 
 from sknet._auto import choose
 from sknet._base import BaseNN
-from sknet._base_model import Model, learn_encoder
+from sknet._base_model import CALIBRATION_ROWS, Model, learn_encoder
 from sknet._fitting import fit_network
 from sknet._input import Features
 from sknet._parameters import parameters_of
-from sknet._requirements import checks_parameters, kind_of
+from sknet._requirements import checks_parameters, kind_of, warn
 from sknet._run import Run
 from sknet._settings import Settings
 from sknet._starting import PretrainedNetwork, facts_of_rows, settle
@@ -27,6 +27,7 @@ from sknet.nn.budget import Budget
 from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
 from sknet.nn.rules import FRACTION
+from sknet.nn.soundness import are_flat
 
 #: The parameters that describe the members of a network. For these, "auto" chooses values as if
 #: the table had at most this number of rows, all with targets.
@@ -70,7 +71,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     ValueError
         If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
         has ``monotonic_cst`` or ``interaction_cst``: with these, a column cannot be predicted
-        from all the others.
+        from all the others. If the others tell hardly anything about it, there is a warning.
 
     Examples
     --------
@@ -116,7 +117,16 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     encoder = learn_encoder(settings, survey)
     target = ColumnsTarget(encoder, corruption)
     model = ColumnsModel.start(settings, survey.reader, encoder, target, run.streams["init"])
-    result = fit_network(model, data._replace(y=X), None, run, budget=budget)
+    data = data._replace(y=X)
+    result = fit_network(model, data, None, run, budget=budget)
+    change = model.augmentation(run.streams["augmentation"])
+    rows = change(model.blocks(data).sample(CALIBRATION_ROWS))
+    if are_flat(model.objective, result.params, rows):
+        warn(
+            "Pre-training restores changed cells hardly better than constants would, since the "
+            "columns tell hardly anything about each other, or since it was too short. Compare "
+            "with a fit without init, and leave frozen_layers at 0."
+        )
     return PretrainedNetwork(features, model.trained(result), result.history)
 
 

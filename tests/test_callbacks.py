@@ -256,7 +256,7 @@ def test_callbacks_get_copies(problem, option, early_stopping):
             for values in fitted_estimator.history_.values():
                 values.clear()
 
-    options = {**CONSTANT, "early_stopping": early_stopping, "alpha": 0.1, "max_iter": 8}
+    options = {**CONSTANT, "early_stopping": early_stopping, "alpha": 0.01, "max_iter": 8}
     if option.get("solver") == "lbfgs":
         options |= {"max_iter": 2000, "n_iter_no_change": 5}
     network = problem.cls((4,), **options, **option)
@@ -360,7 +360,7 @@ def test_all_callbacks_are_told_of_the_last_epoch(problem):
 @needs_callbacks
 def test_lbfgs_reports_its_iterations(problem):
     recorder = Recorder()
-    network = problem.cls((4,), solver="lbfgs", alpha=0.1, max_iter=1000, random_state=0)
+    network = problem.cls((4,), solver="lbfgs", alpha=0.01, max_iter=1000, random_state=0)
     plain = clone(network).fit(problem.X, problem.y)
     network.set_callbacks(recorder).fit(problem.X, problem.y)
     same(network, plain, problem.X)
@@ -515,7 +515,7 @@ def test_time_limit_stops_after_the_first_epoch_beyond_it(problem, clock, limit,
 @needs_callbacks
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_time_limit_that_is_not_reached(problem, solver):
-    network = problem.cls((4,), solver=solver, alpha=0.1, early_stopping=True, max_iter=2000)
+    network = problem.cls((4,), solver=solver, alpha=0.01, early_stopping=True, max_iter=2000)
     network.set_params(random_state=0)
     plain = clone(network).fit(problem.X, problem.y)
     same(network.set_callbacks(TimeLimit(1e6)).fit(problem.X, problem.y), plain, problem.X)
@@ -905,7 +905,7 @@ def test_data_that_changed(problem, tmp_path, early_stopping, forbid_training):
 def test_lbfgs_saves_but_cannot_go_on(problem, tmp_path):
     path = tmp_path / "network.joblib"
     # Each iteration writes the file, so there are few.
-    network = problem.cls((6,), solver="lbfgs", alpha=0.1, tol=1e-2, random_state=0)
+    network = problem.cls((6,), solver="lbfgs", alpha=0.01, tol=1e-2, random_state=0)
     network.set_callbacks(Checkpoint(path)).fit(problem.X, problem.y)
     saved = joblib.load(path)
     assert saved.n_iter_ == network.n_iter_

@@ -339,8 +339,8 @@ NOISY = {
     "mixup and noise": {"mixup": 1.0, "input_noise": 0.5},
     "members": {"n_members": 4, "max_iter": 2},
     "wide": {"hidden_layer_sizes": (256, 256), "learning_rate_init": 0.01, "max_iter": 2},
-    "penalty": {"alpha": 10.0},
-    "L1": {"alpha": 10.0, "l1_ratio": 1.0},
+    "penalty": {"alpha": 10.0, "max_iter": 1},
+    "L1": {"alpha": 10.0, "l1_ratio": 1.0, "max_iter": 1},
     "sgd": {"solver": "sgd", "learning_rate_init": 0.05},
     "normalization": {"normalization": "layer", "max_iter": 2},
     "bins": {"numeric_embedding": "piecewise_linear", "max_iter": 2},
@@ -386,6 +386,31 @@ def test_units_of_y_are_no_reason_to_warn(scale, loss, regression):
     """The losses are compared in the units of the standardized y."""
     X, y = regression
     NNRegressor((8,), loss=loss, learning_rate_init=0.01, **BRIEF).fit(X, y * scale)
+
+
+@pytest.mark.parametrize("alpha", [1e-4, 1e-2])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_a_y_that_cannot_be_predicted_is_no_fault_of_alpha(solver, alpha, problem):
+    y = np.random.default_rng(1).permutation(problem.y)
+    options = {"solver": solver, "alpha": alpha, "random_state": 0}
+    getattr(sknet, problem.name)((16, 16), **options).fit(problem.X, y)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("options", [{"solver": "lbfgs"}, {"max_iter": 200}], ids=str)
+def test_a_penalty_that_makes_all_weights_vanish_says_so(options, early_stopping, problem):
+    """scikit-learn's alpha=1 for a batch of 120 rows is 1 / 120 here."""
+    options = {**options, "early_stopping": early_stopping, "random_state": 0}
+    network = getattr(sknet, problem.name)((16, 16), alpha=1.0, **options)
+    with pytest.warns(ConvergenceWarning, match="alpha is so strong.*set alpha=0.0") as record:
+        network.fit(problem.X, problem.y)
+    assert len(record) == 1
+    assert "alpha is so strong" in " ".join(str(summary(network).card).split())
+    said = ("(96 rows here)", "=0.01 ") if early_stopping else ("(120 rows here)", "=0.0083")
+    assert all(part in str(record[0].message) for part in said)
+    # Further warnings would be errors.
+    network.set_params(alpha="auto", max_iter=20, solver="adam").fit(problem.X, problem.y)
+    network.set_params(alpha=1.0, max_iter=1).fit(problem.X, problem.y)
 
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.utils.multiclass import type_of_target
 
@@ -409,6 +409,29 @@ def test_a_target_of_a_few_rows(table):
     assert np.isnan(
         fitted.score(X[1:3], whole[1:3].assign(price=np.nan, color=None, size=None))
     )
+
+
+def test_groups_are_dealt_out_so_that_each_target_has_training_rows(table):
+    """Warnings are errors, so no seed leaves a target to the validation rows."""
+    X, whole, _ = table
+    site = np.arange(len(X)) % 8
+    y = whole.assign(price=whole["price"].where(site == 5))
+    for seed in range(20):
+        network(max_iter=1, early_stopping=True, random_state=seed).fit(X, y, groups=site)
+
+
+@pytest.mark.parametrize(
+    "fraction", ["last", PredefinedSplit(np.where(np.arange(300) < 250, -1, 0))]
+)
+@pytest.mark.parametrize("name", ["price", "color"])
+def test_a_target_that_only_validation_rows_have_causes_a_warning(table, name, fraction):
+    X, whole, _ = table
+    late = whole.assign(**{name: whole[name].where(np.arange(len(X)) >= 290)})
+    fitted = network(max_iter=1, early_stopping=True, validation_fraction=fraction)
+    with pytest.warns(UserWarning, match=f"Target '{name}' is missing in all training rows"):
+        fitted.fit(X, late)
+    with pytest.raises(ValueError, match=rf"No row .* has the target\(s\) \['{name}'\]"):
+        fitted.fit(X[:290], late[:290], X_val=X[290:], y_val=late[290:])
 
 
 # Ways to fit.

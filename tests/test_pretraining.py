@@ -1,6 +1,7 @@
 """Networks that learn the columns of a table from rows without targets."""
 
 import pickle
+import warnings
 
 import joblib
 import numpy as np
@@ -17,6 +18,9 @@ from sknet.data.batches import Batch
 from sknet.data.draws import Corruption
 from sknet.nn.joint import loss_of_cells
 from sknet.pretraining import pretrain
+
+# Most networks here are trained for a few epochs only.
+pytestmark = pytest.mark.filterwarnings("ignore:Pre-training restores changed cells hardly")
 
 
 @pytest.fixture(scope="module")
@@ -204,6 +208,19 @@ def test_it_gains_where_columns_tell_of_what_y_depends_on():
     started = gentle.fit(X[:60], y[:60], init=pretrained)
     losses = [log_loss(y[2000:], one.predict_proba(X[2000:])) for one in (started, plain)]
     assert losses[0] < 0.9 * losses[1]
+
+
+@pytest.mark.parametrize("rho, warns", [(0.0, True), (0.5, False)])
+def test_it_says_so_if_columns_tell_nothing_about_each_other(rho, warns):
+    """Its hidden units are then nearly constant, so a fit with frozen layers learns little."""
+    X = np.random.default_rng(0).multivariate_normal(
+        np.zeros(5), rho + (1 - rho) * np.eye(5), size=1000
+    )
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        pretrain(network(max_iter=20), X)
+    texts = [str(one.message) for one in record]
+    assert len(texts) == warns and all("leave frozen_layers at 0" in text for text in texts)
 
 
 def test_self_training_of_scikit_learn():

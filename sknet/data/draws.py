@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from sklearn.model_selection import ShuffleSplit, StratifiedShuffleSplit
 from sknet._requirements import warn
 from sknet.data.batches import Batch, Dataset
 from sknet.data.copies import class_numbers, with_copies_grouped
+from sknet.data.joint import known_targets
 
 Labels = NDArray[Any] | None
 
@@ -128,24 +129,27 @@ def deal_rows(n_rows: int, n_parts: int, labels: Labels, seed: int) -> NDArray[n
 
 
 def deal_groups(
-    groups: NDArray[np.intp], shares: NDArray[np.float64], labels: Labels, seed: int
+    data: Dataset, shares: NDArray[np.float64], labels: Labels, seed: int
 ) -> NDArray[np.intp]:
     """Divide whole groups into parts, and return the number of the part of each row.
 
     The shuffled groups are dealt out ``DEALS`` times. The result is the deal in which the parts
-    come closest to their shares of the rows of each class.
+    come closest to their shares of the rows of each class, or of the rows that have the same
+    targets if there are several with gaps.
 
     Parameters
     ----------
-    groups : ndarray of int of shape (n_rows,)
-        The number of the group of each row.
+    data : Dataset
+        The rows, with the number of the group of each.
     shares : ndarray of shape (n_parts,)
         The requested shares of the parts. There are at least as many groups as parts, and each
         part gets at least one group.
     labels : array of shape (n_rows,) or None
     seed : int
     """
-    of_row = np.unique(groups, return_inverse=True)[1]
+    of_row = np.unique(cast(Any, data.groups), return_inverse=True)[1]
+    if labels is None and data.y is not None and data.y.dtype.names is not None:
+        labels = np.unique(known_targets(data.y), axis=0, return_inverse=True)[1].ravel()
     classes = class_numbers(labels, of_row.size)
     n_groups, n_parts, sizes = of_row.max() + 1, shares.size, np.bincount(classes)
     least = np.arange(1, n_parts)
@@ -190,7 +194,7 @@ def cross_fitted(
         of_members = np.arange(n_members)
         rest = [1 - n_members / n_parts] if n_members < n_parts else []
         shares = np.array([1 / n_parts] * n_members + rest)
-        parts = deal_groups(data.groups, shares, labels, seed)
+        parts = deal_groups(data, shares, labels, seed)
     held_out = parts[:, np.newaxis] == of_members
     weight = np.ones(data.n_rows) if data.sample_weight is None else data.sample_weight
     column = weight[:, np.newaxis]

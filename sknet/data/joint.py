@@ -98,9 +98,14 @@ def is_multioutput(y: Any) -> bool:
     return y.ndim == 2 and not (multilabel and only_zeros_and_ones(y))
 
 
+def known_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which targets each row of a structured array has, with a column for each."""
+    return np.column_stack([known_rows(y[name]) for name in y.dtype.names or ()])
+
+
 def rows_with_targets(y: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which rows of a structured array have at least one target."""
-    return np.any([known_rows(y[name]) for name in y.dtype.names or ()], axis=0)
+    return np.any(known_targets(y), axis=1)
 
 
 @dataclass
@@ -256,6 +261,12 @@ class JointTarget(Target):
         for target, column in self.columns(y):
             with naming(f"Target {column.name!r}"):
                 target.check_all_labels(column.values)
+
+    def held_back(self, y: NDArray[Any], y_val: NDArray[Any]) -> list[Any]:
+        """Return the names of the targets that only validation rows have."""
+        sides = zip(self.names, self.columns(y), self.columns(y_val), strict=True)
+        known = ((name, own.known, val.known) for name, (_, own), (_, val) in sides)
+        return [name for name, own, val in known if val.any() and not own.any()]
 
     def labels(self, values: NDArray[np.intp]) -> NDArray[Any]:
         """Return the labels at positions among the classes, with a column for each target."""

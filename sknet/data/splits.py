@@ -105,7 +105,7 @@ class RandomRows(Split):
             return split_rows(data.n_rows, self.fraction, labels, seed)
         count_validation_rows(data.n_rows, self.fraction)
         shares = np.array([1 - self.fraction, self.fraction])
-        return _checked(data, labels, deal_groups(data.groups, shares, labels, seed))
+        return _checked(data, labels, deal_groups(data, shares, labels, seed))
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The objective that every solver minimizes, and the predictions of an ensemble's members."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple, Protocol, Self, TypeAlias
@@ -244,7 +244,7 @@ class Objective:
             total += batch.X.shape[0] * self.batch_loss(params, batch, workspace)
         return total / batches.n_rows
 
-    def constant_losses(self, batches: BatchIterable) -> tuple[float, float]:
+    def constant_losses(self, batches: Iterable[Any]) -> tuple[float, float]:
         """Return the mean losses of two constant predictions.
 
         The first is :meth:`Loss.baseline` of the mean of y: the frequencies of the classes or,
@@ -254,19 +254,21 @@ class Objective:
         """
         total: Any = 0.0
         known: Any = 0.0
+        n_rows = 0
         for batch in batches:
             weight = _row_weights(batch)
+            n_rows += len(batch.y)
             total += weight @ np.nan_to_num(batch.y)
             known += weight @ ~np.isnan(batch.y)
         raw = self.loss.baseline(total / np.maximum(known, np.finfo(total.dtype).tiny))
         of_mean = of_zero = 0.0
         for batch in batches:
-            weight, share = _row_weights(batch), len(batch.y) / batches.n_rows
+            weight, share = _row_weights(batch), len(batch.y) / n_rows
             of_mean += share * self.loss_of_constant(raw, batch.y, weight)
             of_zero += share * self.loss_of_constant(0.0, batch.y, weight)
         return of_mean, of_zero
 
-    def least_constant_loss(self, batches: BatchIterable) -> float:
+    def least_constant_loss(self, batches: Iterable[Any]) -> float:
         """Return the mean loss of the best of two constant predictions, with the rows' weights.
 
         One is :meth:`Loss.constant`, and the other is :meth:`Loss.baseline`.

@@ -45,10 +45,13 @@ STUCK_FACTOR = 1.01
 #: tables, the loss was 0.2 to 1.2 times that of the epoch. Losses near zero may double if rows
 #: are learned perfectly.
 SPOILED_FACTOR, SPOILED_SHARE = 2.0, 0.05
+#: Predictions are flat if their loss exceeds this multiple of the loss of the best constant.
+#: Early stopping may return an epoch before the weights vanished, whose loss was 0.95 times it.
+FLAT_FACTOR = 0.9
 
 
 class Ending(Enum):
-    """What ended training. The final five mean that the last parameters are not sound."""
+    """What ended training. The final six mean that the last parameters are not sound."""
 
     #: The improvements, or the gradient, became small.
     CONVERGED = "converged"
@@ -62,6 +65,8 @@ class Ending(Enum):
     TIME_LIMIT = "time_limit"
     #: The gradient is not zero, but no step along it lowered the objective.
     STUCK = "stuck"
+    #: A strong penalty has made the weights vanish, and the predictions nearly constant.
+    FLAT = "flat"
     #: The training rows are predicted far worse than by a constant, and no epoch was better.
     POOR = "poor"
     #: The training rows are predicted hardly better than by a constant, or worse. The best
@@ -86,6 +91,7 @@ FAULTS = {
         "no step along the gradient lowered the objective. If you wrote the loss or a layer, "
         "check its gradient with sknet.nn.gradients.largest_error"
     ),
+    Ending.FLAT: "the penalty alpha is so strong that predictions are nearly constant",
     Ending.POOR: "predictions of the training rows are far worse than a constant",
     Ending.WORSE: (
         "the last predictions of the training rows are hardly better than a constant, or worse"
@@ -143,6 +149,13 @@ class Probe:
             if (y == y[0]).all():
                 found.append(loss_of(np.where(one > 0, 0, best), y))
             return max(found)
+
+
+def are_flat(objective: Objective, params: Array, rows: Any) -> bool:
+    """Whether predictions of a batch are hardly better than the best constant, or worse."""
+    workspace = Workspace(objective.network, rows.X.shape[0], params.dtype)
+    loss = objective.batch_loss(params, rows, workspace)
+    return _exceeds(loss, FLAT_FACTOR, objective.least_constant_loss([rows]))
 
 
 class Evaluator(Protocol):
