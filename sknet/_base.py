@@ -374,9 +374,13 @@ def conclude(
     fitted = fitted_attributes(features, model, result.history, run)
     if observer is not None:
         observer.finish(fitted)
-    # One assignment, which no error can interrupt.
-    estimator.__dict__ = estimator._after_fit(fitted)
+    set_fitted(estimator, fitted)
     warn_of_ending(estimator, result.ending)
+
+
+def set_fitted(estimator: BaseNN, fitted: dict[str, Any]) -> None:
+    """Set the fitted attributes by one assignment, which no error can interrupt."""
+    estimator.__dict__ = estimator._after_fit(fitted)
 
 
 def warn_of_ending(estimator: BaseNN, ending: Ending) -> None:

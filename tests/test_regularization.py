@@ -454,7 +454,9 @@ def test_options_that_lbfgs_cannot_honor(problem, option, forbid_training):
     "option", [{"input_noise": 0.0}, {"mixup": 0}, {"ema_decay": None}], ids=str
 )
 def test_neutral_options_are_no_matter_for_lbfgs(problem, option):
-    network = problem.cls((4,), solver="lbfgs", alpha=0.01, max_iter=1000, **option)
+    network = problem.cls(
+        (4,), solver="lbfgs", alpha=0.04, max_iter=3000, random_state=0, **option
+    )
     assert network.fit(problem.X, problem.y).n_iter_ > 1
 
 

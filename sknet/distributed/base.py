@@ -9,7 +9,7 @@ from distributed import Client
 from sklearn.base import BaseEstimator, clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sknet._base import BaseNN, fitted, fitted_attributes, warn_of_ending
+from sknet._base import BaseNN, fitted, fitted_attributes, set_fitted, warn_of_ending
 from sknet._hints import hinting
 from sknet._model import Model
 from sknet._parameters import constructor, defaults, is_auto, with_parameters
@@ -142,8 +142,7 @@ class DaskNN(BaseEstimator):
         features, model, result, n_shards = fit_on_cluster(
             Cluster(self.client, self.n_shards), local, parts, outer, self.local_steps, budget
         )
-        fitted = fitted_attributes(features, model.trained(result), result.history)
-        local.__dict__ = local._after_fit(fitted)
+        set_fitted(local, fitted_attributes(features, model.trained(result), result.history))
         self.__dict__ |= {"_fitted": local, "n_shards_": n_shards}
         warn_of_ending(local, result.ending)
         return self

@@ -126,9 +126,9 @@ class Numbers(Feature):
     clip to (-L, L), and s is the inverse of the interquartile range. If that is zero, s is 2 /
     (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
     by Default", 2024, section 3); numbers far out then count in the range up to a limit, so
-    that they do not make all others equal. The limit L is 3. In regression with up to 100 numeric
-    columns, L is larger on the side of a long tail, such as that of amounts of money, since y
-    is often linear in them. ``NormalScores`` are further inputs for a very long tail.
+    that they do not make all others equal. The limit L is 3. In regression with up to 100
+    numeric columns, L is larger on the side of a long tail, such as that of amounts of money,
+    since y is often linear in them. ``NormalScores`` are further inputs for a very long tail.
 
     A sparse column keeps its zeros: it becomes c(x s), where s maps the median magnitude of the
     non-zeros to 1/2. The formula for dense columns maps the median distance from the center of
