@@ -186,6 +186,11 @@ class Facts(NamedTuple):
         """
         return self.n_numbers + sum(min(n, MOST_ONE_HOT_LEVELS) for n in self.n_levels)
 
+    @property
+    def n_memorable(self) -> int:
+        """How many numbers may show whose row it is: the numeric columns, and all levels."""
+        return self.n_numbers + sum(self.n_levels)
+
 
 def choose(
     parameters: Mapping[str, Any], facts: Facts, last: Mapping[str, Any]
@@ -325,7 +330,7 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
         return LBFGS_ALPHA
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_seen
-    scarcity = _scarcity(facts, facts.n_rows)
+    scarcity = _scarcity(facts, facts.n_inputs, facts.n_rows)
     very_few = facts.n_seen < SMALL_WITHOUT_CROSS_FITTING
     few = facts.is_small and very_few
     if facts.one_score:
@@ -339,7 +344,7 @@ def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
     return min(alpha, LARGEST_ALPHA / ALPHA_DIVISOR**n_divided)
 
 
-def _scarcity(facts: Facts, n_rows: int) -> float:
+def _scarcity(facts: Facts, n_inputs: int, n_rows: int) -> float:
     """Return the factor by which rows are too few for the inputs; 1 if there are enough.
 
     It is 1 for sparse rows, whose inputs are mostly zero, and for chunks, since the number of
@@ -347,7 +352,7 @@ def _scarcity(facts: Facts, n_rows: int) -> float:
     """
     if facts.is_sparse or facts.n_earlier is not None:
         return 1.0
-    return max(1.0, ROWS_PER_INPUT * facts.n_inputs / max(1, n_rows))
+    return max(1.0, ROWS_PER_INPUT * n_inputs / max(1, n_rows))
 
 
 def _max_iter(known: Mapping[str, Any], facts: Facts) -> int:
@@ -399,7 +404,8 @@ def _dropout(known: Mapping[str, Any], facts: Facts) -> float | str:
     if facts.ordered_y:
         return DROPOUT
     # A large class says little about the boundary to rows of other classes, if these are few.
-    return min(DROPOUT * _scarcity(facts, facts.n_informative), LARGEST_DROPOUT)
+    scarcity = _scarcity(facts, facts.n_memorable, facts.n_informative)
+    return min(DROPOUT * scarcity, LARGEST_DROPOUT)
 
 
 def _label_smoothing(known: Mapping[str, Any], facts: Facts) -> float:

@@ -310,6 +310,8 @@ def test_the_dropout_rate_rises_with_the_inputs_of_each_row():
     assert resolved(4000, 5000)["dropout"] == 0.3
     assert resolved(4000, 200, as_sparse=True)["dropout"] == pytest.approx(0.1)
     assert resolved(4000, 200, cls=NNRegressor)["dropout"] == "adaptive"
+    # All levels of a category count.
+    assert resolved(4000, 5, n_levels=[95, 3])["dropout"] == pytest.approx(0.101)
     assert resolved(4000, 200, ordered_y=True)["dropout"] == 0.1
     assert resolved(4000, 200, solver="lbfgs")["dropout"] == 0
     assert resolved(4000, 200, interaction_cst="no_interactions")["dropout"] == 0

@@ -22,9 +22,9 @@ TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Those of the non-zeros of a sparse column.
 NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
-#: If half or more of the values of a column are equal, its range counts for the scale up to this
-#: multiple of the distance of the nearest others. Distances of at most the second number of
-#: rounding steps are none.
+#: If half or more of the values of a column are equal, its range counts for the scale up to
+#: this multiple of the distance of the nearest others. Distances of at most the second number
+#: of rounding steps are none.
 FAR_OUT, ROUNDING_STEPS = 20, 64
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
