@@ -42,8 +42,8 @@ UNPLANNED_EPOCHS = 200
 #: learning rate to zero. If it does, this is the upper limit of that number for classes without
 #: an order if no column is a category.
 PATIENCE = 10
-#: The same, but for the upper limit, on small tables with a stochastic solver: an epoch is one
-#: update, and the loss swings in the first of them.
+#: What replaces this number on small tables with a stochastic solver and without such a
+#: schedule. By default, an epoch is then a single update, and the loss swings at first.
 PATIENCE_OF_SINGLE_UPDATES = 20
 #: With early stopping and a schedule that takes the learning rate to zero, shares of the number
 #: of epochs: if the validation score has not improved for the first share, and for at least
@@ -84,8 +84,10 @@ PENALTY = 0.3
 #: third, since a strong penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
 #: alpha on small tables without groups of columns, where it does not depend on the number of
-#: rows, so that a row of weight two has the same effect as two equal rows; and alpha for lbfgs.
-ALPHA_OF_FEW, LBFGS_ALPHA = 0.025, 5e-7
+#: rows, so that a row of weight two has the same effect as two equal rows; and alpha for lbfgs,
+#: and for fewer rows than the last number: these are all there is to learn, as in a truth
+#: table.
+ALPHA_OF_FEW, WEAK_ALPHA, FEWEST = 0.025, 5e-7, 5
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.
 PENALTY_OF_GROUPS = 0.003
@@ -188,7 +190,7 @@ class Facts(NamedTuple):
 
     @property
     def n_memorable(self) -> int:
-        """How many numbers may show whose row it is: the numeric columns, and all levels."""
+        """The number of inputs if all levels count: rare ones help to memorize rows."""
         return self.n_numbers + sum(self.n_levels)
 
 
@@ -326,8 +328,8 @@ def _learning_rate_init(known: Mapping[str, Any], facts: Facts) -> float:
 
 
 def _alpha(known: Mapping[str, Any], facts: Facts) -> float:
-    if not is_stochastic(known["solver"]):
-        return LBFGS_ALPHA
+    if not is_stochastic(known["solver"]) or facts.n_seen < FEWEST:
+        return WEAK_ALPHA
     if known["interaction_cst"] is not None:
         return PENALTY_OF_GROUPS / facts.n_seen
     scarcity = _scarcity(facts, facts.n_inputs, facts.n_rows)

@@ -33,7 +33,8 @@ WARM_UP = 2000
 #: A penalty is strong if it exceeds this number for a weight of one in each layer, which about
 #: is what a network needs to pass a signal on. The loss of a constant is about 0.5. A weaker
 #: penalty, such as alpha=0.01, may also make weights vanish, but only if little can be learned.
-STRONG_PENALTY = 0.05
+#: The weights have vanished if their penalty is below the second number times that of the ones.
+STRONG_PENALTY, VANISHED = 0.05, 0.01
 
 
 def split_off_validation(
@@ -188,10 +189,10 @@ def _flat_or_not(
     Only an ``alpha`` that the user has set counts.
     """
     settings, n_layers = model.settings, 1 + len(model.settings.hidden_layer_sizes)
+    if "alpha" in settings.auto or result.ending in FAULTS:
+        return result
     of_ones = settings.penalty.value(np.ones(settings.n_separate * n_layers))
-    strong = "alpha" not in settings.auto and of_ones > STRONG_PENALTY
-    vanished = result.history["penalty"][-1] < of_ones
-    if result.ending in FAULTS or not (strong and vanished):
+    if of_ones <= STRONG_PENALTY or result.history["penalty"][-1] > VANISHED * of_ones:
         return result
     flat = are_flat(model.objective, result.params, batches.sample(PROBE_ROWS))
     return replace(result, ending=Ending.FLAT) if flat else result

@@ -71,7 +71,12 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
     ValueError
         If parameters or X are invalid, if X is sparse or not in memory, or if the estimator
         has ``monotonic_cst`` or ``interaction_cst``: with these, a column cannot be predicted
-        from all the others. If the others tell hardly anything about it, there is a warning.
+        from all the others.
+
+    Warns
+    -----
+    UserWarning
+        If changed cells are restored hardly better than constants would restore them.
 
     Examples
     --------

@@ -258,7 +258,8 @@ def test_few_rows_need_a_larger_share_to_validate_with():
 def test_the_penalty_falls_with_the_rows():
     assert resolved(300)["alpha"] == pytest.approx(1e-3)
     # On small tables the penalty is constant, so that repeated rows equal weights.
-    assert resolved(15)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.025)
+    assert resolved(5)["alpha"] == resolved(45)["alpha"] == pytest.approx(0.025)
+    assert resolved(4)["alpha"] == resolved(4, cls=NNRegressor)["alpha"] == pytest.approx(5e-7)
     assert resolved(300, solver="lbfgs")["alpha"] == 5e-7
 
 

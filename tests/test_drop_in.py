@@ -185,3 +185,22 @@ def test_a_subclass_with_its_own_constructor():
     assert network.coefs_[-1].shape[-2] == search.best_params_["width"]
     assert_array_equal(pickle.loads(pickle.dumps(network)).predict(X), network.predict(X))
     assert Narrow().partial_fit(X, y, classes=[0, 1, 2]).partial_fit(X, y).n_iter_ == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"hidden_layer_sizes": (10,), "max_iter": 2000},
+        {"hidden_layer_sizes": (4,), "activation": "tanh", "learning_rate_init": 0.1},
+        {"hidden_layer_sizes": (4,), "activation": "logistic", "solver": "sgd",
+         "learning_rate_init": 0.5, "max_iter": 10_000},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_network_that_people_train(options, seed):
+    """XOR, with four rows."""
+    X = [[0, 0], [0, 1], [1, 0], [1, 1]]
+    network = NNClassifier(random_state=seed, **options).fit(X, [0, 1, 1, 0])
+    assert network.predict(X).tolist() == [0, 1, 1, 0]

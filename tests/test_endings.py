@@ -396,13 +396,23 @@ def test_a_y_that_cannot_be_predicted_is_no_fault_of_alpha(solver, alpha, proble
     getattr(sknet, problem.name)((16, 16), **options).fit(problem.X, y)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_weak_signal_is_no_fault_of_a_strong_alpha(seed):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(1000, 5))
+    y = 0.4 * X[:, 0] + rng.normal(size=1000)
+    sknet.NNRegressor((16,), alpha=0.06, random_state=0).fit(X, y)
+    rare = rng.random(1000) < 1 / (1 + np.exp(2.5 - X[:, 0]))
+    sknet.NNClassifier((), alpha=0.15, random_state=0).fit(X, rare)
+
+
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("options", [{"solver": "lbfgs"}, {"max_iter": 200}], ids=str)
 def test_a_penalty_that_makes_all_weights_vanish_says_so(options, early_stopping, problem):
     """scikit-learn's alpha=1 for a batch of 120 rows is 1 / 120 here."""
     options = {**options, "early_stopping": early_stopping, "random_state": 0}
     network = getattr(sknet, problem.name)((16, 16), alpha=1.0, **options)
-    with pytest.warns(ConvergenceWarning, match="alpha is so strong.*set alpha=0.0") as record:
+    with pytest.warns(ConvergenceWarning, match="alpha is so strong.*: alpha=0.0") as record:
         network.fit(problem.X, problem.y)
     assert len(record) == 1
     assert "alpha is so strong" in " ".join(str(summary(network).card).split())

@@ -174,8 +174,7 @@ class DateFormat:
             found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
             if has_zone + (found.tzinfo is not None) != self.zoned:
                 return None
-            in_zone = found.replace(tzinfo=found.tzinfo or UTC)
-            return in_zone.astimezone(UTC).replace(tzinfo=None) if self.zoned else found
+            return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
         except (ValueError, OverflowError):
             return None
 
@@ -261,7 +260,7 @@ def nearly_fitting(values: list[Any]) -> tuple[list[Format], list[str]]:
         unread = (one for one in figures if form.read(one.strip()) is None)
         odd = list(islice(unread, most + 1))
         if len(odd) <= most:
-            found = formats_of([one for one in values if one not in {*odd}])
+            found = formats_of(list({*values} - {*odd}))
             if found and found != [NumberFormat(".")]:
                 return found, odd
     return [], []
@@ -320,7 +319,7 @@ def warn_of_formats(where: str, levels: NDArray[Any], found: list[Format]) -> bo
         Whether there was a warning.
     """
     odd: list[str] = []
-    if not found and all(isinstance(one, str) for one in levels[:1].tolist()):
+    if not found and levels.size and isinstance(levels[0], str):
         found, odd = nearly_fitting(levels.tolist())
     if not found:
         return False

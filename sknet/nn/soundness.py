@@ -124,9 +124,7 @@ class Probe:
 
     def loss(self, params: Array) -> float:
         """Return the mean loss; NaN if a raw prediction is infinite or NaN."""
-        workspace = Workspace(self._objective.network, self._rows.X.shape[0], params.dtype)
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return self._objective.batch_loss(params, self._rows, workspace)
+        return _loss_of(self._objective, params, self._rows)
 
     def constant_loss(self) -> float:
         """Return the mean loss of a constant prediction, that of :meth:`Loss.constant`.
@@ -153,9 +151,15 @@ class Probe:
 
 def are_flat(objective: Objective, params: Array, rows: Any) -> bool:
     """Whether predictions of a batch are hardly better than the best constant, or worse."""
+    best = objective.least_constant_loss([rows])
+    return _exceeds(_loss_of(objective, params, rows), FLAT_FACTOR, best)
+
+
+def _loss_of(objective: Objective, params: Array, rows: Any) -> float:
+    """Return the mean loss of a batch; NaN if a raw prediction is infinite or NaN."""
     workspace = Workspace(objective.network, rows.X.shape[0], params.dtype)
-    loss = objective.batch_loss(params, rows, workspace)
-    return _exceeds(loss, FLAT_FACTOR, objective.least_constant_loss([rows]))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        return objective.batch_loss(params, rows, workspace)
 
 
 class Evaluator(Protocol):

@@ -154,6 +154,9 @@ def test_rounding_is_no_distance_from_equal_numbers(dtype):
     noise = 3 * np.finfo(dtype).eps * np.arange(1, 4)
     x = np.r_[np.full(15, 1), 1 - noise, 4.0].astype(dtype)[:, np.newaxis]
     assert_allclose(fit(x).numbers_.scale, 2 / 3, rtol=1e-5)
+    # Differences that should be zero.
+    x = np.r_[np.zeros(15), noise, 1, 1.0].astype(dtype)[:, np.newaxis]
+    assert_allclose(fit(x).numbers_.scale, 2, rtol=1e-5)
 
 
 def test_rounding_noise_counts_as_constant():

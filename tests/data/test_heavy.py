@@ -196,15 +196,16 @@ def test_a_far_value_does_not_hide_the_others(estimator, make_column):
     assert network.score(X[1500:], y[1500:]) > 0.95
 
 
-@pytest.mark.parametrize("n_far", [1, 30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("n_far", "far"), [(1, -9999), (20, -999_999)])
 @pytest.mark.parametrize("largest", [1, 3])
-def test_numbers_far_out_do_not_hide_a_flag_or_a_count(n_far, largest):
+def test_numbers_far_out_do_not_hide_a_flag_or_a_count(n_far, far, largest, dtype):
     """Although most numbers of the column are equal, so that its quartiles tell nothing."""
     rng = np.random.default_rng(0)
     x = np.clip(rng.integers(-12, largest + 1, 1500), 0, None).astype(float)
     y = x + 0.1 * rng.normal(size=1500)
-    x[:n_far] = -9999
-    X = np.column_stack([x, rng.normal(size=1500)])
+    x[:n_far] = far
+    X = np.column_stack([x, rng.normal(size=1500)]).astype(dtype)
     network = NNRegressor(max_iter=30, random_state=0).fit(X[:1000], y[:1000])
     unexplained = 0.01 / y[1000:].var()
     assert network.score(X[1000:], y[1000:]) > 1 - 1.5 * unexplained

@@ -160,8 +160,10 @@ def _inverse_spread(X: Floats, found: Floats, weights: Floats | None, dtype: Any
         return inverse
     low, middle, high = low[flat], middle[flat], high[flat]
     distances = np.abs(X[:, flat] / 2 - middle / 2)  # Halved, so that none overflows.
-    rounding = ROUNDING_STEPS * np.finfo(X.dtype).eps * np.maximum(abs(low), abs(high))
-    distances[distances <= rounding] = np.nan
+    distances[distances == 0] = np.nan
+    # The largest numbers may be far out, and do not show how numbers are rounded.
+    size = np.maximum(np.abs(middle), np.nan_to_num(quantiles(distances, [0.75], weights)[0]))
+    distances[distances <= ROUNDING_STEPS * np.finfo(X.dtype).eps * size] = np.nan
     near = np.nan_to_num(quantiles(distances, [0.25], weights)[0])
     by_others = _inverse_distance(-near, near, dtype) * (2 / FAR_OUT)
     inverse[flat] = np.maximum(2 * _inverse_distance(low, high, dtype), by_others)
