@@ -191,7 +191,8 @@ def _flat_or_not(
     settings, n_layers = model.settings, 1 + len(model.settings.hidden_layer_sizes)
     if "alpha" in settings.auto or result.ending in FAULTS:
         return result
-    of_ones = settings.penalty.value(np.ones(settings.n_separate * n_layers))
+    ones = np.ones(settings.n_separate * n_layers, result.params.dtype)
+    of_ones = settings.penalty.value(ones)
     if of_ones <= STRONG_PENALTY or result.history["penalty"][-1] > VANISHED * of_ones:
         return result
     flat = are_flat(model.objective, result.params, batches.sample(PROBE_ROWS))

@@ -319,12 +319,12 @@ def test_memorized_rows_do_not_lower_the_rate():
 def test_adaptive_dropout_leaves_little_error_where_y_has_little_noise(loss):
     X, y = make_friedman1(1500, noise=0.1, random_state=0)
     errors = {}
-    for rate in ("auto", "adaptive", 0.1):
+    for rate in ("auto", 0.1):
         network = sknet.NNRegressor(loss=loss, dropout=rate, random_state=0).fit(
             X[:500], y[:500]
         )
         errors[rate] = np.abs(network.predict(X[500:]) - y[500:]).mean()
-    assert errors["auto"] == errors["adaptive"] < 0.9 * errors[0.1]
+    assert errors["auto"] < 0.9 * errors[0.1]
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -495,9 +495,9 @@ def test_monotone_networks(client, table, options, n_shards, interaction):
 def test_validation_rows_of_all_shards_correct_the_certainty(client, monkeypatch, weighted):
     """Strong smoothing makes the probabilities of separable classes far too uncertain."""
     rng = np.random.default_rng(0)
-    X = rng.normal(size=(3000, 3))
+    X = rng.normal(size=(1500, 3))
     y = X[:, 0] > X[:, 1]
-    rows = (*chunked(X, y), chunked(rng.uniform(1, 3, 3000))[0] if weighted else None)
+    rows = (*chunked(X, y), chunked(rng.uniform(1, 3, 1500))[0] if weighted else None)
     options = {**SHORT, "early_stopping": True, "label_smoothing": 0.4, "max_iter": 20}
     losses = []
     for _ in range(2):
