@@ -34,7 +34,7 @@ WARM_UP = 2000
 #: is what a network needs to pass a signal on. The loss of a constant is about 0.5. A weaker
 #: penalty, such as alpha=0.01, may also make weights vanish, but only if little can be learned.
 #: The weights have vanished if their penalty is below the second number times that of the ones.
-STRONG_PENALTY, VANISHED = 0.05, 0.01
+STRONG_PENALTY, VANISHED = 0.05, 1e-3
 
 
 def split_off_validation(

@@ -73,8 +73,8 @@ class TableReader:
         -----
         UserWarning
             If a column is a category only by its dtype of objects or text, but has different
-            levels in most of its rows, could be read as numbers or dates in several ways or
-            but for a few values, or has no value in the first chunk.
+            levels in most of its rows (except in a first chunk), could be read as numbers or
+            dates in several ways or but for a few values, or has no value in the first chunk.
         """
         found = find_formats(X, wanted)
         formats = {i: of_one[0] for i, of_one in found.items() if len(of_one) == 1}
@@ -205,9 +205,10 @@ def _warn_of_doubts(
             f"{where} has no value that shows its kind, so it is read as a category, even if "
             "later text in it is numbers or dates. In partial_fit, later values count as "
             "missing. Begin with rows in which the column has values or, if it is a category, "
-            "give it a categorical dtype."
+            "give it a categorical dtype with all levels."
         )
-    elif not warn_of_formats(where, column.levels, found):
+    elif not (warn_of_formats(where, column.levels, found) or first_chunk):
+        # Later chunks may repeat levels that occur once in the first.
         warn_of_rare_levels(where, values.dtype, column.levels, int(values.count()))
 
 

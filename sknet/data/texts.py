@@ -171,6 +171,8 @@ class DateFormat:
         text, has_zone = _date_parts(value)
         try:
             form = self.form
+            if form.startswith("%Y.") and len(text) < 10:
+                return None  # Versions, such as 2023.1.2, have no zeros before a digit.
             found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
             if has_zone + (found.tzinfo is not None) != self.zoned:
                 return None

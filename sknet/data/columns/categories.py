@@ -309,9 +309,8 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_known: i
     elif levels.size > NEARLY_ALL * n_known and n_known >= FEWEST_ROWS_OF_NAMES:
         warn(
             f"{where} is a category with {levels.size} levels in {n_known} rows. Most of them "
-            "occur only once, and tell the network nothing. Leave the column out, keep the "
-            "part of its text that repeats, or, if other rows repeat it, give it a categorical "
-            "dtype."
+            "occur only once, and tell the network nothing. Leave the column out, or keep the "
+            "part of its text that repeats."
         )
 
 

@@ -23,9 +23,9 @@ LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Those of the non-zeros of a sparse column.
 NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
 #: If half or more of the values of a column are equal, its range counts for the scale up to
-#: this multiple of the distance of the nearest others. Distances of at most the second number
-#: of rounding steps are none.
-FAR_OUT, ROUNDING_STEPS = 20, 64
+#: this multiple of the usual distance of the others. Smaller shares of the size of the numbers
+#: than the second one are rounding errors: float64 may hold numbers that were once float32.
+FAR_OUT, ROUNDING = 20, 64 * float(np.finfo(np.float32).eps)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
 #: A sparse column is centered only if at least the first share of its entries are not zero, and
@@ -149,9 +149,9 @@ def _inverse_spread(X: Floats, found: Floats, weights: Floats | None, dtype: Any
     """Return the inverse spreads of columns, given their quantiles at ``LEVELS``.
 
     The spread is the distance of the quartiles. If they are equal, it is half the range, but at
-    most ``FAR_OUT`` / 2 times the distance of the nearest quarter of the other values from the
-    median: a single number far out, such as -9999 among zeros and ones, would otherwise make
-    all other numbers equal. The inverse is zero for a constant.
+    most ``FAR_OUT`` / 2 times the median distance of the other values from the median: a single
+    number far out, such as -9999 among zeros and ones, would otherwise make all other numbers
+    equal. The inverse is zero for a constant.
     """
     low, _, q1, middle, q3, _, high = np.nan_to_num(found)
     inverse = _inverse_distance(q1, q3, dtype)
@@ -163,9 +163,9 @@ def _inverse_spread(X: Floats, found: Floats, weights: Floats | None, dtype: Any
     distances[distances == 0] = np.nan
     # The largest numbers may be far out, and do not show how numbers are rounded.
     size = np.maximum(np.abs(middle), np.nan_to_num(quantiles(distances, [0.75], weights)[0]))
-    distances[distances <= ROUNDING_STEPS * np.finfo(X.dtype).eps * size] = np.nan
-    near = np.nan_to_num(quantiles(distances, [0.25], weights)[0])
-    by_others = _inverse_distance(-near, near, dtype) * (2 / FAR_OUT)
+    distances[distances <= ROUNDING * size] = np.nan
+    usual = np.nan_to_num(quantiles(distances, [0.5], weights)[0])
+    by_others = _inverse_distance(-usual, usual, dtype) * (2 / FAR_OUT)
     inverse[flat] = np.maximum(2 * _inverse_distance(low, high, dtype), by_others)
     return inverse
 
