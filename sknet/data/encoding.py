@@ -12,7 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data.batches import Dataset, stack_rows
-from sknet.data.columns.categories import Levels
+from sknet.data.columns.categories import MOST_ONE_HOT_LEVELS, Levels
 from sknet.data.columns.column import Feature, Region, Surveyed
 from sknet.data.columns.numbers import MissingFlags, Numbers, dense_sample
 from sknet.data.columns.scaling import CLIP, Components, principal_components
@@ -27,6 +27,8 @@ Kind = TypeVar("Kind", bound=Feature)
 
 #: The smallest distance between the edges of a bin.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
+#: The smallest number of rows for each value if all values of a column are edges of bins.
+ROWS_PER_EDGE = 10
 #: The maximum number of rows, and of numbers in them, from which components are found.
 COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
 
@@ -166,8 +168,24 @@ class TableEncoder:
         for feature in self.of_kind(Numbers):
             for columns, block in feature.raw_rows(sample).column_blocks():
                 encoded = feature.scaled(block, np.float64, columns)
-                edges += map(_kept_edges, quantiles(encoded, levels, sample.sample_weight).T)
+                found = quantiles(encoded, levels, sample.sample_weight)
+                edges += map(self._edges_of, encoded.T, found.T)
         return tuple(edges)
+
+    def _edges_of(
+        self, x: NDArray[np.float64], found: NDArray[np.float64]
+    ) -> tuple[float, ...]:
+        """Return the edges of a column's bins: its quantiles, or all of its values.
+
+        Bins must tell the values of a column with few of them apart, since it is not looked at
+        as a code.
+        """
+        most = min(MOST_ONE_HOT_LEVELS, x.size / ROWS_PER_EDGE)
+        if self.n_bins + 1 < most:
+            values = np.unique(x[~np.isnan(x)])
+            if self.n_bins + 1 < values.size <= most:
+                return _kept_edges(values)
+        return _kept_edges(found)
 
     def _find_components(self, sample: Dataset) -> Components | None:
         """Return the principal components of the encoded numeric columns."""

@@ -78,6 +78,14 @@ def columns_of_codes(X, y, weights=None):
     return [one.column for one in found]
 
 
+def test_bins_tell_the_values_of_short_codes_apart():
+    rng = np.random.default_rng(0)
+    effects, codes = rng.normal(size=(2, 16)), rng.integers(16, size=(1000, 2))
+    y = effects[0][codes[:, 0]] + effects[1][codes[:, 1]] + 0.1 * rng.normal(size=1000)
+    network = NNRegressor(random_state=0).fit(codes[:250], y[:250])
+    assert network.score(codes[250:], y[250:]) > 0.95
+
+
 @pytest.mark.parametrize("noise", np.linspace(0, 8, 9))
 def test_weights_and_copies_of_rows_do_not_matter(noise):
     X, y = shops(600)

@@ -34,6 +34,17 @@ def test_edges_closer_than_a_thousandth_of_the_range_are_left_out(offset):
     assert_allclose(edges_of(x, 7), offset + np.array([0, 1.9, 999]))
 
 
+@pytest.mark.parametrize(("n_values", "n_rows"), [(10, 100), (16, 160), (16, 200)])
+def test_a_column_of_few_values_has_an_edge_at_each(n_values, n_rows):
+    x = np.r_[np.nan, np.arange(1, n_rows) % n_values]
+    assert edges_of(x, 8) == tuple(range(n_values))
+
+
+@pytest.mark.parametrize(("n_values", "n_rows"), [(10, 99), (16, 159), (17, 1000)])
+def test_more_values_or_fewer_rows_share_bins(n_values, n_rows):
+    assert len(edges_of(np.arange(n_rows) % n_values, 8)) == 9
+
+
 @pytest.mark.parametrize("offset", [0.0, 50.0])
 def test_one_wide_bin_is_enough(offset):
     assert edges_of([offset, offset + 1], 1) == (offset, offset + 1)
