@@ -90,6 +90,7 @@ def test_every_rule_is_on_the_page():
             _auto.PATIENCE,
             _auto.PATIENCE_OF_SINGLE_UPDATES,
             _auto.SMALL,
+            _auto.PATIENCE,
         ],
         "early_stopping": [_auto.SMALL],
         "validation_fraction": [

@@ -416,7 +416,7 @@ def test_a_penalty_that_makes_all_weights_vanish_says_so(options, early_stopping
         network.fit(problem.X, problem.y)
     assert len(record) == 1
     assert "alpha is so strong" in " ".join(str(summary(network).card).split())
-    said = ("(96 rows here)", "=0.01 ") if early_stopping else ("(120 rows here)", "=0.0083")
+    said = ("(96 rows here)", "=0.01.") if early_stopping else ("(120 rows here)", "=0.0083")
     assert all(part in str(record[0].message) for part in said)
     # Further warnings would be errors.
     network.set_params(alpha="auto", max_iter=20, solver="adam").fit(problem.X, problem.y)
