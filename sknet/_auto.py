@@ -84,9 +84,9 @@ PENALTY = 0.3
 #: third, since a strong penalty lets all weights of deep networks fall to zero.
 LARGEST_ALPHA, ALPHA_DIVISOR = 0.03, 3
 #: alpha on small tables without groups of columns, where it does not depend on the number of
-#: rows, so that a row of weight two has the same effect as two equal rows; and alpha for lbfgs,
-#: and for fewer rows than the last number: these are all there is to learn, as in a truth
-#: table.
+#: rows, so that a row of weight two has the same effect as two equal rows; and alpha for lbfgs
+#: and for fewer rows than the last number. These are all there is to learn, as in the truth
+#: table of XOR.
 ALPHA_OF_FEW, WEAK_ALPHA, FEWEST = 0.025, 5e-7, 5
 #: The strength of the penalty with groups of columns. No weight serves several groups, so the
 #: usual strength would shrink groups with a small effect to nothing.

@@ -227,8 +227,8 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             size = min(size, MLP_BATCH if auto else settings.batch_size)
         return (
             f"scikit-learn's MLPs divide alpha by the batch size ({size} rows here), and sknet "
-            f"does not: for their alpha={settings.alpha:g}, set "
-            f"alpha={settings.alpha / size:.2g}. Or set alpha='auto'."
+            f"does not. Their alpha={settings.alpha:g} is alpha={settings.alpha / size:.2g} "
+            "here: set this, or alpha='auto'."
         )
 
     def _time_warning(self) -> str | None:

@@ -30,10 +30,10 @@ from sknet.nn.training import Report, train
 #: moments, so its first steps move each parameter by the whole rate: Ma and Yarats, "On the
 #: adequacy of untuned warmup for adaptive optimization" (2021), recommend 2 / (1 - beta_2).
 WARM_UP = 2000
-#: A penalty is strong if it exceeds this number for a weight of one in each layer, which about
-#: is what a network needs to pass a signal on. The loss of a constant is about 0.5. A weaker
+#: A penalty is strong if it exceeds this number for a weight of one in each layer, which is
+#: about what a network needs to pass a signal on. The loss of a constant is about 0.5. A weaker
 #: penalty, such as alpha=0.01, may also make weights vanish, but only if little can be learned.
-#: The weights have vanished if their penalty is below the second number times that of the ones.
+#: Weights have vanished if their penalty is at most the second number times that of the ones.
 STRONG_PENALTY, VANISHED = 0.05, 1e-3
 
 
@@ -186,13 +186,15 @@ def _flat_or_not(
 ) -> TrainingResult:
     """Return the result, with the ending FLAT if a strong penalty made the weights vanish.
 
-    Only an ``alpha`` that the user has set counts.
+    Only a quadratic penalty that the user has set counts: that of scikit-learn's MLPs. With
+    L1, a network without weights may be one end of a path.
     """
     settings, n_layers = model.settings, 1 + len(model.settings.hidden_layer_sizes)
-    if "alpha" in settings.auto or result.ending in FAULTS:
+    if "alpha" in settings.auto or settings.penalty.l1_ratio or result.ending in FAULTS:
         return result
     ones = np.ones(settings.n_separate * n_layers, result.params.dtype)
     of_ones = settings.penalty.value(ones)
+    # Early stopping may return the parameters of an epoch before the weights vanished.
     if of_ones <= STRONG_PENALTY or result.history["penalty"][-1] > VANISHED * of_ones:
         return result
     flat = are_flat(model.objective, result.params, batches.sample(PROBE_ROWS))

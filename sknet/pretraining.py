@@ -128,9 +128,9 @@ def _pretrained(estimator: BaseNN, X: Any, corruption: float) -> PretrainedNetwo
     rows = change(model.blocks(data).sample(CALIBRATION_ROWS))
     if are_flat(model.objective, result.params, rows):
         warn(
-            "Pre-training restores changed cells hardly better than constants would, since the "
-            "columns tell hardly anything about each other, or since it was too short. Compare "
-            "with a fit without init, and leave frozen_layers at 0."
+            "Pre-training restores changed cells hardly better than constants would: the "
+            "columns tell hardly anything about each other, alpha is too strong, or there were "
+            "too few epochs. Compare with a fit without init, and leave frozen_layers at 0."
         )
     return PretrainedNetwork(features, model.trained(result), result.history)
 

@@ -59,8 +59,6 @@ def test_every_rule_is_on_the_page():
             _auto.STRONGEST_OF_NUMBERS,
             _auto.ALPHA_OF_FEW,
             _auto.SMALL,
-            _auto.WEAK_ALPHA,
-            _auto.FEWEST,
             _auto.LARGEST_ALPHA,
             _auto.ALPHA_DIVISOR,
             _auto.SMALL_WITHOUT_CROSS_FITTING,
@@ -68,6 +66,7 @@ def test_every_rule_is_on_the_page():
             _auto.ALPHA_DIVISOR,
             _auto.PENALTY_OF_GROUPS,
             _auto.WEAK_ALPHA,
+            _auto.FEWEST,
         ],
         "max_iter": [
             _auto.EPOCHS,

@@ -412,15 +412,16 @@ def test_a_penalty_that_makes_all_weights_vanish_says_so(options, early_stopping
     """scikit-learn's alpha=1 for a batch of 120 rows is 1 / 120 here."""
     options = {**options, "early_stopping": early_stopping, "random_state": 0}
     network = getattr(sknet, problem.name)((16, 16), alpha=1.0, **options)
-    with pytest.warns(ConvergenceWarning, match="alpha is so strong.*set alpha=0.0") as record:
+    with pytest.warns(ConvergenceWarning, match="alpha is so strong.* is alpha=0.0") as record:
         network.fit(problem.X, problem.y)
     assert len(record) == 1
     assert "alpha is so strong" in " ".join(str(summary(network).card).split())
-    said = ("(96 rows here)", "=0.01.") if early_stopping else ("(120 rows here)", "=0.0083")
+    said = ("(96 rows here)", "=0.01 ") if early_stopping else ("(120 rows here)", "=0.0083")
     assert all(part in str(record[0].message) for part in said)
     # Further warnings would be errors.
     network.set_params(alpha="auto", max_iter=20, solver="adam").fit(problem.X, problem.y)
     network.set_params(alpha=1.0, max_iter=1).fit(problem.X, problem.y)
+    network.set_params(l1_ratio=1, **{"max_iter": 500, **options}).fit(problem.X, problem.y)
 
 
 @pytest.mark.parametrize("cls", [NNClassifier, NNRegressor])

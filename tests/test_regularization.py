@@ -101,7 +101,6 @@ def test_without_l1_nothing_is_zero(noisy_table):
     assert np.count_nonzero(network.coefs_[0]) == network.coefs_[0].size
 
 
-@pytest.mark.filterwarnings("ignore:.*alpha is so strong")  # All weights vanish.
 def test_l1_spares_embedded_numbers_and_biases(regression):
     X, y = regression
     network = NNRegressor(

@@ -27,7 +27,7 @@ Kind = TypeVar("Kind", bound=Feature)
 
 #: The smallest distance between the edges of a bin.
 SMALLEST_WIDTH = float(np.finfo(np.float32).tiny)
-#: The smallest number of rows for each value if all values of a column are edges of bins.
+#: A column may have an edge of a bin at each value with this many rows per value on average.
 ROWS_PER_EDGE = 10
 #: The maximum number of rows, and of numbers in them, from which components are found.
 COMPONENT_ROWS, COMPONENT_NUMBERS = 10_000, 2**23
@@ -169,23 +169,8 @@ class TableEncoder:
             for columns, block in feature.raw_rows(sample).column_blocks():
                 encoded = feature.scaled(block, np.float64, columns)
                 found = quantiles(encoded, levels, sample.sample_weight)
-                edges += map(self._edges_of, encoded.T, found.T)
+                edges += map(_edges_of, encoded.T, found.T)
         return tuple(edges)
-
-    def _edges_of(
-        self, x: NDArray[np.float64], found: NDArray[np.float64]
-    ) -> tuple[float, ...]:
-        """Return the edges of a column's bins: its quantiles, or all of its values.
-
-        Bins must tell the values of a column with few of them apart, since it is not looked at
-        as a code.
-        """
-        most = min(MOST_ONE_HOT_LEVELS, x.size / ROWS_PER_EDGE)
-        if self.n_bins + 1 < most:
-            values = np.unique(x[~np.isnan(x)])
-            if self.n_bins + 1 < values.size <= most:
-                return _kept_edges(values)
-        return _kept_edges(found)
 
     def _find_components(self, sample: Dataset) -> Components | None:
         """Return the principal components of the encoded numeric columns."""
@@ -363,6 +348,18 @@ class TableEncoder:
         for feature, stop in zip(self.features_, stops, strict=True):
             out[:, stop - feature.width : stop] = feature.encode(X, dtype)
         return out
+
+
+def _edges_of(x: NDArray[np.float64], found: NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the edges of a column's bins: its quantiles, or all of its values.
+
+    A column of few values is never treated as a code, so bins must tell its values apart.
+    """
+    most = min(MOST_ONE_HOT_LEVELS, x.size / ROWS_PER_EDGE)
+    if found.size < most:
+        values = np.unique(x[~np.isnan(x)])
+        found = values if found.size < values.size <= most else found
+    return _kept_edges(found)
 
 
 def _kept_edges(found: NDArray[np.float64]) -> tuple[float, ...]:

@@ -172,7 +172,7 @@ class DateFormat:
         try:
             form = self.form
             if form.startswith("%Y.") and len(text) < 10:
-                return None  # Versions, such as 2023.1.2, have no zeros before a digit.
+                return None  # Without leading zeros, such as 2023.1.2, it is a version.
             found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
             if has_zone + (found.tzinfo is not None) != self.zoned:
                 return None

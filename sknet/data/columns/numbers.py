@@ -125,8 +125,8 @@ class Numbers(Feature):
     A dense column x becomes c((x - median) s), where c(u) = u / sqrt(1 + (u / L)^2) is a smooth
     clip to (-L, L), and s is the inverse of the interquartile range. If that is zero, s is 2 /
     (max - min), and zero for a constant column (Holzmueller, Grinsztajn and Steinwart, "Better
-    by Default", 2024, section 3); numbers far out then count in the range up to a limit, so
-    that they do not make all others equal. The limit L is 3. In regression with up to 100
+    by Default", 2024, section 3). This s is larger if numbers far out would otherwise make
+    all others equal. The limit L is 3. In regression with up to 100
     numeric columns, L is larger on the side of a long tail, such as that of amounts of money,
     since y is often linear in them. ``NormalScores`` are further inputs for a very long tail.
 

@@ -22,9 +22,9 @@ TAIL_FACTOR, LARGEST_CLIP = 2.0, 30.0
 LEVELS = (0, 0.05, 0.25, 0.5, 0.75, 0.95, 1)
 #: Those of the non-zeros of a sparse column.
 NONZERO_LEVELS = (0, 0.01, 0.25, 0.5, 0.75, 0.99, 1)
-#: If half or more of the values of a column are equal, its range counts for the scale up to
-#: this multiple of the usual distance of the others. Smaller shares of the size of the numbers
-#: than the second one are rounding errors: float64 may hold numbers that were once float32.
+#: If the quartiles of a column are equal, its range counts for the scale up to this multiple
+#: of the median distance of the other values. Distances up to the second number times the size
+#: of the numbers are rounding errors: float64 may hold numbers that were once float32.
 FAR_OUT, ROUNDING = 20, 64 * float(np.finfo(np.float32).eps)
 #: Heavy values are at least this far apart after the clip, so that bins can separate them.
 LEAST_APART = 0.01
@@ -127,7 +127,7 @@ def center_and_scale(data: Dataset) -> tuple[Floats, Floats, Floats]:
     limit = np.stack(limits)
     for columns, block in data.column_blocks():
         found = quantiles(block, LEVELS, data.sample_weight)
-        _, left, _, middle, _, right, _ = np.nan_to_num(found)
+        left, middle, right = np.nan_to_num(found[1:6:2])
         center[columns] = found[3]
         scale[columns] = _inverse_spread(block, found, data.sample_weight, scale.dtype)
         limit[:, columns] = _limits(left, middle, right, scale[columns])
@@ -187,7 +187,7 @@ def scale_by_others(
         x = data.column(column)[:, np.newaxis]
         others = np.where(np.isin(x, values), np.nan, x)
         found = quantiles(others, LEVELS, data.sample_weight)
-        _, left, _, middle, _, right, _ = found[:, 0]
+        left, middle, right = found[1:6:2, 0]
         factor = _inverse_spread(others, found, data.sample_weight, scale.dtype)[0]
         with np.errstate(over="ignore"):
             apart = np.diff(clip_smoothly((np.sort([*values, middle]) - middle) * factor))
