@@ -186,7 +186,8 @@ class Features:
 
     def _prepared(self, X: Table, reset: bool) -> Table:
         """Return a table in which text is numbers and dates, where it was in training."""
-        if self.reader.formats and X.names and not (reset or self._has_same_names(X)):
+        renamed = self.names is not None and X.names and not self._has_same_names(X)
+        if self.reader.formats and renamed and not reset:
             # Text in the wrong columns would give other errors and warnings first.
             validate_data(self.estimator, X.given, reset=False, skip_check_array=True)
         return self.reader.prepared(X)

@@ -296,7 +296,7 @@ def _check_classes(y: Any, name: str) -> None:
         warn(
             "The number of unique classes is greater than 50% of the number of samples: "
             f"{name} has {n_classes} classes in {n_rows} rows. If they are numbers to predict, "
-            "use regression; if they are names of the rows, choose another target.",
+            "use regression; if they are names of the rows, choose another target."
         )
 
 

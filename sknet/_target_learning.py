@@ -207,7 +207,7 @@ def check_precision(target: RegressionTarget, settings: Settings, dtype: np.dtyp
         warn(
             "X is float32, and so are the predictions, but float32 rounds an output of y by a "
             "large part of its standard deviation, since all of its values are close to one "
-            "large number. Pass X as float64, or subtract this number from y.",
+            "large number. Pass X as float64, or subtract this number from y."
         )
     if not settings.standardize and not target.fits(np.dtype(settings.dtype)):
         raise ValueError(

@@ -103,7 +103,7 @@ def split_rows(
         warn(
             "The validation set is not stratified, since a class has a single row or there "
             "are more classes than validation rows or training rows. To stratify it, give more "
-            "rows of each class, or change validation_fraction.",
+            "rows of each class, or change validation_fraction."
         )
         labels = None
     stratified = labels is not None and n_rows <= STRATIFIED_ROWS

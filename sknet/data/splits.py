@@ -87,7 +87,7 @@ def _checked(
         warn(
             f"The training rows lack the classes {lost.tolist()} of validation rows. Choose a "
             "validation_fraction or groups that leave rows of all classes for training, or "
-            "pass X_val and y_val to fit.",
+            "pass X_val and y_val to fit."
         )
     return training, validation
 
@@ -172,7 +172,7 @@ class FirstSplit(Split):
             warn(
                 f"The first split of validation_fraction={self.splitter!r} leaves out "
                 f"{data.n_rows - n_used} of {data.n_rows} rows, which are not used at all. To "
-                "validate with the last rows, set validation_fraction='last'.",
+                "validate with the last rows, set validation_fraction='last'."
             )
         return found
 

@@ -198,7 +198,6 @@ def _warn_of_doubts(
     column: CategoryColumn, X: Table, found: list[Format], first_chunk: bool
 ) -> None:
     """Warn about a column of text or objects that may be useless as a category."""
-    values = X.column(column.position)
     where = f"Column {column.label} of X" + " in the first chunk" * first_chunk
     if first_chunk and not column.levels.size:
         warn(
@@ -209,6 +208,7 @@ def _warn_of_doubts(
         )
     elif not (warn_of_formats(where, column.levels, found) or first_chunk):
         # Later chunks may repeat levels that occur once in the first.
+        values = X.column(column.position)
         warn_of_rare_levels(where, values.dtype, column.levels, int(values.count()))
 
 

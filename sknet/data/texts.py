@@ -337,7 +337,7 @@ def warn_of_formats(where: str, levels: NDArray[Any], found: list[Format]) -> bo
         kind = "dates" if isinstance(found[0], DateFormat) else "numbers"
         warn(
             f"{where} is text that may be {names}, so it is read as a category. Convert it to "
-            f"{kind}, or give it a categorical dtype.",
+            f"{kind}, or give it a categorical dtype."
         )
     return True
 
@@ -367,7 +367,7 @@ def read_texts(X: Any, formats: Mapping[int, Format]) -> Any:
         if odd:
             warn(
                 f"Column {name_of(i, X.names)} of X has values such as {odd[0]!r}, which count "
-                f"as missing: in earlier training rows it had {form}.",
+                f"as missing: in earlier training rows it had {form}."
             )
         # Position -1, which stands for a missing value, is the last.
         arrays[i] = np.array([*read, None], dtype=form.dtype)[positions]

@@ -424,6 +424,14 @@ def test_doubts_about_the_first_chunk_are_said_once(fit, message):
     assert len(caught) == 1
 
 
+def test_names_that_training_lacked_are_said_once():
+    X = pd.DataFrame({0: [f"{i}.5 km" for i in range(200)]})
+    network = NNRegressor(**OPTIONS).fit(X, np.arange(200.0))
+    with pytest.warns(UserWarning, match="fitted without feature names") as caught:
+        network.predict(X.rename(columns=str))
+    assert len(caught) == 1
+
+
 def test_ambiguity_in_a_file_is_said(tmp_path):
     texts = [f"{1000 + 37 * i:,d}" for i in range(200)]
     pd.DataFrame({"a": texts, "y": np.arange(200.0)}).to_csv(tmp_path / "a.csv", index=False)

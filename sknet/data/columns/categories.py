@@ -304,7 +304,7 @@ def warn_of_rare_levels(where: str, dtype: Any, levels: NDArray[Any], n_known: i
             f"different numbers in {n_known} rows. A level that occurs once tells the network "
             "nothing. If the column holds quantities, replace any other text, such as '?', "
             "with missing values, and convert it to numbers (na_values of pandas.read_csv, "
-            "astype(float)). If it is a category, give it a categorical dtype.",
+            "astype(float)). If it is a category, give it a categorical dtype."
         )
     elif levels.size > NEARLY_ALL * n_known and n_known >= FEWEST_ROWS_OF_NAMES:
         warn(
