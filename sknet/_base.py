@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -202,8 +203,10 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         """Return the warning for training that ended in this way, or None."""
         settings, n_epochs = self._model.settings, self.n_iter_
         if ending is Ending.MAX_ITER:
-            at_most = n_epochs >= settings.max_iter
-            limit = f"max_iter={settings.max_iter}" if at_most else f"max_fun={self.max_fun}"
+            # lbfgs may end earlier, after as many evaluations as it may make.
+            early = n_epochs < settings.max_iter
+            name, owner = ("max_fun", settings.solver) if early else ("max_iter", settings)
+            limit = f"{name}={getattr(owner, name)}"
             return (
                 f"Training ended at iteration {n_epochs} ({limit}) and has not converged yet. "
                 f"{settings.solver.convergence_remedy}"
@@ -265,8 +268,11 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
             model = continue_model(self, features, model, data, run.params, n_earlier=n_earlier)
             model = model.with_late_scales(data).absorb(data, run.vectors)
         data = weigh(model.settings, model.target, data)
-        result = fit_one_pass(model, data, run, len(before.get("loss", [])))
-        history = {name: before.get(name, []) + new for name, new in result.history.items()}
+        n_before = len(before.get("loss", []))
+        result = fit_one_pass(model, data, run, n_before)
+        # Another solver, such as lbfgs, may have recorded other quantities.
+        gap = [math.nan] * n_before
+        history = {name: before.get(name, gap) + new for name, new in result.history.items()}
         result, model = replace(result, history=history), model.passed(result, data.n_rows)
         conclude(self, features, model, result, run=run)
         return self

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self, TypeAlias, cast
 import numpy as np
 from scipy import sparse
 
-from sknet._building import check_memory, make_network, with_limits_of
+from sknet._building import check_memory, make_network
 from sknet._prediction import Arrays, Predictor
 from sknet._run import ONE_BLAS_THREAD
 from sknet._settings import Provenance, Settings
@@ -237,7 +237,8 @@ class Model:
         The limits of principal components also cover the rows.
         """
         encoder = self.encoder.with_late_scales(data).covering(data)
-        network = with_limits_of(encoder.components_, self.network)
+        link, n_outputs = self.loss.link, self.target.n_outputs
+        network = make_network(self.settings, encoder, self.reader, link, n_outputs)
         return replace(self, encoder=encoder, network=network)
 
     def with_params(self, params: np.ndarray, **training: Any) -> Self:

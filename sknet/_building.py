@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from sknet._requirements import main_memory
 from sknet._settings import Settings
-from sknet.data.columns.scaling import Components
 from sknet.data.encoding import TableEncoder
 from sknet.data.tables import TableReader
 from sknet.nn.activations import Activation, Identity
@@ -85,18 +84,6 @@ def _input_layers(settings: Settings, encoder: TableEncoder) -> list[Layer]:
         components = encoder.components_
         layers.append(PrincipalComponents(*components, (*columns[: len(components.center)],)))
     return layers
-
-
-def with_limits_of(components: Components | None, network: Network) -> Network:
-    """Return a network with the limits of the components, if there are any."""
-    if components is None:
-        return network
-    low, high = components.low, components.high
-    layers = (
-        replace(one, low=low, high=high) if isinstance(one, PrincipalComponents) else one
-        for one in network.layers
-    )
-    return replace(network, layers=tuple(layers))
 
 
 def _inputs_of_members(inputs: Network, n_copies: int) -> Groups:

@@ -1,6 +1,6 @@
 """The model of several targets: a model of labels or of numbers for each, in one network."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from sknet._model import ClassificationModel, RegressionModel
 from sknet._parameters import is_auto
 from sknet._prediction import Arrays
 from sknet._settings import Settings
-from sknet._target_learning import check_several_targets
+from sknet._target_learning import check_precision, check_several_targets
 from sknet.data.batches import Dataset
 from sknet.data.joint import JointTarget
 from sknet.data.kinds import naming
@@ -171,6 +171,20 @@ class JointModel(Model):
         return replace(self.target, parts=parts), self.loss.link.joined(changes)
 
     # Predictions.
+
+    def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
+        """Return arrays with a row for each row of X, as :meth:`Model.predict` does.
+
+        Raises
+        ------
+        ValueError
+            If X is float32, and float32 cannot hold the predictions of a target.
+        """
+        for name, target in self.target.parts.items():
+            if isinstance(target, RegressionTarget):
+                with naming(f"Target {name!r}"):
+                    check_precision(target, self.settings, X.dtype)
+        return super().predict(X, function)
 
     def values(self, raw: np.ndarray) -> Arrays:
         """Return, for each target, the positions of the predicted classes, or the numbers."""

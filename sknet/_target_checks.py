@@ -357,7 +357,8 @@ def _check_same(known: Any, classes: Any) -> None:
 def _are_same(known: Any, classes: Any) -> bool:
     """Return whether the classes of a later call of ``partial_fit`` are those of the first."""
     if isinstance(known, list):
-        return len(classes) == len(known) and all(map(np.array_equal, known, classes))
+        listed = hasattr(classes, "__len__") and len(classes) == len(known)
+        return listed and all(map(_are_same, known, classes))
     return np.array_equal(known, _distinct_classes(classes))
 
 

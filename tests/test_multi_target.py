@@ -798,3 +798,28 @@ def test_columns_of_classes_are_not_validated_by_a_sparse_matrix(multilabel):
     X, Y = multilabel
     with pytest.raises(ValueError, match=r"y_val must have the targets .*got a sparse matrix"):
         NNClassifier((4,), max_iter=2).fit(X, Y + 1, X_val=X, y_val=sparse.csr_array(Y))
+
+
+@pytest.mark.parametrize("offset, unit", [(0.0, 1e40), (1e9, 1.0)])
+def test_numbers_that_float32_cannot_hold(offset, unit):
+    """X in float32 means predictions in float32, as for a single target."""
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = pd.DataFrame({"price": offset + unit * X[:, 0], "size": X[:, 1]})
+    network = NNMultiTarget(**BRIEF).fit(X, y)
+    assert np.corrcoef(network.predict(X)["price"], y["price"])[0, 1] > 0.5
+    if unit > 1:
+        with pytest.raises(ValueError, match="Target 'price': X is float32.*cannot hold"):
+            network.predict(X.astype(np.float32))
+    else:
+        with pytest.warns(UserWarning, match="float32 rounds an output of y"):
+            network.predict(X.astype(np.float32))
+
+
+def test_classes_of_several_columns_may_be_in_any_order():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    Y = np.column_stack([np.where(X > 0, "b", "a"), np.where(X[:, :1] > X[:, 1:], "y", "x")])
+    network = NNClassifier(**BRIEF).fit(X, Y[:, 1:])
+    network.partial_fit(X, Y[:, 1:], classes=[["b", "a"], ["x", "y"]])
+    for other in ([["a", "b"]], [["a", "c"], ["x", "y"]], 2):
+        with pytest.raises(ValueError, match="differs from the classes of the fitted network"):
+            network.partial_fit(X, Y[:, 1:], classes=other)

@@ -15,6 +15,7 @@ from sklearn.linear_model import ElasticNet, LinearRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPRegressor
 
+from sknet.nn.lbfgs import LBFGS
 from sknet.nn.losses import Loss
 
 QUICK = {
@@ -339,10 +340,13 @@ def test_no_warning_where_the_rate_decays_or_all_epochs_are_asked_for(regression
     assert network.fit(X, y).n_iter_ == 3
 
 
-def test_max_fun_bounds_the_evaluations(regression):
+@pytest.mark.parametrize(
+    "options", [{"solver": "lbfgs", "max_fun": 5}, {"solver": LBFGS(max_fun=5)}]
+)
+def test_max_fun_bounds_the_evaluations(regression, options):
     X, y = regression
-    network = NNRegressor((9,), solver="lbfgs", max_fun=5, random_state=0)
-    with pytest.warns(ConvergenceWarning):
+    network = NNRegressor((9,), random_state=0, **options)
+    with pytest.warns(ConvergenceWarning, match=r"\(max_fun=5\)"):
         network.fit(X, y)
     assert network.n_iter_ <= 5
 
