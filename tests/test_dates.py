@@ -754,6 +754,15 @@ def test_validation_rows(frame, y):
         network.fit(frame, y, X_val=frame.assign(when=1.0), y_val=y)
 
 
+@pytest.mark.parametrize("polars", [False, True])
+def test_a_column_of_nan_has_no_dates(frame, fitted, polars):
+    """It means the same as a column of missing dates, in every library."""
+    missing = frame.assign(when=pd.NaT)
+    odd = frame.assign(when=np.nan)
+    found = fitted.predict(pl.from_pandas(odd, nan_to_null=False) if polars else odd)
+    assert_array_equal(found, fitted.predict(missing))
+
+
 def test_a_pipeline_with_frames(frame, y, fitted):
     columns = ColumnTransformer(
         [("scale", StandardScaler(), ["x"])],

@@ -408,7 +408,8 @@ class PolarsFrame(Frame):
 
     def is_all_missing(self, position: int) -> bool:
         """Return whether a column has no value at all, whatever its dtype."""
-        return self.column(position).null_count() == self.shape[0]
+        known = self.column(position).drop_nulls()
+        return bool(known.is_nan().all()) if known.dtype.is_float() else known.is_empty()
 
 
 def wrapped(data: Any, name: str = "X") -> Table:
@@ -621,7 +622,7 @@ def concatenate(parts: Sequence[Any]) -> Any:
     all of them.
     """
     # The library that made the parts has been imported by then.
-    concat = sys.modules[type(parts[0]).__module__.split(".")[0]].concat
+    concat = sys.modules[str(library(parts[0]))].concat
     if library(parts[0]) == "pandas":
         return concat(parts, ignore_index=True)
     of_columns = zip(*(part.dtypes for part in parts), strict=False)

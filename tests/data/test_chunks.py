@@ -395,3 +395,18 @@ def test_chunks_of_other_columns_are_not_shuffled_together(make, window):
         list(shuffle_chunks([(array[:, :2], y), (array, y)], window=window))
     with pytest.raises(ValueError, match=r"Chunk 1.*y has rows of shape \(3,\), but .*\(\)"):
         list(shuffle_chunks([(array, y), (array, array)], window=window))
+
+
+class OwnFrame(pd.DataFrame):
+    """A frame of a user's own class, which is defined outside pandas."""
+
+    @property
+    def _constructor(self):
+        return OwnFrame
+
+
+def test_chunks_of_the_users_own_frames():
+    numbers = np.arange(6.0)
+    chunks = [(OwnFrame({"a": part}), part) for part in np.split(numbers, 3)]
+    mixed = list(shuffle_chunks(chunks, window=3, random_state=0))
+    assert_array_equal(np.sort(np.concatenate([X["a"] for X, _ in mixed])), numbers)
