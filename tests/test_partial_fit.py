@@ -260,8 +260,8 @@ def test_a_row_alone_is_no_poor_result(options, targets):
 def test_the_history_has_an_entry_of_each_quantity_for_each_epoch(problem):
     """With lbfgs, there is no learning rate; the passes after it have one."""
     options = {"solver": "lbfgs", "max_iter": 3, "tol": 0.5}
-    network = sknet.NNRegressor((6,), **options).fit(problem.X, np.ravel(problem.X[:, 0]))
-    network.set_params(solver="adam").partial_fit(problem.X, np.ravel(problem.X[:, 0]))
+    network = sknet.NNRegressor((6,), **options).fit(problem.X, problem.X[:, 0])
+    network.set_params(solver="adam").partial_fit(problem.X, problem.X[:, 0])
     lengths = {name: len(values) for name, values in network.history_.items()}
     assert set(lengths.values()) == {network.n_iter_}
     assert np.isnan(network.history_["learning_rate"][:-1]).all()

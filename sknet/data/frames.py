@@ -622,13 +622,13 @@ def concatenate(parts: Sequence[Any]) -> Any:
     all of them.
     """
     # The library that made the parts has been imported by then.
-    concat = sys.modules[str(library(parts[0]))].concat
     if library(parts[0]) == "pandas":
-        return concat(parts, ignore_index=True)
+        return sys.modules["pandas"].concat(parts, ignore_index=True)
     of_columns = zip(*(part.dtypes for part in parts), strict=False)
     # A relaxed concatenation would turn other values into text where one part has text.
     relaxed = all(len(set(map(_polars_kind, dtypes)) - {"Null"}) < 2 for dtypes in of_columns)
-    return concat(parts, how="vertical_relaxed" if relaxed else "vertical")
+    how = "vertical_relaxed" if relaxed else "vertical"
+    return sys.modules["polars"].concat(parts, how=how)
 
 
 def _polars_kind(dtype: Any) -> str:
