@@ -192,11 +192,11 @@ class FirstPass:
             self.progress("First pass", sum(self._sizes))
         if self._look is None:
             raise ValueError("No chunk has rows of positive weight.")
-        survey = self._look.survey
-        if self._count_rows:
+        agreed = agree(self.estimator, self._look)
+        settings, survey, n_held_out = agreed.settings, agreed.survey, 0
+        if self._count_rows or self._look.weighs_classes or settings.class_weight is not None:
             survey = replace(survey, statistics=self._statistics)
-        agreed = agree(self.estimator, self._look._replace(survey=survey))
-        settings, n_held_out = agreed.settings, 0
+            agreed = replace(agreed, survey=survey)
         if settings.early_stopping and self.most_held_out:
             n_wanted = count_validation_rows(survey.n_rows, settings.split.fraction)
             n_held_out = min(n_wanted, self.most_held_out)
@@ -268,7 +268,7 @@ def _start(
     """
     agreed = found.agreed
     features, model = (agreed.features, None) if before is None else fitted(before)
-    data = read_rows(features, found.sample).in_own_units()
+    data = read_rows(features, found.sample).with_user_weights(features.numeric_y)
     if model is None:
         weighted = weigh(agreed.settings, agreed.target, data)
         return found, agreed.start_model([weighted.batch()], run.streams["init"])
@@ -289,7 +289,8 @@ def _hold_out(
         model.check_target(data.y, "y_val", data.order)
     elif found.limit >= 0:
         source = found.held_out.X
-        data = read_rows(found.agreed.features, found.held_out).in_own_units()
+        features = found.agreed.features
+        data = read_rows(features, found.held_out).with_user_weights(features.numeric_y)
     else:
         return None
     data = weigh(model.settings, model.target, data)

@@ -296,11 +296,12 @@ def read_training(
         If X, y or the weights are not valid, or if all weights are zero.
     """
     if known is not None:
-        return known, read_rows(known, given).in_own_units()
+        return known, read_rows(known, given).with_user_weights(known.numeric_y)
     features, X = Features.learn(estimator, given.X, declared=declared)
     # A check for infinity in blocks would need a further pass over the table; the survey finds
     # infinity.
-    return features, with_target(features, given._replace(X=X)).in_own_units()
+    data = with_target(features, given._replace(X=X))
+    return features, data.with_user_weights(features.numeric_y)
 
 
 def read_rows(features: Features, given: Batch, suffix: str = "") -> Dataset:
@@ -362,7 +363,7 @@ def read_validation(features: Features, given: Batch) -> Dataset | None:
     """
     if not has_validation(features.estimator, given):
         return None
-    data = read_rows(features, given, "_val").in_own_units()
+    data = read_rows(features, given, "_val").with_user_weights(features.numeric_y)
     if data.n_rows < 2:
         raise ValueError(
             f"The validation set is too small: X_val has {data.n_rows} row(s) of positive "

@@ -25,7 +25,7 @@ from sknet._joint_model import KINDS
 from sknet._model import Model
 from sknet._parameters import is_auto, parameters_of
 from sknet._settings import Settings, resolve
-from sknet._target_learning import count_labels, learn_target, measure_target, weigh
+from sknet._target_learning import learn_target, measure_target, weigh
 from sknet.data.batches import Batch, Dataset, join
 from sknet.data.columns.times import DateColumn
 from sknet.data.survey import Survey, merge_statistics, merge_surveys, survey_rows
@@ -191,7 +191,7 @@ def start_model(
         If y does not suit the loss, if a parameter does not suit X, or if monotonic constraints
         do not suit the task.
     """
-    counts = count_labels(data, features.numeric_y)
+    counts = data.count_labels(features.numeric_y)
     facts = facts_of_rows(features, data, target=counts, n_earlier=n_earlier)
     settings = settle(estimator, facts, features.promise)
     known = counts or measure_target(settings, data, features.numeric_y)
@@ -227,7 +227,7 @@ def continue_model(
         suit the target that the model has learned.
     """
     # For a further chunk of a stream, no rule depends on the labels.
-    counts = count_labels(data, features.numeric_y) if n_earlier is None else None
+    counts = data.count_labels(features.numeric_y) if n_earlier is None else None
     facts = facts_of_rows(features, data, n_rows, target=counts, n_earlier=n_earlier)
     settings = resolve(estimator, facts, model.settings.auto, features.promise)
     model = model.continued(settings)
@@ -275,7 +275,7 @@ def transfer_model(
         If the estimator's parameters describe other encodings or other layers, or if y does not
         suit the loss.
     """
-    counts = count_labels(data, features.numeric_y)
+    counts = data.count_labels(features.numeric_y)
     facts = facts_of_rows(features, data, target=counts)
     settings = resolve(estimator, facts, source.settings.shape, features.promise)
     source.check_layers(settings)
@@ -306,6 +306,11 @@ class Look(NamedTuple):
 
     survey: Survey
     target: Any
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether the weights of the rows tell classes apart, and so count no rows."""
+        return isinstance(self.target, LabelCounts) and self.target.weighs_classes
 
 
 def look_at(features: Features, data: Dataset, weighted: Dataset, part: str) -> Look:

@@ -13,21 +13,11 @@ from sknet._parameters import check_class_weight
 from sknet._requirements import warn
 from sknet._settings import Settings
 from sknet.data.batches import Batch, Dataset
-from sknet.data.joint import JointTarget, columns_of, is_multioutput, library_of
+from sknet.data.joint import JointTarget, columns_of, library_of
 from sknet.data.kinds import SINGLE_LIMITS, naming
 from sknet.data.targets import ClassTarget, RegressionTarget
 from sknet.data.weights import LabelCounts
 from sknet.nn.losses import Loss, shown
-
-
-def count_labels(data: Dataset, numeric: bool) -> LabelCounts | None:
-    """Return the counts of the labels, or None if y holds numbers or several targets.
-
-    ``numeric`` tells whether a y of one target holds numbers.
-    """
-    if numeric or data.y.dtype.names is not None or is_multioutput(data.y):
-        return None
-    return LabelCounts.of(data.y, data.sample_weight, data.weight_unit, data.order)
 
 
 def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
@@ -41,7 +31,7 @@ def measure_target(settings: Settings, data: Dataset, numeric: bool) -> Any:
     ValueError
         If :func:`check_domain` refuses y.
     """
-    if (counts := count_labels(data, numeric)) is not None:
+    if (counts := data.count_labels(numeric)) is not None:
         return counts
     if data.y.dtype.names is not None or not numeric:
         return _measure_each(settings, data)
@@ -147,7 +137,8 @@ def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.nd
 def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     """Return the rows with class weights applied.
 
-    The products of the weights are then divided by their own unit.
+    The products of the weights are then divided by their own unit. They count no rows: if they
+    did, each level of a rare class would be a frequent one.
 
     Raises
     ------
@@ -157,7 +148,8 @@ def weigh(settings: Settings, target: Any, data: Dataset) -> Dataset:
     weight = row_weights(settings, target, data)
     if weight is data.sample_weight:
         return data
-    return data._replace(sample_weight=weight).in_own_units("class_weight times sample_weight")
+    weighted, name = data._replace(sample_weight=weight), "class_weight times sample_weight"
+    return weighted.in_own_units(name, by_class=True)
 
 
 def check_domain(loss: Loss, y: np.ndarray, name: str) -> None:

@@ -14,7 +14,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 import sknet
 from sknet.data.batches import Dataset
 from sknet.data.columns.categories import Levels
+from sknet.data.frames import take_rows
 from sknet.data.weights import (
+    CLASS_ROWS,
     MOST_REPETITIONS,
     in_own_units,
     mean,
@@ -158,7 +160,9 @@ def fit_parts(estimator, X, y, weight):
 def fit_in_chunks(estimator, X, y, weight):
     parts = [X, y] if weight is None else [X, y, weight]
     cuts = np.array_split(np.arange(len(y)), 3)
-    return fit_chunks(estimator, [tuple(part[rows] for part in parts) for rows in cuts])
+    return fit_chunks(estimator, [tuple(take_rows(a, i) for a in parts) for i in cuts])
+        estimator, [tuple(take_rows(part, one) for part in parts) for one in cuts]
+    )
 
 
 SPARSE = sparse.csr_matrix(np.where(np.abs(NUMBERS) > 0.3, NUMBERS, 0).round(1))
@@ -266,6 +270,11 @@ def test_weights_of_classes_that_a_split_lacks_change_nothing(path):
 # Weights are repetitions.
 
 
+def levels_of(network):
+    """Return the number of levels of each category."""
+    return [one.n_levels for one in network._model.encoder.of_kind(Levels)]
+
+
 def repeated(table, counts):
     """Return a table in which each row occurs as often as its count says."""
     rows = np.repeat(np.arange(N_ROWS), counts)
@@ -285,8 +294,7 @@ def test_whole_weights_equal_repeated_rows(task, table, unit):
     assert_allclose(predictions(weighted, X), predictions(by_rows, X), rtol=1e-8)
     one, other = weighted._model.encoder, by_rows._model.encoder
     assert_array_equal(one.numbers_.scale, other.numbers_.scale)
-    found = [[c.n_levels for c in encoder.of_kind(Levels)] for encoder in (one, other)]
-    assert found[0] == found[1]
+    assert levels_of(weighted) == levels_of(by_rows)
 
 
 # Class weights are weights.
@@ -328,6 +336,30 @@ def balanced(y, given):
         for label in np.unique(column):
             weight[column == label] /= given[column == label].sum()
     return weight
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("way", [fit, fit_in_chunks])
+@pytest.mark.parametrize("by_hand", [False, True])
+@pytest.mark.parametrize("factor", [1.0, 0.1])
+def test_whole_class_weights_count_no_rows(task, way, by_hand, factor):
+    """Otherwise a level in one row of a heavy class would be frequent, in a light one rare."""
+    y = TARGETS[task]
+    order = np.arange(N_ROWS) if task == "multilabel" else np.argsort(y)  # Chunks of a class.
+    X, y = FRAME.iloc[order], y[order]
+    weights = {
+        "binary": {"yes": 10 * factor, "no": factor},
+        "multiclass": {0: 2 * factor, 1: 6 * factor, 2: factor},
+        "multilabel": [{0: factor, 1: 3 * factor}, {0: 1, 1: 1}, {0: 1, 1: 1}],
+    }[task]
+    assert min(np.unique(y, return_counts=True)[1]) >= CLASS_ROWS
+    given = compute_sample_weight(weights, y) if by_hand else None
+    network = make(task, max_iter=1, class_weight=None if by_hand else weights)
+    found = levels_of(way(network, X, y, given))
+    assert found == levels_of(way(make(task, max_iter=1), X, y, None))
+    # Whole weights that do not tell the classes apart count rows.
+    counts = np.where(np.arange(N_ROWS) % 2, 2.0, 1.0)
+    assert levels_of(way(make(task, max_iter=1), X, y, counts)) > found
 
 
 GIVEN = np.random.default_rng(3).uniform(0.5, 2, N_ROWS) * np.where(SIGNAL > 0.8, 5, 1)

@@ -10,9 +10,9 @@ from numpy.typing import DTypeLike, NDArray
 from scipy import sparse
 
 from sknet.data import frames
-from sknet.data.joint import rows_with_targets
+from sknet.data.joint import is_multioutput, rows_with_targets
 from sknet.data.row_blocks import RowBlocks
-from sknet.data.weights import in_own_units
+from sknet.data.weights import LabelCounts, in_own_units
 
 #: The number of elements of a block when a table is processed in blocks of rows or columns. It
 #: limits the memory that this takes.
@@ -191,8 +191,35 @@ class Dataset(NamedTuple):
             raise ValueError(message)
         return self if keep.all() else self.choose(keep)
 
-    def in_own_units(self, weight_name: str = "Sample weights") -> "Dataset":
+    def count_labels(self, numeric: bool) -> LabelCounts | None:
+        """Return the counts of the labels, or None if y holds numbers or several targets.
+
+        ``numeric`` tells whether a y of one target holds numbers.
+        """
+        if numeric or self.y.dtype.names is not None or is_multioutput(self.y):
+            return None
+        return LabelCounts.of(self.y, self.sample_weight, self.weight_unit, self.order)
+
+    def with_user_weights(self, numeric: bool) -> "Dataset":
+        """Return the rows of positive weight, with the user's weights in their own unit.
+
+        Weights that tell classes apart count no rows (see ``LabelCounts.weighs_classes``).
+        ``numeric`` is as in :meth:`count_labels`.
+
+        Raises
+        ------
+        ValueError
+            If there are weights, and none is positive.
+        """
+        counts = None if self.sample_weight is None else self.count_labels(numeric)
+        return self.in_own_units(by_class=counts is not None and counts.weighs_classes)
+
+    def in_own_units(
+        self, weight_name: str = "Sample weights", *, by_class: bool = False
+    ) -> "Dataset":
         """Return the rows of positive weight, with their weights in their own unit.
+
+        ``by_class`` is as in :func:`sknet.data.weights.in_own_units`.
 
         Raises
         ------
@@ -201,16 +228,18 @@ class Dataset(NamedTuple):
             weights in the message.
         """
         # A weight that is negligible beside the largest one becomes zero in its own unit.
-        return self.of_positive_weight(weight_name).with_own_unit().of_positive_weight()
+        rows = self.of_positive_weight(weight_name)
+        return rows.with_own_unit(by_class=by_class).of_positive_weight()
 
-    def with_own_unit(self) -> "Dataset":
+    def with_own_unit(self, *, by_class: bool = False) -> "Dataset":
         """Return the same rows, of positive weight, with their weights in their own unit.
 
         A weight that is negligible compared with the largest one may become zero.
         """
         if self.sample_weight is None:
             return self
-        weights, unit = in_own_units(np.asarray(self.sample_weight, np.float64))
+        given = np.asarray(self.sample_weight, np.float64)
+        weights, unit = in_own_units(given, by_class=by_class)
         return self._replace(sample_weight=weights, weight_unit=unit)
 
     def united(self, other: "Dataset") -> "Dataset":

@@ -17,6 +17,9 @@ Floats = NDArray[np.floating]
 
 #: Whole multiples of the smallest weight count as repeated rows up to this number.
 MOST_REPETITIONS = 2**31
+#: If this many rows of a class, or more, all weigh more than the lightest row of the table, it
+#: is hardly by chance: the weights are those of classes.
+CLASS_ROWS = 20
 #: The relative rounding error of the ratio of two weights multiplied by the same number.
 ROUNDING = 4 * np.finfo(np.float64).eps
 #: Products of many weights are clipped, so that the magnitude of their binary exponents is at
@@ -26,7 +29,7 @@ LARGEST_EXPONENT = 900
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
+def in_own_units(weights: Weights, *, by_class: bool = False) -> tuple[Weights | None, float]:
     """Return weights divided by their unit, and the unit.
 
     If all weights are whole multiples of the smallest one, that is the unit, and the weights
@@ -37,6 +40,8 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     ----------
     weights : ndarray of shape (n_rows,)
         Positive weights.
+    by_class : bool, default=False
+        Whether the weights tell how much a class matters. These count no rows.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def in_own_units(weights: Weights) -> tuple[Weights | None, float]:
     smallest, largest = smallest_and_largest(weights)
     if smallest == largest:
         return None, smallest
-    counts = are_counts(weights, smallest, largest)
+    counts = not by_class and are_counts(weights, smallest, largest)
     unit = smallest if counts else power_of_two(largest)
     return divided(weights, unit, counts), unit
 
@@ -158,6 +163,8 @@ class LabelCounts:
         Whether y has a column for each label.
     n_rows : ndarray of shape (n_columns, n_labels)
         The number of the rows with each label, whatever their weights.
+    smallest : ndarray of shape (n_columns, n_labels)
+        The smallest weight of a row with each label; infinity without such a row.
     order : tuple
         The labels in the order that the dtype of y declares; empty if it declares none.
     """
@@ -167,6 +174,7 @@ class LabelCounts:
     unit: float
     multilabel: bool
     n_rows: NDArray[np.float64]
+    smallest: NDArray[np.float64]
     order: tuple[Any, ...] = ()
 
     @classmethod
@@ -187,12 +195,14 @@ class LabelCounts:
         else:
             labels, places = np.unique(y, return_inverse=True)
             columns = iter([places])
-        sums = [
-            [np.bincount(one, weights, labels.size) for weights in (sample_weight, None)]
-            for one in columns
-        ]
-        counts, n_rows = np.array(sums, float).swapaxes(0, 1)
-        return cls(labels, counts, weight_unit, multilabel, n_rows, order)
+        found = []
+        for one in columns:
+            sums = [np.bincount(one, weights, labels.size) for weights in (sample_weight, None)]
+            smallest = np.full(labels.size, math.inf)
+            np.minimum.at(smallest, one, 1.0 if sample_weight is None else sample_weight)
+            found.append([*sums, smallest])
+        counts, n_rows, smallest = np.array(found, float).swapaxes(0, 1)
+        return cls(labels, counts, weight_unit, multilabel, n_rows, smallest, order)
 
     @property
     def form(self) -> str:
@@ -212,12 +222,21 @@ class LabelCounts:
         labels = np.union1d(self.labels, other.labels)
         unit = max(self.unit, other.unit)
         counts, n_rows = np.zeros((2, len(self.counts), labels.size))
+        smallest = np.full_like(counts, math.inf)
         for part in (self, other):
             places = np.searchsorted(labels, part.labels)
             counts[:, places] += part.counts * (part.unit / unit)
             n_rows[:, places] += part.n_rows
+            scaled = part.smallest * (part.unit / unit)
+            smallest[:, places] = np.minimum(smallest[:, places], scaled)
         return replace(
-            self, labels=labels, counts=counts, unit=unit, n_rows=n_rows, order=order
+            self,
+            labels=labels,
+            counts=counts,
+            unit=unit,
+            n_rows=n_rows,
+            smallest=smallest,
+            order=order,
         )
 
     def weighted(self, class_weight: dict[Any, float]) -> Self:
@@ -232,6 +251,13 @@ class LabelCounts:
         counts = dict(zip(self.labels.tolist(), self.counts[0].tolist(), strict=True))
         shares = np.array([counts.get(one, 0) for one in classes.tolist()])
         return (shares[1:] if shares.size == 2 else shares) / max(shares.sum(), TINY)
+
+    @property
+    def weighs_classes(self) -> bool:
+        """Whether the weights tell how much a class matters, as far as they show it."""
+        # Weights of parts with different units have rounding errors.
+        heavier = self.smallest > self.smallest.min() * (1 + 2 * ROUNDING)
+        return bool((heavier & (self.n_rows >= CLASS_ROWS)).any())
 
     @property
     def minority_share(self) -> float:

@@ -110,7 +110,8 @@ def fit_on_cluster(
         table, or if training diverges before any epoch has ended well.
     """
     held = _describe(cluster, estimator, _hold(cluster, parts))
-    agreed = agree(estimator, merge_looks([look for look, _ in held]))
+    look = merge_looks([look for look, _ in held])
+    agreed = agree(estimator, look)
     if isinstance(agreed.target, JointTarget):
         raise ValueError(
             "On a cluster, y must have one column of classes or be multi-label, but it has "
@@ -122,7 +123,8 @@ def fit_on_cluster(
     # The seed is drawn from a copy, so that training on a single shard draws the numbers that a
     # local fit draws.
     seed = int(copy.deepcopy(run.streams["shuffle"]).integers(2**31))
-    held = _weigh(cluster, agreed, held)
+    by_class = look.weighs_classes or agreed.settings.class_weight is not None
+    held = _weigh(cluster, agreed, held, by_class)
     samples = _sample(cluster, agreed, held, seed)
     rows, statistics = zip(*samples, strict=True)
     model = agreed.start_model(rows, run.streams["init"], statistics)
@@ -194,7 +196,7 @@ def describe(estimator: BaseNN, partition: Partition) -> Look | None:
         return look_at(features, data, data, f"partition {number}")
 
 
-def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
+def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held], by_class: bool) -> list[Held]:
     """Return the partitions with the weights that training uses.
 
     These are the products of sample weights and class weights, in their own units, as
@@ -218,7 +220,7 @@ def _weigh(cluster: Cluster, agreed: Agreement, held: list[Held]) -> list[Held]:
             "class_weight times sample_weight must contain at least one non-zero number."
         )
     counted = [cluster.submit(are_counts, one, smallest, largest) for one in given]
-    counts = all(cluster.gather(counted))
+    counts = not by_class and all(cluster.gather(counted))
     unit = smallest if counts else power_of_two(largest)
     return [
         (look, (i, X, y, cluster.submit(divided, weights, unit, counts)))
