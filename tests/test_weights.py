@@ -161,8 +161,6 @@ def fit_in_chunks(estimator, X, y, weight):
     parts = [X, y] if weight is None else [X, y, weight]
     cuts = np.array_split(np.arange(len(y)), 3)
     return fit_chunks(estimator, [tuple(take_rows(a, i) for a in parts) for i in cuts])
-        estimator, [tuple(take_rows(part, one) for part in parts) for one in cuts]
-    )
 
 
 SPARSE = sparse.csr_matrix(np.where(np.abs(NUMBERS) > 0.3, NUMBERS, 0).round(1))
