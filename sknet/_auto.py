@@ -249,17 +249,22 @@ def learning_rate(batch_size: int, usual: int, numeric_y: bool) -> float:
     return LEARNING_RATE * math.sqrt(growth)
 
 
-def scores_tails(embedding: NumericEmbedding | None, facts: Facts) -> bool:
-    """Return whether numeric columns with a very long tail also become normal scores.
+def scores_gaps(embedding: NumericEmbedding | None, facts: Facts) -> bool:
+    """Return whether numeric columns with a gap also become normal scores.
 
-    Scores are further inputs, so there must be enough rows even if all columns have them.
     Without an embedding, each numeric column remains one input, as it does for an embedding
     whose edges of bins are given by column.
     """
     if embedding is None or facts.n_numbers > MOST_NARROW:
         return False
-    if isinstance(embedding, MappedPiecewiseLinear) and embedding.edges:
-        return False
+    return not (isinstance(embedding, MappedPiecewiseLinear) and embedding.edges)
+
+
+def scores_tails(facts: Facts) -> bool:
+    """Return whether there are enough rows for scores of columns with a very long tail, too.
+
+    Scores are further inputs, so there must be enough rows even if all columns have them.
+    """
     # Nobody knows how many rows follow a chunk.
     enough = facts.n_rows >= 2 * ROWS_PER_INPUT * facts.n_inputs
     return enough or facts.n_earlier is not None

@@ -21,6 +21,7 @@ from sknet._auto import (
     choose,
     keeps_tails,
     level_penalty,
+    scores_gaps,
     scores_tails,
 )
 from sknet._parameters import (
@@ -172,8 +173,9 @@ class Settings:
         The number of quantile bins of each numeric column, or 0 if the embedding needs none.
     keeps_tails : bool
         Whether numeric columns with a long tail are clipped farther from their center.
-    scores_tails : bool
-        Whether numeric columns with a very long tail also become normal scores.
+    scores_gaps, scores_tails : bool
+        Whether numeric columns with a gap, and also those with a very long tail, have normal
+        scores beside them.
     solver, penalty : Solver, ElasticNet
         The penalty stands for ``alpha`` and ``l1_ratio``. A solver with decoupled weight decay
         has taken over the quadratic part of the penalty.
@@ -201,6 +203,7 @@ class Settings:
     numeric_embedding: NumericEmbedding | None
     n_bins: int
     keeps_tails: bool
+    scores_gaps: bool
     scores_tails: bool
     categorical_features: Any
     loss: Any
@@ -361,7 +364,8 @@ def resolve(
         numeric_embedding=embedding,
         n_bins=bins_for(facts.n_rows, groups is not None) if needs_bins else 0,
         keeps_tails=keeps_tails(facts),
-        scores_tails=scores_tails(embedding, facts),
+        scores_gaps=scores_gaps(embedding, facts),
+        scores_tails=scores_tails(facts),
         categorical_features=plain(known["categorical_features"]),
         loss=loss_of(known),
         penalty=penalty,

@@ -151,7 +151,7 @@ class SharedParameters:
         as numbers or dates. More than {MOST_ONE_HOT_LEVELS} levels get a learned embedding.
     standardize : bool, default=True
         Whether to scale numeric columns robustly, clip them smoothly to [-3, 3] (long tails
-        in regression less), and add normal scores of very long tails. Regressors also scale y.
+        in regression less), and add normal scores of tails and gaps. Regressors also scale y.
     dtype : {"auto", "float32", "float64"}, default="auto"
         The precision. "auto": float32; float64 for "lbfgs" and below {few} of float64.
     monotonic_cst : array-like of int, dict of str or None, default=None

@@ -67,9 +67,11 @@ class TableEncoder:
         Whether a level that occurs once, or has not occurred yet, gets its own place.
     keeps_tails : bool, default=False
         Whether numeric columns with a long tail are clipped farther from their center.
+    scores_gaps : bool, default=False
+        Whether numeric columns with a gap also become normal scores, except those whose order
+        must be kept.
     scores_tails : bool, default=False
-        Whether numeric columns with a very long tail also become normal scores, except those
-        whose order must be kept.
+        With ``scores_gaps``, whether columns with a very long tail do so, too.
 
     Attributes
     ----------
@@ -92,6 +94,7 @@ class TableEncoder:
     ordered: tuple[int, ...] = ()
     keep_rare: bool = False
     keeps_tails: bool = False
+    scores_gaps: bool = False
     scores_tails: bool = False
 
     # These methods learn the features.
@@ -113,8 +116,12 @@ class TableEncoder:
         self.n_columns_: int = survey.missing.size
         heavy = self._heavy_values(survey, sample)
         found = [*self._of_numbers(survey, sample, heavy), *self._of_kinds(survey, sample)]
-        if self.scores_tails:
-            found += NormalScores.beside(cast(Numbers, found[0]), sample, heavy, self.ordered)
+        if self.scores_gaps:
+            numbers = cast(Numbers, found[0])
+            scores = NormalScores.beside(
+                numbers, sample, heavy, self.ordered, tails=self.scores_tails
+            )
+            found += scores
         # Within a region, they stay in the order in which they were found.
         self.features_: tuple[Feature, ...] = tuple(sorted(found, key=lambda one: one.region))
         never = {i for i, one in survey.reader.places_.items() if not one.may_be_code}

@@ -46,7 +46,7 @@ def table():
     reader = TableReader.learn(frames.wrapped(frame), "from_dtype")
     X = reader.read(frames.wrapped(frame))
     Y = (rng.normal(size=40)[shop] + 0.1 * rng.normal(size=n_rows))[:, np.newaxis]
-    encoder = TableEncoder(True, marks_heavy=True, scores_tails=True)
+    encoder = TableEncoder(True, marks_heavy=True, scores_gaps=True, scores_tails=True)
     encoder.fit_survey(survey_rows(Dataset(X), reader, rng=rng))
     encoder.learn_from_target(Dataset(X), Y, labels=False, finds_codes=True)
     return reader, X, encoder

@@ -18,10 +18,11 @@ from sknet.nn.embeddings import MappedPiecewiseLinear, Periodic
 N_ROWS = 2000
 
 
-def fitted(X, sample_weight=None, standardize=True, **options):
+def fitted(X, sample_weight=None, standardize=True, tails=True, **options):
     data = Dataset(X, sample_weight=sample_weight)
     survey = survey_rows(data, TableReader(np.arange(X.shape[1])), rng=np.random.default_rng(0))
-    return TableEncoder(standardize, scores_tails=True, **options).fit_survey(survey)
+    encoder = TableEncoder(standardize, scores_gaps=True, scores_tails=tails, **options)
+    return encoder.fit_survey(survey)
 
 
 def scored(encoder):
@@ -36,6 +37,11 @@ def scores_of(encoder, X):
 
 def p_values(n_rows=N_ROWS, n_columns=3, seed=0):
     return 10 ** -np.random.default_rng(seed).exponential(3, size=(n_rows, n_columns))
+
+
+def two_groups(n_rows, distance, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.random(n_rows) + np.where(rng.random(n_rows) < 0.4, distance, 0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -64,10 +70,14 @@ def test_which_columns_have_them():
         "a zero in many rows": np.exp(4 * rng.normal(size=N_ROWS)) * (rng.random(N_ROWS) < 0.7),
         "constant": np.ones(N_ROWS),
         "missing": np.full(N_ROWS, np.nan),
+        "two groups": two_groups(N_ROWS, 1e3),
+        "two groups, not far apart": two_groups(N_ROWS, 5.0),
+        "two values": np.where(rng.random(N_ROWS) < 0.5, 1e3, rng.integers(0, 5, N_ROWS)),
     }
     X, names = np.column_stack(list(columns.values())), list(columns)
     found = [names[i] for i in scored(fitted(X, marks_heavy=True))]
-    assert found == ["decades", "to the left", "a zero in many rows"]
+    assert found == ["decades", "to the left", "a zero in many rows", "two groups"]
+    assert [names[i] for i in scored(fitted(X, tails=False))] == ["two groups"]
     # Rounding of interpolated numbers might reverse their order.
     assert [names[i] for i in scored(fitted(X, ordered=(2,)))][0] == "to the left"
     assert not scored(fitted(X, standardize=False))
@@ -205,3 +215,15 @@ def test_gradients_include_them():
         moved[:, j] = step[:, j]
         change = model.predict(rows + moved) - model.predict(rows - moved)
         assert_allclose(gradients[:, j] * step[:, j], change / 2, rtol=0.05, atol=1e-10)
+
+
+@pytest.mark.parametrize("distance", [100, 1000])
+@pytest.mark.parametrize("n_rows", [300, 1000])
+def test_numbers_in_two_groups_far_apart_are_told_apart(distance, n_rows):
+    x = two_groups(2 * n_rows, distance)
+    y, noise = x % distance, np.random.default_rng(1).normal(size=(2 * n_rows, 3))
+    X, train = np.column_stack([x, noise]), np.arange(2 * n_rows) < n_rows
+    classifier = NNClassifier(random_state=0).fit(X[train], y[train] > 0.5)
+    assert classifier.score(X[~train], y[~train] > 0.5) > 0.9
+    regressor = NNRegressor(random_state=0).fit(X[train], y[train])
+    assert regressor.score(X[~train], y[~train]) > 0.95

@@ -1,4 +1,4 @@
-"""Normal scores of ranks, beside columns whose numbers span orders of magnitude."""
+"""Normal scores of ranks, beside columns with gaps or numbers of many magnitudes."""
 
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +14,9 @@ from sknet.data.weights import Floats, quantiles
 
 #: The number of intervals between the quantiles with which scores are interpolated.
 INTERVALS = 100
+#: A column has a gap if most of its quantiles are closer to the next one than this share of the
+#: interquartile range. It is 1 / 50 if the numbers are uniform.
+NARROW = 1e-3
 #: Quantiles of smaller magnitude count as zero, and larger ones are clipped, so that slopes are
 #: finite.
 SMALLEST, LARGEST = 1e-290, 1e290
@@ -45,6 +48,11 @@ class Curve(NamedTuple):
         # Equal quantiles have the mean of their scores.
         scores = np.bincount(places, special.ndtri(levels)) / counts / NORMAL_RANGE
         return cls(numbers, scores)
+
+    @property
+    def usual_width(self) -> float:
+        """The median distance of neighboring knots; zero for a single knot."""
+        return float(np.median(np.diff(self.numbers))) if self.numbers.size > 1 else 0.0
 
     def __call__(self, x: Floats) -> Floats:
         """Return the scores of numbers; NaN for a missing number."""
@@ -81,8 +89,13 @@ class NormalScores(Numbers):
         sample: Dataset,
         heavy: Mapping[int, Floats],
         ordered: Container[int] = (),
+        *,
+        tails: bool,
     ) -> list[Self]:
-        """Return the scores of columns with a very long tail and enough numbers, if any.
+        """Return the scores of columns with a gap or a very long tail, if any.
+
+        The column must have enough numbers. With a gap between groups of numbers, and also with
+        a very long tail, most numbers are close to each other once they are scaled.
 
         Parameters
         ----------
@@ -93,15 +106,20 @@ class NormalScores(Numbers):
             The heavy values of columns, which have no share in the ranks of the other numbers.
         ordered : container of int
             Columns that have no scores, since rounding might reverse the order of two numbers.
+        tails : bool
+            Whether columns with a very long tail, but without a gap, have scores.
         """
         if numbers.limit is None:
             return []
         found = {}
-        for column in np.flatnonzero(numbers.limit.max(axis=0) >= LARGEST_CLIP).tolist():
+        scales = cast(Floats, numbers.scale).tolist()
+        for column, limit in enumerate(numbers.limit.max(axis=0).tolist()):
             x = sample.column(column)
             x = np.where(np.isin(x, heavy.get(column, ())), np.nan, x)
             curve = Curve.learned(x, sample.sample_weight)
-            if curve.numbers.size > INTERVALS / 2 and column not in ordered:
+            has_gap = curve.usual_width * scales[column] < NARROW
+            scored = has_gap or (tails and limit >= LARGEST_CLIP)
+            if scored and curve.numbers.size > INTERVALS / 2 and column not in ordered:
                 found[column] = curve
         return [cls._of_curves(found, cast(Floats, numbers.zero))] if found else []
 
