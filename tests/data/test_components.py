@@ -221,3 +221,12 @@ def test_a_row_with_all_of_the_weight_gives_no_component():
     weight = np.r_[1e80, np.ones(99)]
     network = NNClassifier(max_iter=3, random_state=0).fit(X, X[:, 0] > rows[0, 0], weight)
     assert np.isfinite(network.predict_proba(X)).all()
+
+
+def test_a_small_difference_of_two_columns_is_learned():
+    """The difference has a millionth of the variance, and more than rounding."""
+    rng = np.random.default_rng(0)
+    size, difference = rng.normal(size=(2, 900))
+    X = np.column_stack([size, size + 0.001 * difference, rng.normal(size=(900, 2))])
+    network = NNRegressor(random_state=0).fit(X[:600], difference[:600])
+    assert network.score(X[600:], difference[600:]) > 0.98

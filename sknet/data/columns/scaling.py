@@ -32,9 +32,11 @@ LEAST_APART = 0.01
 #: their median is more than the second number of interquartile ranges away from zero. With a
 #: smaller number, functions that are also linear at zero would be learned less precisely.
 MOSTLY_NONZERO, FAR_FROM_ZERO = 0.5, 10
-#: A component has at least this share of the variance of all columns. Too much of a smaller one
-#: would be rounding errors of float32.
+#: A column varies if it has at least this share of the variance of all columns.
 LEAST_VARIANCE = 1e-6
+#: A component has at least this share of the variance of all columns. Too much of a smaller one
+#: would be rounding errors of the numbers.
+LEAST_OF_COMPONENT = 1e-8
 #: Correlations are not due to chance if the sum of their squares exceeds the average for
 #: independent columns by more than this many standard deviations.
 MOST_DEVIATIONS = 5
@@ -331,7 +333,7 @@ def principal_components(
     if total <= LEAST_VARIANCE * unweighted or _may_be_chance(rows, product, n_rows):
         return None
     variances, directions = _largest(rows, product, most)
-    kept = variances > LEAST_VARIANCE * total
+    kept = variances > LEAST_OF_COMPONENT * total
     directions = directions[:, kept] / np.sqrt(variances[kept])
     # The sign of a component is arbitrary: its factor of largest magnitude becomes positive.
     largest = np.abs(directions).argmax(axis=0)
