@@ -18,12 +18,12 @@ import numpy as np
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from sknet._auto import Facts
+from sknet._auto import RULES, Facts
 from sknet._base_model import learn_encoder
 from sknet._input import Features
 from sknet._joint_model import KINDS
 from sknet._model import Model
-from sknet._parameters import is_auto, parameters_of
+from sknet._parameters import is_auto, parameters_of, plain
 from sknet._settings import Settings, resolve
 from sknet._target_learning import learn_target, measure_target, weigh
 from sknet.data.batches import Batch, Dataset, join
@@ -98,57 +98,32 @@ def _check_suited(parameters: Mapping[str, Any], is_sparse: bool, monotone: bool
     Raises
     ------
     ValueError
-        If ``numeric_embedding`` is set with sparse X or does not pass on the numbers that
+        If ``numeric_embedding`` is set with sparse X, or does not pass on the numbers that
         components need; if, with sparse X or constraints, there are components, several members
         share no weights or columns have scales; or if ``normalization`` is set with
         ``monotonic_cst``.
     """
-    n_components = parameters["n_components"]
-    has_components = not is_auto(n_components) and n_components > 0
-    _check_embedding(parameters, is_sparse, has_components)
     constraint = None if parameters["interaction_cst"] is None else "interaction_cst"
-    constraint = "monotonic_cst" if monotone else constraint
-    separate = not parameters["share_weights"] and parameters["n_members"] != 1
-    scales = parameters["column_scales"]
-    has_scales = not is_auto(scales) and scales
-    unsuited = "sparse X" if is_sparse else constraint
-    for name, value, is_set, instead in (
-        ("n_components", n_components, has_components, 0),
-        ("share_weights", False, separate, True),
-        ("column_scales", True, has_scales, False),
+    unsuited = "sparse X" if is_sparse else "monotonic_cst" if monotone else constraint
+    stays_sparse = "sparse X: sparse columns would not stay sparse" if is_sparse else None
+    lowers = "monotonic_cst: a unit that rises lowers the others in its row"
+    for name, unaffected, obstacle in (
+        ("numeric_embedding", None, stays_sparse),
+        ("n_components", 0, unsuited),
+        ("share_weights", True, None if parameters["n_members"] == 1 else unsuited),
+        ("column_scales", False, unsuited),
+        ("normalization", None, lowers if monotone else None),
     ):
-        if is_set and unsuited:
+        value = plain(parameters[name])
+        if obstacle and not is_auto(value) and value != unaffected:
+            or_auto = ", or 'auto'" if name in RULES else ""
             raise ValueError(
-                f"{name}={value} cannot be used with {unsuited}. Set {name}={instead}, or "
-                "'auto'."
+                f"{name}={value!r} cannot be used with {obstacle}. Set "
+                f"{name}={unaffected}{or_auto}."
             )
-    normalization = parameters["normalization"]
-    if monotone and normalization is not None:
-        raise ValueError(
-            f"normalization={normalization!r} cannot be used with monotonic_cst: a unit that "
-            "rises lowers the others in its row. Set normalization=None."
-        )
-
-
-def _check_embedding(
-    parameters: Mapping[str, Any], is_sparse: bool, has_components: bool
-) -> None:
-    """Refuse a numeric embedding that does not suit sparse X or principal components.
-
-    Raises
-    ------
-    ValueError
-        If ``numeric_embedding`` is set with sparse X, or has no output from which the
-        components could be computed.
-    """
     embedding, n_components = parameters["numeric_embedding"], parameters["n_components"]
-    if is_sparse and not (embedding is None or is_auto(embedding)):
-        raise ValueError(
-            f"numeric_embedding={embedding!r} needs dense X; sparse columns would not "
-            "stay sparse. Use numeric_embedding=None, or 'auto'."
-        )
     drops_numbers = isinstance(embedding, NumericEmbedding) and not embedding.keeps_numbers
-    if has_components and drops_numbers:
+    if drops_numbers and not is_auto(n_components) and n_components > 0:
         raise ValueError(
             f"n_components={n_components} needs the numeric columns themselves, but "
             f"numeric_embedding={embedding!r} does not pass them on. Use "

@@ -516,7 +516,9 @@ def test_numeric_embeddings_need_dense_rows(regression, name, method, forbid_tra
     X, y = regression
     network = NNRegressor(numeric_embedding=name)
     forbid_training()
-    with pytest.raises(ValueError, match=f"numeric_embedding='{name}' needs dense X"):
+    with pytest.raises(
+        ValueError, match=f"numeric_embedding='{name}' cannot be used with sparse X"
+    ):
         getattr(network, method)(sparse.csr_matrix(X), y)
 
 
