@@ -393,27 +393,32 @@ def check_random_split(estimator: Any, remedy: str) -> None:
         )
 
 
-def check_class_weight(class_weight: Any, classes: Sequence) -> None:
+def check_class_weight(class_weight: Any, target: Any) -> None:
     """Refuse what looks like a wrong label, and weights that are not finite numbers >= 0.
 
-    As in scikit-learn, a dict may have weights for further classes, which the rows of a split
-    may lack.
+    ``target`` is the encoder of y. As in scikit-learn, a dict may have weights for further
+    classes, which the rows of a split may lack.
 
     Raises
     ------
     ValueError
-        If a list does not hold dicts, if a dict lacks a class but has a label that is not among
-        the classes, or if a weight is not a finite number >= 0.
+        If ``class_weight`` is not a dict or, for a multi-label y, a list with a dict for each
+        label; if a dict lacks a class but has a label that is not among the classes; or if a
+        weight is not a finite number >= 0.
     """
-    listed = isinstance(class_weight, list)
-    for one in class_weight if listed else [class_weight]:
-        if not isinstance(one, dict):
-            raise ValueError(
-                f"class_weight={class_weight} is a list, which must have a dict for each "
-                "label of a multi-label y. For any other y, give one dict with the weights of "
-                f"the classes {list(classes)}."
+    classes, multilabel = target.classes_.tolist(), target.kind == "multilabel"
+    by_label, n_dicts = (class_weight, len(classes)) if multilabel else ([class_weight], 1)
+    # The entries of a dict for a multi-label y are its labels, not dicts.
+    if [isinstance(one, dict) for one in by_label] != [True] * n_dicts:
+        wanted = f"a dict with the weights of the classes {classes}, as y is not multi-label"
+        if multilabel:
+            wanted = (
+                f"a list with a dict for each of the {n_dicts} labels of y or, except in "
+                "partial_fit, 'balanced'"
             )
-        known = {0, 1} if listed else set(classes)
+        raise ValueError(f"class_weight must be {wanted}; got {class_weight}.")
+    known = {0, 1} if multilabel else set(classes)
+    for one in by_label:
         unknown, missing = [label for label in one if label not in known], known - set(one)
         if unknown and missing:
             raise ValueError(

@@ -81,7 +81,7 @@ def learn_target(
     if isinstance(known, LabelCounts):
         settings, target = settings.balanced(known), ClassTarget.of(known, classes)
         if isinstance(class_weight := settings.class_weight, dict):
-            check_class_weight(class_weight, target.classes_.tolist())
+            check_class_weight(class_weight, target)
             target.shares_ = known.weighted(class_weight).shares_of(target.classes_)
         return settings, target
     if isinstance(known, RegressionTarget):
@@ -129,7 +129,7 @@ def row_weights(settings: Settings, target: Any, rows: Batch | Dataset) -> np.nd
     """
     if (class_weight := settings.class_weight) is None:
         return rows.sample_weight
-    check_class_weight(class_weight, target.classes_.tolist())
+    check_class_weight(class_weight, target)
     by_class = target.class_weights(class_weight, rows.y)
     return by_class if rows.sample_weight is None else by_class * rows.sample_weight
 

@@ -568,6 +568,7 @@ def test_validation_rows_may_lack_a_class_that_has_no_weight(binary):
     [
         ({"ash": 1, "yew": 2}, r"has weights for \['yew'\].*none for .*'beech', 'cedar'"),
         ({0: 1}, r"class_weight has weights for \[0\]"),
+        ([{0: 1, 1: 2}] * 3, r"must be a dict with the weights of the classes \['ash', .*\]"),
         ("heavy", "class_weight"),
         (3, "class_weight"),
         ({"ash": -1.0}, "class_weight"),
@@ -584,16 +585,25 @@ def test_class_weights_of_unknown_classes_or_without_sense(
         NNClassifier(class_weight=class_weight).fit(X, y)
 
 
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
 @pytest.mark.parametrize(
-    "class_weight",
-    [{0: 1, 1: 2}, [{0: 1, 1: 2}] * 2, [{0: 1, 1: 2}, {0: 1, 7: 2}, {0: 1, 1: 2}]],
+    ("class_weight", "match"),
+    [
+        ({0: 1, 1: 2}, "a list with a dict for each of the 3 labels of y or, .* 'balanced'"),
+        ([{0: 1, 1: 2}] * 2, "a list with a dict for each of the 3 labels"),
+        ([{0: 1, 1: 2}, 2.0, {0: 1, 1: 2}], "a list with a dict for each of the 3 labels"),
+        ([{0: 1, 1: 2}, {0: 1, 7: 2}, {0: 1, 1: 2}], r"has weights for \[7\], which are not"),
+    ],
     ids=str,
 )
-def test_class_weights_that_do_not_fit_the_labels(multilabel, class_weight, forbid_training):
+def test_class_weights_that_do_not_fit_the_labels(
+    multilabel, method, class_weight, match, forbid_training
+):
+    """A list has one dict for each label, and one dict alone does not say for which."""
     X, Y = multilabel
     forbid_training()
-    with pytest.raises(ValueError, match="class_weight|classes"):
-        NNClassifier(class_weight=class_weight).fit(X, Y)
+    with pytest.raises(ValueError, match=f"class_weight .*{match}"):
+        getattr(NNClassifier(class_weight=class_weight), method)(X, Y)
 
 
 # A loss of the user's own.

@@ -199,24 +199,13 @@ class ClassTarget(Target):
         Parameters
         ----------
         class_weight : dict or list of dict
-            The parameter of the estimators; instead of "balanced", the numbers that
-            ``LabelCounts.balanced_weights`` returns.
+            The parameter of the estimators, which ``check_class_weight`` has checked; instead
+            of "balanced", the numbers that ``LabelCounts.balanced_weights`` returns.
         y : array or CSR
             The labels of the rows to weight.
-
-        Raises
-        ------
-        ValueError
-            If y is multi-label and ``class_weight`` is not a list with one dict for each label,
-            or if it is a list and y is not multi-label.
         """
         if self.kind == "multilabel":
             return label_weights(class_weight, y)
-        if isinstance(class_weight, list):
-            raise ValueError(
-                f"class_weight={class_weight} is a list, which is for a multi-label y. Pass "
-                f"one dict with the weights of the classes {self.classes_.tolist()}."
-            )
         by_class = np.array([class_weight.get(c, 1) for c in self.classes_.tolist()], float)
         by_class /= power_of_two(float(by_class.max()))
         by_class /= 2

@@ -122,16 +122,6 @@ def dense(Y: Any) -> NDArray[Any]:
 
 def label_weights(class_weight: Any, y: Any) -> NDArray[np.float64]:
     """Return, for each row, the product of the weights of its labels, as scikit-learn does."""
-    if isinstance(class_weight, dict):
-        raise ValueError(
-            "class_weight for a multi-label y must be a list of dicts or, except in "
-            "partial_fit, 'balanced'."
-        )
-    if len(class_weight) != y.shape[1]:
-        raise ValueError(
-            f"class_weight must have length {y.shape[1]}, with a dict for each label, got "
-            f"length {len(class_weight)}."
-        )
     return product(
         np.where(label == 1, float(by_value.get(1, 1)), float(by_value.get(0, 1)))
         for label, by_value in zip(dense(y).T, class_weight, strict=True)

@@ -196,18 +196,6 @@ def test_weights_of_rows_with_several_labels(kind):
     assert_allclose(found, [2 * 0.5, 3, 2, 3 * 0.5], rtol=1e-14)
 
 
-def test_each_label_needs_its_weights():
-    """A list has one dict for each label, and one dict alone does not say for which."""
-    target = learned_classes(MULTILABEL)
-    with pytest.raises(ValueError, match="class_weight must have length 3.*length 2"):
-        target.class_weights([{}, {}], MULTILABEL)
-    with pytest.raises(ValueError, match="must be a list of dicts or"):
-        target.class_weights({0: 1.0}, MULTILABEL)
-    y = np.array([0, 1, 1])
-    with pytest.raises(ValueError, match=r"is a list, .* weights of the classes \[0, 1\]"):
-        learned_classes(y).class_weights([{0: 2.0}, {}], y)
-
-
 def test_weights_of_the_classes():
     y = np.array([5, 9, 1, 5, 5])
     target = learned_classes(y)
