@@ -20,7 +20,7 @@ from sknet._hints import hinting, hints_of_names, hints_of_values
 from sknet._input import Features, read_training, read_validation, with_groups
 from sknet._model import Model
 from sknet._monitoring import CallbackObserver, HeldOut
-from sknet._parameters import check_loss_position, check_together, without_effect
+from sknet._parameters import check_together, without_effect
 from sknet._persistence import VERSION, as_stored, load_checkpoint, unstamped
 from sknet._requirements import (
     CallbackSupportMixin,
@@ -75,7 +75,6 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         return list(cls._param_names)
 
     def _validate_params(self) -> None:
-        check_loss_position(type(self).__name__, self.hidden_layer_sizes)
         with hints_of_values(self, self._parameter_constraints):
             super()._validate_params()
         check_together(self, "regression" if is_regressor(self) else "classification")

@@ -13,6 +13,7 @@ from numbers import Real
 from typing import Any
 
 from sknet._requirements import Method, Options
+from sknet.nn.losses import LOSSES
 
 #: Parameters of the constructors, each with the names that other libraries have for it.
 NAMES: dict[str, tuple[str, ...]] = {
@@ -139,6 +140,12 @@ def hint_of_value(parameter: str, value: Any, known: Collection[str]) -> str:
         return f"Pass a number as learning_rate_init={value}."
     if not isinstance(value, str):
         return ""
+    if parameter == "hidden_layer_sizes" and value in LOSSES:
+        # scikit-learn's regressor takes its loss as the first argument.
+        return (
+            "hidden_layer_sizes is the first positional argument. Pass the loss by keyword: "
+            f"loss={value!r} (in NNMultiTarget, the losses of targets, as targets=)."
+        )
     for name, others in VALUES.get(parameter, {}).items():
         if name in known and _letters(value) in map(_letters, others):
             return f"Did you mean {name!r}?"

@@ -218,22 +218,6 @@ def changed_parameters(before: Any, now: Any) -> list[str]:
     return [name for name, value in values.items() if not same_value(value, others[name])]
 
 
-def check_loss_position(estimator_name: str, hidden_layer_sizes: Any) -> None:
-    """Refuse the name of a loss as the first argument, where scikit-learn's regressor takes it.
-
-    Raises
-    ------
-    ValueError
-        If ``hidden_layer_sizes`` is the name of a loss.
-    """
-    if isinstance(hidden_layer_sizes, str) and hidden_layer_sizes in LOSSES:
-        raise ValueError(
-            f"The first positional argument of {estimator_name} is hidden_layer_sizes; got "
-            f"{hidden_layer_sizes!r}. Pass the loss by keyword: loss={hidden_layer_sizes!r} "
-            "(in NNMultiTarget, the losses of targets, as targets=)."
-        )
-
-
 def check_together(estimator: Any, task: str) -> None:
     """Refuse parameters that do not suit the task or each other, though each is valid alone.
 
