@@ -24,6 +24,7 @@ from sknet.nn.links import Change
 from sknet.nn.losses import Loss
 from sknet.nn.network import Network, Workspace
 from sknet.nn.objective import Members, Objective
+from sknet.nn.optimizers import Optimizer
 from sknet.nn.state import TrainingResult
 
 # A function that changes a batch.
@@ -362,8 +363,16 @@ class Model:
 
     @property
     def update_rule(self) -> UpdateRule:
-        """The rule that turns gradients into steps, for a stochastic solver."""
-        return self.settings.update_rule(self.network)
+        """The rule that turns gradients into steps, for a stochastic solver.
+
+        Fields such as ``ema_decay`` are the settings of the same names.
+        """
+        settings, n_first = self.settings, self.settings.frozen_layers
+        n_frozen = 1 + self.network.hidden_ends[n_first - 1] if n_first else 0
+        n_others = len(self.network.layers) - 1 - n_frozen
+        rates = *[0.0] * n_frozen, *[settings.hidden_rate_factor] * n_others, 1.0
+        solver = cast(Optimizer, settings.solver)
+        return UpdateRule(solver, **settings.fields_of(UpdateRule), rates_of_layers=rates)
 
     @property
     def objective(self) -> Objective:

@@ -224,29 +224,20 @@ def check_together(estimator: Any, task: str) -> None:
     Raises
     ------
     ValueError
-        If one of the three checks raises it.
+        If ``loss`` is a ``Loss`` for the other task, or if ``check_layers`` or
+        ``check_solver_options`` raises it.
     """
     parameters = parameters_of(estimator)
-    check_loss_task(type(estimator).__name__, parameters.get("loss"), task)
+    loss = parameters.get("loss")
+    if isinstance(loss, Loss) and loss.task != task:
+        raise ValueError(
+            f"loss={loss!r} is a loss for {loss.task}, but {type(estimator).__name__} needs "
+            f"one for {task}. If you wrote this loss, set task = {task!r} in its class."
+        )
     # "auto" may stand for the layers of another network, which are not known yet.
     if not is_auto(parameters["hidden_layer_sizes"]):
         check_layers(parameters)
     check_solver_options(estimator)
-
-
-def check_loss_task(estimator_name: str, loss: Any, task: str) -> None:
-    """Refuse a ``Loss`` for the other task, whose predictions would mean nothing here.
-
-    Raises
-    ------
-    ValueError
-        If ``loss`` is an instance of a ``Loss`` for another task.
-    """
-    if isinstance(loss, Loss) and loss.task != task:
-        raise ValueError(
-            f"loss={loss!r} is a loss for {loss.task}, but {estimator_name} needs one for "
-            f"{task}. If you wrote this loss, set task = {task!r} in its class."
-        )
 
 
 def without_effect(estimator: Any) -> Iterator[str]:

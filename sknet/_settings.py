@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from numbers import Integral, Real
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from sknet._auto import (
     COOLING,
@@ -37,14 +37,12 @@ from sknet.data.choices import interaction_groups
 from sknet.data.splits import SPLITS, FirstSplit, RandomRows, Split
 from sknet.nn.activations import ACTIVATIONS, Activation
 from sknet.nn.embeddings import NUMERIC_EMBEDDINGS, NumericEmbedding
-from sknet.nn.epochs import UpdateRule
 from sknet.nn.groups import Groups
 from sknet.nn.layers import Dropout
 from sknet.nn.lbfgs import SOLVERS
 from sknet.nn.losses import LOSSES, Loss, MultinomialLogLoss, SquaredError
 from sknet.nn.monotone import Promise
-from sknet.nn.network import Network
-from sknet.nn.optimizers import Optimizer, Solver
+from sknet.nn.optimizers import Solver
 from sknet.nn.schedules import SCHEDULES, Schedule
 from sknet.nn.sets import ElasticNet
 from sknet.nn.state import Stopping
@@ -223,18 +221,6 @@ class Settings:
         if name not in values:
             raise AttributeError(f"There is no setting {name!r}.")
         return values[name]
-
-    def update_rule(self, network: Network) -> UpdateRule:
-        """Return the rule that turns gradients into steps, for a stochastic solver.
-
-        Its other fields, such as ``ema_decay``, are the settings of the same names.
-        """
-        n_first = self.frozen_layers
-        n_frozen = 1 + network.hidden_ends[n_first - 1] if n_first else 0
-        n_others = len(network.layers) - 1 - n_frozen
-        rates = *[0.0] * n_frozen, *[self.hidden_rate_factor] * n_others, 1.0
-        solver = cast(Optimizer, self.solver)
-        return UpdateRule(solver, **self.fields_of(UpdateRule), rates_of_layers=rates)
 
     @property
     def shape(self) -> dict[str, Any]:

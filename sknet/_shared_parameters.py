@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.metrics import get_scorer_names
 
-from sknet import _auto, _building
+from sknet import _auto
 from sknet._attributes import FittedAttributes
 from sknet._parameters import ADAPTIVE, AUTO, FLAT_LIST, SPLITTER, Class, Off, with_parameters
 from sknet._requirements import Options
@@ -237,9 +237,8 @@ def _spaced(number: int) -> str:
 
 
 #: What replaces the names in braces in the docstring of ``SharedParameters``: the constants of
-#: ``sknet._auto`` and ``sknet._building``, by their names, and the texts below.
+#: ``sknet._auto``, by their names, and the texts below.
 PLACEHOLDERS: dict[str, Any] = {
-    **vars(_building),
     **vars(_auto),
     "activations": ", ".join(f'"{name}"' for name in ACTIVATIONS),
     "large": _spaced(_auto.ROW_VISITS // _auto.EPOCHS),

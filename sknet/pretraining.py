@@ -26,7 +26,7 @@ from sknet.data.survey import survey_rows
 from sknet.nn.budget import Budget
 from sknet.nn.joint import JointLoss, loss_of_cells
 from sknet.nn.lbfgs import is_stochastic
-from sknet.nn.rules import FRACTION
+from sknet.nn.rules import OPEN_UNIT_INTERVAL
 from sknet.nn.soundness import are_flat
 
 #: The parameters that describe the members of a network. For these, "auto" chooses values as if
@@ -94,7 +94,7 @@ def pretrain(estimator: BaseNN, X: Any, *, corruption: float = 0.3) -> Pretraine
             "pretrain needs a local sknet estimator, such as NNClassifier, got "
             f"{kind_of(estimator)}."
         )
-    if not FRACTION.allows(corruption) or corruption == 0:
+    if not OPEN_UNIT_INTERVAL.allows(corruption):
         raise ValueError(f"corruption must be a number in (0, 1), got {corruption!r}.")
     options = {"frozen_layers": 0, "hidden_rate_factor": 1.0, "early_stopping": False}
     return _pretrained(clone(estimator).set_params(**options), X, corruption)
