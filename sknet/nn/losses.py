@@ -7,7 +7,8 @@ weights and takes the mean.
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from typing import Annotated, Any, ClassVar, Self
@@ -322,10 +323,17 @@ class Huber(Loss):
     delta: Annotated[float, POSITIVE] = 1.35
 
     def _best_number(self, y: Array) -> Array:
-        # The sum of the clipped errors is linear between these points, and zero at the result.
-        points = np.sort(np.concatenate([y - self.delta, y + self.delta]), axis=0)
-        errors = np.clip(points[:, np.newaxis] - y, -self.delta, self.delta).sum(axis=1)
-        best = [np.interp(0, e, p) for e, p in zip(errors.T, points.T, strict=True)]
+        def slope(number: float) -> float:
+            errors = np.clip(number - column, -self.delta, self.delta)
+            return float(errors.sum(dtype=np.float64))
+
+        best = []
+        for column in y.T:
+            # The slope rises with the number. It is linear between these points.
+            points = np.sort(np.concatenate([column - self.delta, column + self.delta]))
+            above = bisect_left(points, 0.0, key=slope)
+            ends = points[max(0, above - 1) : above + 1]
+            best.append(np.interp(0, [slope(end) for end in ends], ends))
         return np.array(best, y.dtype)
 
     def pointwise(self, y: Array, raw: Array, gradient_out: Array) -> Array:
@@ -355,8 +363,10 @@ class Pinball(Loss):
     quantile: Annotated[float | tuple[float, ...], QUANTILES] = 0.5
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         given: Any = self.quantile
+        if isinstance(given, Iterator):  # The check would use up its quantiles.
+            object.__setattr__(self, "quantile", given := tuple(given))
+        super().__post_init__()
         if not isinstance(given, Real):
             object.__setattr__(self, "quantile", tuple(map(float, given)))
 

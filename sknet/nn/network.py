@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from math import prod
+from numbers import Integral
 from types import SimpleNamespace
 from typing import Any, NamedTuple, Self, cast
 
@@ -417,7 +418,7 @@ def _allocate(
     """
     buffers: Buffers = {}
     for name, work in declared.items():
-        if isinstance(work, int):
+        if isinstance(work, Integral):
             buffers[name] = whole[name][:n_rows] if whole else np.empty((n_rows, work), dtype)
         elif isinstance(work, dict):
             buffers[name] = _allocate(work, n_rows, dtype, whole and whole[name])

@@ -174,7 +174,10 @@ class Rule:
 
     def __post_init__(self) -> None:
         for name, constraint in constraints(type(self)).items():
-            constraint.check(type(self).__name__, name, getattr(self, name))
+            value = getattr(self, name)
+            constraint.check(type(self).__name__, name, value)
+            if isinstance(value, np.integer):  # A product of np.int8 might overflow.
+                object.__setattr__(self, name, int(value))
 
     def __getstate__(self) -> dict[str, Any]:
         # What a cached property has stored follows from the other attributes, so it is neither

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
+from numbers import Integral
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Self, TypeVar
@@ -147,7 +148,7 @@ def _widths(declared: WorkArrays) -> Iterator[int]:
         if isinstance(work, dict):
             yield from _widths(work)
         else:
-            yield work if isinstance(work, int) else 0
+            yield int(work) if isinstance(work, Integral) else 0
 
 
 class BatchGradient:

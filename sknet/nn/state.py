@@ -394,6 +394,7 @@ def memorizes(history: History, least_loss: float) -> bool:
     losses = history.get("validation_loss", ())
     if not losses:
         return False
-    excess, validation, best = history["loss"][-1] - least_loss, losses[-1], min(losses)
+    excess, validation = history["loss"][-1] - least_loss, losses[-1]
+    best = float(np.fmin.reduce(losses))  # A NaN does not count.
     risen = validation > best + MEMORIZED_RISE * abs(best)
     return risen and excess < validation - MEMORIZED_GAP * abs(validation)

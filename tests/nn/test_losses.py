@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 from functools import partial
 
 import numpy as np
@@ -182,6 +183,50 @@ def test_the_constant_is_the_best_one(loss, n_outputs, unit, make_target):
     start = found + unit[1] / 3
     best = optimize.minimize(mean, start, method="Nelder-Mead", tol=1e-7).fun
     assert mean(found) <= best + 1e-7 * unit[1]
+
+
+def dense_huber_constant(y, delta):
+    """The zero of the derivative, computed at all points between which it is linear."""
+    points = np.sort(np.concatenate([y - delta, y + delta]), axis=0)
+    slopes = np.clip(points[:, np.newaxis] - y, -delta, delta).sum(axis=1)
+    columns = zip(slopes.T, points.T, strict=True)
+    return np.array([np.interp(0, slope, point) for slope, point in columns])
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("n_rows", [1, 2, 31, 400])
+@pytest.mark.parametrize("delta", [0.1, 1.35, 30.0])
+def test_the_constant_of_huber_is_where_its_slope_is_zero(delta, n_rows, repeats):
+    """Rows that occur as often as a weight says, outliers and ties included."""
+    rng = np.random.default_rng(n_rows)
+    y = rng.standard_cauchy((n_rows, 3)) * [1, 1e3, 0] + [0, 1e3, 2.5]
+    y = np.repeat(y, rng.integers(1, repeats, n_rows, endpoint=True), axis=0)
+
+    def losses(raw, y):
+        columns = zip(np.split(y, 3, axis=1), raw, strict=True)
+        pairs = [(column, np.full_like(column, number)) for column, number in columns]
+        return [Huber(delta).mean(*pair, None, np.empty_like(pair[0])) for pair in pairs]
+
+    # If several numbers are best, rounding decides which of them is found.
+    found, expected = Huber(delta).constant(y), dense_huber_constant(y, delta)
+    assert_allclose(losses(found, y), losses(expected, y), rtol=1e-14, atol=1e-15)
+    single = y.astype(np.float32)
+    found, y = Huber(delta).constant(single), single.astype(float)
+    assert found.dtype == np.float32
+    expected = losses(dense_huber_constant(y, delta), y)
+    assert_allclose(losses(found.astype(float), y), expected, rtol=1e-6, atol=1e-6)
+
+
+@every_loss
+def test_constants_need_no_memory_for_pairs_of_rows(name, make_target):
+    """A pair of rows for each of them would take 30 MB, and more than 10 GB in a large fit."""
+    y = make_target(LOSSES[name](), 2_000, 1, np.random.default_rng(0))
+    tracemalloc.start()
+    LOSSES[name]().constant(y)
+    LOSSES[name]().least(y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * y.nbytes
 
 
 @every_loss

@@ -8,6 +8,7 @@ from sknet.nn.embeddings import Periodic
 from sknet.nn.ensembles import EnsembleHead, EnsembleInput
 from sknet.nn.layers import Dense, Dropout, LayerNorm
 from sknet.nn.network import MOST_LENGTHS, Network, Workspace
+from sknet.nn.shares import rows_of_share
 
 NETWORK = Network((Dense(4, ReLU()), Dropout(0.5), Dense(3, GELU()), Dense(2, Identity())), 5)
 
@@ -128,6 +129,24 @@ def test_the_declarations_of_a_layer_are_only_read(monkeypatch):
     monkeypatch.setattr(Dropout, "buffers", lambda layer, n_inputs: declared)
     Workspace(Network((Dropout(0.5), Dense(1, Identity())), 2), 3, np.float64)
     assert declared == {"a": 3, "delta": 2}
+
+
+class CountedByNumPy(Dense):
+    """A user's layer whose number of outputs is an integer of NumPy."""
+
+    def buffers(self, n_inputs):
+        return {name: np.int64(width) for name, width in super().buffers(n_inputs).items()}
+
+
+def test_the_width_of_a_work_array_may_be_any_integer():
+    network = Network((CountedByNumPy(4, Tanh()), Dense(1, Identity())), 3)
+    plain = Network((Dense(4, Tanh()), Dense(1, Identity())), 3)
+    params, X = plain.init(np.random.default_rng(0)), np.ones((5, 3))
+    found, expected = (
+        one.forward(params, X, Workspace(one, 5, np.float64)) for one in (network, plain)
+    )
+    assert_array_equal(found, expected)
+    assert rows_of_share(network, 10**6, False) == rows_of_share(plain, 10**6, False) < 10**6
 
 
 def test_a_backward_pass_ends_at_the_first_layer_with_parameters():

@@ -31,6 +31,7 @@ from sknet.nn.cumulative import (
 from sknet.nn.embeddings import (
     NUMERIC_EMBEDDINGS,
     MappedPiecewiseLinear,
+    Periodic,
     RisingPiecewiseLinear,
 )
 from sknet.nn.ensembles import EnsembleDense, EnsembleHead, EnsembleInput, WithConstants
@@ -199,9 +200,19 @@ def test_replace_refuses_what_the_constructor_refuses():
 
 
 def test_a_sequence_of_quantiles_becomes_a_tuple():
-    """The conversion of Pinball comes after its check."""
-    for given in ([0.1, 0.9], np.array([0.1, 0.9]), (np.float64(0.1), 0.9)):
+    """The conversion of Pinball comes after its check, which must not use up a generator."""
+    once = (level for level in [0.1, 0.9])
+    for given in ([0.1, 0.9], np.array([0.1, 0.9]), (np.float64(0.1), 0.9), once):
         assert Pinball(given).quantile == (0.1, 0.9)
+    with pytest.raises(ValueError, match=re.escape("got (0.9, 0.1)")):
+        Pinball(iter([0.9, 0.1]))
+
+
+def test_integers_of_numpy_become_those_of_python():
+    """A product with a small type, such as the number of a layer's outputs, would overflow."""
+    rule = Periodic(n_frequencies=np.uint8(16), size=np.int8(100))
+    assert type(rule.size) is type(rule.n_frequencies) is int
+    assert rule.buffers(3)["out"] == 300
 
 
 # Rules of a user.

@@ -1,4 +1,5 @@
 import gc
+import itertools
 import math
 import warnings
 from contextlib import nullcontext
@@ -678,6 +679,15 @@ def test_a_stall_waits_while_the_learning_rate_rises(refit, losses, n_epochs):
 def test_memorizing_shows_in_the_excess_of_the_training_loss(least_loss, found):
     history = {"loss": [0.3, 0.1], "validation_loss": [0.05, 0.06]}
     assert memorizes(history, least_loss) is found
+
+
+@pytest.mark.parametrize("losses", list(itertools.permutations([np.nan, 0.05, 0.5])))
+def test_memorizing_does_not_depend_on_the_place_of_a_nan(losses):
+    """An epoch without a validation loss does not count, wherever it is in the record."""
+    history = {"loss": [0.1] * 4, "validation_loss": [*losses, 0.06]}
+    assert memorizes(history, 0.08) is True
+    history = {"loss": [0.1] * 4, "validation_loss": [np.nan] * 4}
+    assert memorizes(history, 0.08) is False
 
 
 @pytest.mark.parametrize(("learns_levels", "n_epochs"), [(False, 5), (True, 7)])
