@@ -257,12 +257,16 @@ class EmbeddedTable:
 def affine_part(network: Network, params: Array) -> tuple[Affine, int]:
     """Return the affine map that follows the front of a network, and where it ends.
 
-    The second result is the position of the first layer that is not part of the map.
+    The second result is the position of the first layer that is not part of the map. If no
+    layer has such a map there, it is the identity.
     """
     place = network.front
     layer, width = network.layers[place], network.widths[place]
     affine = layer.affine(network.views(params)[place], width, params.dtype)
-    return cast(Affine, affine), place + 1
+    if affine is not None:
+        return affine, place + 1
+    identity = sparse.eye_array(width, dtype=params.dtype, format="csr")
+    return Affine(identity, np.zeros(width, params.dtype)), place
 
 
 class OutputFunction:

@@ -1,6 +1,5 @@
 """Layers that treat columns separately, embeddings of categories, and principal components."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,12 +8,11 @@ from typing import Annotated, Any, ClassVar, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
+from numpy.typing import NDArray
 
 from sknet.nn.activations import Activation, Draws
 from sknet.nn.kernels import Array, SparseRows, Views
-from sknet.nn.layers import Affine, Buffers, Layer, Parameter, WorkArrays
+from sknet.nn.layers import Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.rules import NOT_NEGATIVE, POSITIVE_INT
 
 #: Some columns of a matrix: evenly spaced ones as a slice, or any columns by their positions.
@@ -425,15 +423,6 @@ class PrincipalComponents(Layer):
         Limited(self.low, self.high).backward(components, components, delta)
         inputs[:, buffers["columns"]] += delta.dot(buffers["directions"].T)
         return inputs
-
-    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
-        directions = np.array(self.directions, dtype)
-        matrix = np.eye(n_inputs, self.n_outputs(n_inputs), dtype=dtype)
-        matrix[self._where(), n_inputs:] = directions
-        shift = np.concatenate([np.zeros(n_inputs), -np.array(self.center) @ directions])
-        free = (math.inf,) * n_inputs
-        limited = Limited((*[-one for one in free], *self.low), (*free, *self.high))
-        return Affine(sparse.csr_array(matrix), shift.astype(dtype), limited)
 
     def _where(self) -> Where:
         """Return the positions of the numeric columns, as a slice if they are evenly spaced."""

@@ -232,15 +232,6 @@ class WithConstants(Layer):
     def initialize(self, params: Views, rng: Generator) -> None:
         self.head.initialize(params, rng)
 
-    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine | None:
-        if (head := self.head.affine(params, n_inputs, dtype)) is None:
-            return None
-        matrix = np.zeros((n_inputs, self.n_outputs(n_inputs)), dtype)
-        bias = np.zeros_like(matrix[:1])
-        self._join(head.matrix, np.zeros_like(params.constant), matrix)
-        self._join(head.bias[np.newaxis], params.constant, bias)
-        return Affine(matrix, bias[0], head.activation)
-
     def forward(self, params: Views, x: Rows, buffers: Buffers, rng: Draws = None) -> Array:
         outputs = self.head.forward(params, x, buffers, rng)
         return self._join(outputs, params.constant, buffers["with_constants"])

@@ -22,13 +22,12 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
+from numpy.typing import NDArray
 
 from sknet.nn.activations import Activation, Draws, small_uniform
 from sknet.nn.ensembles import EnsembleHead
 from sknet.nn.kernels import Array, Rows, Views, stretches
-from sknet.nn.layers import Affine, Blocks, Buffers, Layer, Parameter, WorkArrays
+from sknet.nn.layers import Blocks, Buffers, Layer, Parameter, WorkArrays
 from sknet.nn.sets import ParameterSet
 
 #: The positions of the columns of each group.
@@ -106,14 +105,6 @@ class GroupColumns(Layer):
 
     def n_outputs(self, n_inputs: int) -> int:
         return len(self.groups) * max(map(len, self.groups))
-
-    def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine:
-        """Return the affine map that gathers the columns, with a sparse matrix."""
-        places = gathering(self.groups, n_inputs)
-        used = np.delete(np.arange(places.columns.size), places.padding)
-        entries = np.ones(used.size, dtype), (places.columns[used], used)
-        matrix = sparse.csr_array(entries, shape=(n_inputs, places.columns.size))
-        return Affine(matrix, np.zeros(places.columns.size, dtype))
 
     def buffers(self, n_inputs: int) -> WorkArrays:
         places = gathering(self.groups, n_inputs)

@@ -58,7 +58,7 @@ class Affine(NamedTuple):
     Attributes
     ----------
     matrix : ndarray or sparse array
-        The matrix M. It is sparse if many outputs are copies of inputs.
+        The matrix M.
     bias : ndarray
         The vector v.
     activation : Activation or None
@@ -113,9 +113,9 @@ class Layer(Rule, ABC):
         return None
 
     def affine(self, params: Views, n_inputs: int, dtype: DTypeLike) -> Affine | None:
-        """Return the layer as an affine map and an activation, or None if it has no such form.
+        """Return the layer as an affine map and an activation, or None, the default.
 
-        By default, it is None. Attributions need the map of the first layer that mixes columns.
+        Attributions are faster with the map of the first layer that mixes columns.
         """
         return None
 

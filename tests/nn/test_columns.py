@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -60,25 +58,8 @@ def test_limited_components_and_their_gradient(limits):
     assert_allclose(gradient.ravel(), differences, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("limits", [WIDE, NARROW])
-def test_the_affine_map_and_its_activation_are_the_layer(limits):
-    x = np.random.default_rng(0).normal(size=(5, 6))
-    layer = PrincipalComponents(CENTER, DIRECTIONS, *limits, (0, 3))
-    matrix, shift, activation = layer.affine(SimpleNamespace(), 6, np.float64)
-    a = x @ matrix + shift
-    activation.forward(a, a)
-    outputs, delta, gradient = forward(layer, x)
-    assert_allclose(a, outputs, rtol=1e-13)
-    activation.backward(a, a, delta)
-    assert_allclose(delta @ matrix.T, gradient, rtol=1e-13)
-
-
 def test_precision_is_kept():
     x = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
     layer = PrincipalComponents(CENTER, DIRECTIONS, *NARROW, (0, 1))
     outputs, _, gradient = forward(layer, x)
     assert outputs.dtype == gradient.dtype == np.float32
-    found = PrincipalComponents(CENTER, DIRECTIONS, *NARROW, (0, 1)).affine(
-        SimpleNamespace(), 2, "f"
-    )
-    assert found.matrix.dtype == found.bias.dtype == np.float32
