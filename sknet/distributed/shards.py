@@ -166,11 +166,7 @@ class Shard:
         batches = replace(self.batches, data=data, augment=augment)
         epoch = Epoch(params, rule, horizon, state, model.objective, batches)
         # NumPy need not warn about each overflow: the result is checked after each epoch.
-        with (
-            epoch,
-            ONE_BLAS_THREAD,
-            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
-        ):
+        with ONE_BLAS_THREAD, np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             loss = sum(epoch.run())
         weight = self.weight * rows.size / self.batches.n_rows
         result = Point(params, weight * loss, weight, epoch.learning_rate)

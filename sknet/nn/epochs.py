@@ -8,8 +8,8 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import groupby, pairwise
-from typing import Self
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from sknet.nn.network import Slot
 from sknet.nn.objective import BatchIterable, Objective
 from sknet.nn.optimizers import Optimizer
 from sknet.nn.schedules import Schedule
+from sknet.nn.sets import ElasticNet
 from sknet.nn.shares import BatchGradient, Team
 from sknet.nn.state import Begun, Horizon, Remembered, TrainingState
 
@@ -175,14 +176,6 @@ class Epoch(Epochs):
             self.batches = self.all_batches()
         self._train_on(self.batches)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        # The steps refer to this object. Without them, its work arrays are freed at once, and
-        # not only by a garbage collection.
-        self._tasks.clear()
-
     def _train_on(self, batches: BatchIterable) -> None:
         """Use these batches in the next epochs, and make the work arrays for them."""
         self.batches = batches
@@ -192,7 +185,7 @@ class Epoch(Epochs):
         parts = divided(0, self.params.size, self.team.n_threads)
         self._is_shared: bool = len(parts) > 2
         stretches = self._make_stretches()
-        self._tasks = [self._step_on(*one) for one in stretches]
+        self._steps = [self._step_on(*one) for one in stretches]
         self._moving = [slice(start, stop) for *_, start, stop in stretches]
 
     def remember(self, visible: Array) -> None:
@@ -210,7 +203,7 @@ class Epoch(Epochs):
         if self.all_batches is not None:
             self.state.on_all_rows = True
             # Free the memory of the old work arrays before the new ones are made.
-            self._tasks.clear()
+            self._steps.clear()
             del self._gradient_of
             self._train_on(self.all_batches())
 
@@ -271,29 +264,34 @@ class Epoch(Epochs):
     def _step(self) -> None:
         """Move the parameters."""
         self.state.n_updates += 1
+        n_others = self._gradient_of.n_used - 1
+        now = self.state.n_updates, self.learning_rate, self.objective.penalty, n_others
         if self._is_shared:
-            self.team.run(self._tasks)
+            self.team.run([partial(step, *now) for step in self._steps])
         else:
             # Calling the team would take a tenth of the time of a small network's step.
-            for task in self._tasks:
-                task()
+            for step in self._steps:
+                step(*now)
 
     def _step_on(
         self, optimizer: Optimizer, factor: float, start: int, stop: int
-    ) -> Callable[[], None]:
-        """Return the step of one stretch of the parameters, on views of the vectors."""
+    ) -> Callable[[int, float, ElasticNet, int], None]:
+        """Return the step of one stretch of the parameters, on views of the vectors.
+
+        It does not refer to this object. In a cycle of references, the work arrays would stay
+        in memory until a garbage collection.
+        """
         where, bounds = slice(start, stop), self._bounds
         params, slots = self.params[where], self.state.slots[:, where]
         gradient, *others = (one[where] for one in self._gradient_of.gradients)
         bounds = None if bounds is None else bounds.part(where)
         n_penalized = max(0, min(stop, self.objective.network.n_penalized) - start)
 
-        def step() -> None:
-            t, penalty = self.state.n_updates, self.objective.penalty
-            rate = self.learning_rate * factor
+        def step(t: int, learning_rate: float, penalty: ElasticNet, n_others: int) -> None:
             # There is a gradient for each share of the batch.
-            for other in others[: self._gradient_of.n_used - 1]:
+            for other in others[:n_others]:
                 np.add(gradient, other, out=gradient)
+            rate = learning_rate * factor
             optimizer.step(params, gradient, slots, t, rate, penalty, n_penalized, bounds)
 
         return step

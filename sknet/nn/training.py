@@ -128,8 +128,7 @@ def train(
     )
     # The result is judged on some of these rows, even after a cool-down on all rows.
     probe = Probe(objective, batches)
-    with epoch:
-        return train_epochs(epoch, probe, stopping, evaluate, report, poor)
+    return train_epochs(epoch, probe, stopping, evaluate, report, poor)
 
 
 def train_epochs(
