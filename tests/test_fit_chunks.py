@@ -131,6 +131,21 @@ def test_sparse_and_polars_and_lists(problem):
     assert_allclose(fit_chunks(network, chunks)._model.params, expected, rtol=1e-6, atol=1e-9)
 
 
+def test_a_column_of_polars_may_have_another_type_in_each_chunk():
+    """The result is that of pandas, which joins any values."""
+    rng, count = np.random.default_rng(0), np.arange(60)
+    first, second = (
+        {"truth": count % 2 == 0, "digits": count, "x": rng.normal(size=60)} for _ in range(2)
+    )
+    second.update(truth=count, digits=[str(one) for one in count])
+    network, y = NNRegressor((4,), **STEADY, **SIMPLE), rng.normal(size=60)
+    found = [
+        fit_chunks(network, [(make(first), y), (make(second), y)])._model.params.copy()
+        for make in (pd.DataFrame, pl.DataFrame)
+    ]
+    assert_array_equal(*found)
+
+
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
 def test_y_of_several_labels_may_be_dense_or_sparse(multilabel, order):
     X, y = multilabel

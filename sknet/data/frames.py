@@ -618,25 +618,46 @@ def take_rows(data: Any, rows: Any) -> Any:
 def concatenate(parts: Sequence[Any]) -> Any:
     """Return one frame, or one pandas series, with the rows of several.
 
-    If the parts of a column have different types of numbers, the result has a type that holds
-    all of them.
+    A column whose parts differ in type has a type that holds all of their values: objects if
+    it has both numbers and text.
+
+    Raises
+    ------
+    ValueError
+        If a column of polars has dates or durations in some parts and other values in others.
     """
     # The library that made the parts has been imported by then.
     if library(parts[0]) == "pandas":
         return sys.modules["pandas"].concat(parts, ignore_index=True)
-    of_columns = zip(*(part.dtypes for part in parts), strict=False)
-    # A relaxed concatenation would turn other values into text where one part has text.
-    relaxed = all(len(set(map(_polars_kind, dtypes)) - {"Null"}) < 2 for dtypes in of_columns)
-    how = "vertical_relaxed" if relaxed else "vertical"
-    return sys.modules["polars"].concat(parts, how=how)
+    polars = sys.modules["polars"]
+    for name, *dtypes in zip(parts[0].columns, *(part.dtypes for part in parts), strict=True):
+        known = [dtype for dtype in dtypes if str(dtype) != "Null"]
+        kinds = {_polars_kind(dtype) for dtype in known}
+        if len(kinds) > 1:
+            if not kinds <= {"numbers", "text", "Object"}:
+                types = ", ".join(dict.fromkeys(map(str, known)))
+                raise ValueError(f"Column {name!r} has several types: {types}. Cast it to one.")
+            # polars would turn all of them into text, or raise an error.
+            columns = [
+                polars.Series(name, part[name].to_list(), polars.Object) for part in parts
+            ]
+        elif len({*known}) > 1 and kinds <= {"text", "zoned dates"}:
+            dtype = polars.String if kinds == {"text"} else known[0]
+            columns = [part[name].cast(dtype) for part in parts]
+        else:
+            continue
+        parts = [part.with_columns(one) for part, one in zip(parts, columns, strict=True)]
+    return polars.concat(parts, how="vertical_relaxed")
 
 
 def _polars_kind(dtype: Any) -> str:
-    """Return the kind of a polars dtype: numbers, categories, or else its name."""
-    if dtype.is_numeric():
-        return "numbers"
+    """Return the kind of a polars dtype: numbers, text, dates, zoned dates, or its name."""
     name = _polars_type(dtype)
-    return "categories" if name in POLARS_CATEGORIES else name
+    if dtype.is_numeric() or name == "Boolean":
+        return "numbers"
+    if name in ("Date", "Datetime"):
+        return "dates" if getattr(dtype, "time_zone", None) is None else "zoned dates"
+    return "text" if name in POLARS_CATEGORIES - {"Object"} else name
 
 
 def _polars_type(dtype: Any) -> str:

@@ -1,6 +1,6 @@
 """What differs between frames of pandas and of polars, and arrays."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -159,12 +159,46 @@ def test_frames_of_a_kind_are_concatenated(kind):
         assert joined.index.tolist() == [0, 1, 2, 3]
 
 
-@pytest.mark.parametrize("values", [[True], [date(2024, 1, 1)], [2.0]], ids=str)
-def test_text_beside_other_values_is_not_concatenated(values):
+@pytest.mark.parametrize("values", [[date(2024, 1, 1)], [timedelta(1)]], ids=str)
+def test_text_beside_times_is_not_concatenated(values):
     """polars would make text of them."""
     parts = [pl.DataFrame({"a": values}), pl.DataFrame({"a": ["x"]})]
-    with pytest.raises(pl.exceptions.SchemaError):
+    with pytest.raises(ValueError, match="Column 'a' has several types: D.*, String. Cast it"):
         frames.concatenate(parts)
+
+
+NOON = datetime(2024, 1, 1, 12)
+NOON_IN_UTC = NOON.replace(tzinfo=UTC)
+#: Values of the parts of a column, and those of the joined one.
+PARTS = {
+    "truth and integers": ([[True], [2]], [1, 2]),
+    "integers and floats": ([[1], [0.5]], [1.0, 0.5]),
+    "numbers and text": ([[1], ["x"], [True], [0.5]], [1, "x", True, 0.5]),
+    "no value and text": ([[None], ["x"], [None]], [None, "x", None]),
+    "dates": ([[date(2024, 1, 1)], [NOON]], [datetime(2024, 1, 1), NOON]),
+    "categories": (
+        [pl.Series(["x"], dtype=pl.Enum(["x"])), pl.Series(["y"], dtype=pl.Enum(["y"]))],
+        ["x", "y"],
+    ),
+    "categories and text": ([pl.Series(["x"], dtype=pl.Categorical), ["y"]], ["x", "y"]),
+    "objects and text": ([pl.Series([1], dtype=pl.Object), ["y"], [None]], [1, "y", None]),
+    "zones": (
+        [pl.Series([NOON_IN_UTC]).dt.convert_time_zone(zone) for zone in ("UTC", "Asia/Tokyo")],
+        [NOON_IN_UTC] * 2,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_parts_of_several_types_keep_their_values(case):
+    """This holds for each column on its own, whether or not other columns differ as well."""
+    values, expected = PARTS[case]
+    parts = [pl.DataFrame({"same": ["u"], "a": one, "b": [i]}) for i, one in enumerate(values)]
+    joined = frames.concatenate(parts)
+    assert joined["a"].to_list() == expected
+    assert list(map(type, joined["a"].to_list())) == list(map(type, expected))
+    assert joined["same"].dtype == pl.String
+    assert joined["b"].to_list() == [*range(len(values))]
 
 
 # Values, missing values and levels.
