@@ -10,6 +10,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
+from dateutil import tz
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from sklearn.base import clone
@@ -353,6 +354,34 @@ def test_dates_with_a_time_zone_are_what_clocks_show(series, zone):
     clocks = [one and one.astimezone(ZoneInfo(zone)).replace(tzinfo=None) for one in UTC]
     expected = [np.nan if one is None else number(one) for one in clocks]
     assert_array_equal(seconds(frame.times(1, zone)), expected)
+
+
+@pytest.mark.parametrize("zone", [None, datetime.UTC])
+def test_objects_of_dates_far_from_1970(zone):
+    """pandas alone would count nanoseconds since 1970, which end in 2262."""
+    far = [datetime.datetime(year, 12, 31, tzinfo=zone) for year in (1, 9999)]
+    series = pd.Series([*far, pd.Timestamp("2026-01-01", tz=zone).as_unit("ns")], dtype=object)
+    found = seconds(as_frame(series).times(1, zone and "UTC"))
+    expected = [number(one.replace(tzinfo=None)) for one in series]
+    assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [None, object])
+@pytest.mark.parametrize(
+    "zone, expected",
+    [
+        (tz.gettz("Europe/Oslo"), "Europe/Oslo"),
+        (tz.tzutc(), "UTC"),
+        (tz.tzoffset("X", -19800), "UTC-05:30"),
+        (datetime.timezone(datetime.timedelta(hours=2)), "UTC+02:00"),
+    ],
+    ids=str,
+)
+def test_time_zones_of_dateutil_have_names(zone, expected, dtype):
+    clocks = pd.Series(pd.DatetimeIndex(TIMES, tz=zone), dtype=dtype)
+    frame = as_frame(clocks)
+    assert frame.time_zone(1) == expected
+    assert_array_equal(seconds(frame.times(1, expected)), seconds(np.array(TIMES, "M8[us]")))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ questions, so that no other module asks what a table is.
 """
 
 import datetime
+import re
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -315,7 +316,7 @@ class PandasFrame(Frame):
             zone = getattr(self._first_known(position), "tzinfo", None)
         else:
             zone = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
-        return None if zone is None else str(zone)
+        return None if zone is None else _zone_name(zone)
 
     def times(self, position: int, zone: str | None) -> NDArray[Any]:
         """Return a column of dates or durations as an array of datetime64 or timedelta64."""
@@ -336,19 +337,27 @@ class PandasFrame(Frame):
         return next((value for value in values if not is_missing(value)), None)
 
 
+def _zone_name(zone: datetime.tzinfo) -> str:
+    """Return the name of a time zone, which is that of a file or of an offset in dateutil."""
+    name = str(zone)
+    if "(" in name and (offset := zone.utcoffset(None)) is not None:
+        return str(datetime.timezone(offset))
+    return re.sub(r"tzfile\('(?:.*zoneinfo/)?(.+)'\)", r"\1", name)
+
+
 def _from_objects(series: Any) -> Any:
     """Return a series of objects, which are all dates or all durations, with their dtype."""
-    pandas = sys.modules["pandas"]
     known = [value for value in series if not is_missing(value)]
     found = {type(value) for value in known}
     if all(issubclass(one, TIME_TYPES["date"]) for one in found):
         zoned = {getattr(one, "tzinfo", None) is not None for one in known}
         if len(zoned) == 2:
             raise ValueError("it mixes dates with and without a time zone.")
-        # pandas converts values with different time zones, or offsets, only to UTC.
-        return pandas.to_datetime(series, utc=zoned == {True})
+        # pandas converts values with different time zones, or offsets, only to UTC. Nanoseconds
+        # would end in 2262.
+        return series.astype("datetime64[us, UTC]" if zoned == {True} else "datetime64[us]")
     if all(issubclass(one, TIME_TYPES["duration"]) for one in found):
-        return pandas.to_timedelta(series)
+        return sys.modules["pandas"].to_timedelta(series)
     raise ValueError(f"it mixes values of the types {sorted(one.__name__ for one in found)}.")
 
 
