@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from itertools import islice, product
@@ -60,6 +60,10 @@ PLAIN = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d+)?", re.ASCII)
 NEGATIVE = re.compile(r"\((.*)\)$")
 #: The name of a month, whose first three letters are enough.
 MONTH = re.compile("([A-Z][a-z]{2})[a-z]+")
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+SHORT_MONTH = re.compile("|".join(MONTHS), re.IGNORECASE)
+#: The half of the day at the end of a date.
+HALF = re.compile(r"\s+([ap])m$", re.IGNORECASE)
 #: The name of a weekday before a date, and the names of its time zone after it.
 WEEKDAY = re.compile("(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? ", re.IGNORECASE)
 ZONES = (" UTC", " GMT")
@@ -170,10 +174,9 @@ class DateFormat:
         """Return the date that a value stands for, in UTC if it has a time zone, or None."""
         text, has_zone = _date_parts(value)
         try:
-            form = self.form
-            if form.startswith("%Y.") and len(text) < 10:
+            if self.form.startswith("%Y.") and len(text) < 10:
                 return None  # Without leading zeros, such as 2023.1.2, it is a version.
-            found = datetime.strptime(text, form) if form else datetime.fromisoformat(text)
+            found = _strptime(text, self.form) if self.form else datetime.fromisoformat(text)
             if has_zone + (found.tzinfo is not None) != self.zoned:
                 return None
             return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
@@ -182,6 +185,25 @@ class DateFormat:
 
     def __str__(self) -> str:
         return f"dates of the form {self.form or 'ISO 8601'}"
+
+
+def _strptime(text: str, form: str) -> datetime:
+    """Return the date of a text with English names, whatever the language of the process is.
+
+    Raises
+    ------
+    ValueError
+        If the text does not have the form.
+    """
+    half = HALF.search(text) if form.endswith(" %p") else None
+    if half:
+        text, form = text[: half.start()], form.removesuffix(" %p")
+    if "%b" in form and (month := SHORT_MONTH.search(text)):
+        number = f"{MONTHS.index(month[0].lower()) + 1:02d}"
+        text, form = text.replace(month[0], number, 1), form.replace("%b", "%m")
+    # Without its half, an hour is that of a morning.
+    afternoon = timedelta(hours=12 if half and half[1] in "pP" else 0)
+    return datetime.strptime(text, form) + afternoon
 
 
 def _date_parts(value: str) -> tuple[str, bool]:

@@ -1,5 +1,7 @@
 """Columns of text that are numbers or dates are read as such, or said to be unclear."""
 
+import _strptime
+import calendar
 import datetime
 import math
 import warnings
@@ -126,6 +128,23 @@ def test_dates(form):
     (found,) = formats_of(texts)
     expected = [datetime.datetime.strptime(text, form) for text in texts]
     assert [found.read(text) for text in texts] == expected
+
+
+@pytest.mark.parametrize("form", ["%d %b %Y", "%B %d, %Y", "%m/%d/%Y %I:%M %p"])
+def test_dates_do_not_depend_on_the_language_of_the_process(form, monkeypatch):
+    """With a German locale, strptime reads neither "Dec" nor "PM"."""
+    texts = [date.strftime(form) for date in DATES]
+    expected = [datetime.datetime.strptime(text, form) for text in texts]
+    monkeypatch.setattr(calendar, "month_abbr", ["", *map("Monat {}".format, range(1, 13))])
+    monkeypatch.setattr(_strptime, "_getlang", lambda: "another")
+    times = type("Times", (_strptime.LocaleTime,), {"_LocaleTime__calc_am_pm": _no_halves})
+    monkeypatch.setattr(_strptime, "LocaleTime", times)
+    (found,) = formats_of(texts)
+    assert [found.read(text) for text in texts] == expected
+
+
+def _no_halves(times):
+    times.am_pm = ["", ""]
 
 
 @pytest.mark.parametrize("kind", OTHERS)
