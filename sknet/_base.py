@@ -34,6 +34,7 @@ from sknet._run import Run, fingerprint
 from sknet._shared_parameters import SharedParameters
 from sknet._starting import PretrainedNetwork, continue_model, start_model, transfer_model
 from sknet._summary import NotebookMixin
+from sknet._target_checks import check_y
 from sknet._target_learning import weigh
 from sknet._version import __version__
 from sknet.data.batches import Batch, Dataset
@@ -433,7 +434,7 @@ def _labels_of_all_rows(features: Features, y: Any, data: Dataset) -> Any:
     is_column = data.y.ndim == 1 and data.y.dtype.names is None
     if features.numeric_y or not is_column or data.n_rows == data.X.shape[0]:
         return None
-    return np.unique(features.read_target(y, "y"))
+    return np.unique(check_y(y, numeric=False, name="y", warns=False))
 
 
 def warn_of_doubts(

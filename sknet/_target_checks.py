@@ -28,8 +28,10 @@ from sknet.data.texts import is_number
 from sknet.nn.losses import LOSSES
 
 
-def check_y(y: Any, numeric: bool, name: str) -> Any:
+def check_y(y: Any, numeric: bool, name: str, *, warns: bool = True) -> Any:
     """Return y as an array, with one dimension if it has one column, or as a CSR matrix.
+
+    Unless ``warns`` is False, a column is flattened with a DataConversionWarning.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def check_y(y: Any, numeric: bool, name: str) -> Any:
     with checking(name):
         y = check_array(y, sparse_format, ensure_2d=False, dtype=None, input_name=name)
         if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
+            y = column_or_1d(y, warn=warns)
         if numeric:
             return _check_magnitude(_as_numbers(y, name), name)
         _check_one_type(y, name)
@@ -334,7 +336,8 @@ def check_partial_fit_classes(y: Any, classes: Any, known: Any) -> None:
         return
     if classes is not None:
         _distinct_classes(classes)
-    y = check_y(y, numeric=False, name="y")
+    # It is checked again, with a warning, when X is.
+    y = check_y(y, numeric=False, name="y", warns=False)
     if is_multioutput(y):
         raise ValueError(
             "partial_fit takes one column of classes or a multi-label y, but y has "

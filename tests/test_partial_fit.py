@@ -2,12 +2,14 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNClassifier, NNRegressor
 from scipy import sparse
+from sklearn.exceptions import DataConversionWarning
 
 import sknet
 from sknet.nn.optimizers import OPTIMIZERS, Adam
@@ -115,6 +117,19 @@ def test_classes_may_come_later(multiclass):
     passes(network, X, y, 1, classes=known)
     assert network.predict_proba(X).shape == (len(y), 4)
     assert network.score(X, y) > 0.9
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_column_of_labels_is_said_once(method, binary):
+    """Its classes are looked at before and, if rows are left out, after it is read."""
+    X, y = binary
+    weight = np.arange(len(y)) % 2
+    classes = {"classes": [0, 1]} if method == "partial_fit" else {}
+    network = NNClassifier((4,), max_iter=2, early_stopping=False)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DataConversionWarning)
+        getattr(network, method)(X, y[:, np.newaxis], weight, **classes)
+    assert sum(one.category is DataConversionWarning for one in caught) == 1
 
 
 def test_two_classes_of_which_the_first_call_has_one(binary):
