@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -558,6 +559,19 @@ def test_sparse_dummies_of_a_frame(dtype):
     # Some versions of scikit-learn make them dense, which trains another network.
     predicted = NNRegressor((8,), **LONG).fit(X, y).predict(X)
     assert predicted[y == 1].min() > predicted[y == 0].max()
+
+
+@pytest.mark.parametrize("other", ["numbers", "text"])
+def test_sparse_columns_beside_others_are_read_as_dense_ones(other):
+    """scikit-learn would warn of them beside numbers, and refuses them beside text."""
+    levels = pd.Series(np.random.default_rng(0).choice(list("abc"), 60))
+    beside = np.arange(60) % 7 if other == "numbers" else levels
+    sparse_X, X = (pd.get_dummies(levels, sparse=one).assign(z=beside) for one in (True, False))
+    y = (levels == "b").to_numpy(float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        network = NNRegressor((8,), **SHORT).fit(sparse_X, y)
+        assert_array_equal(network.predict(sparse_X), network.predict(X))
 
 
 def test_missing_values_in_sparse_rows_are_an_error(regression, forbid_training):

@@ -9,6 +9,7 @@ questions, so that no other module asks what a table is.
 import datetime
 import re
 import sys
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -256,6 +257,16 @@ class PandasFrame(Frame):
 
     kind = "a pandas DataFrame"
 
+    def readable(self) -> Frame:
+        """Return the frame with dense columns, unless all of its columns are sparse.
+
+        scikit-learn warns of sparse columns beside others, or refuses them.
+        """
+        found = [i for i, one in enumerate(self.dtypes) if type(one).__name__ == "SparseDtype"]
+        if not found or len(found) == len(self.dtypes):
+            return self
+        return self.with_columns({i: np.asarray(self.column(i)) for i in found})
+
     def _look_up(self, position: int) -> Any:
         name = self.columns[position]
         if isinstance(name, str) and self.columns.is_unique:
@@ -444,7 +455,7 @@ def wrapped(data: Any, name: str = "X") -> Table:
         )
     if not _is_frame(data):
         return Table(data)
-    return PandasFrame(data) if library(data) == "pandas" else PolarsFrame(data)
+    return PandasFrame(data).readable() if library(data) == "pandas" else PolarsFrame(data)
 
 
 def _is_lazy(data: Any) -> bool:
@@ -637,7 +648,10 @@ def concatenate(parts: Sequence[Any]) -> Any:
     """
     # The library that made the parts has been imported by then.
     if library(parts[0]) == "pandas":
-        return sys.modules["pandas"].concat(parts, ignore_index=True)
+        with warnings.catch_warnings():
+            # pandas 2 announces another dtype for columns that have no value in some part.
+            warnings.simplefilter("ignore", FutureWarning)
+            return sys.modules["pandas"].concat(parts, ignore_index=True)
     polars = sys.modules["polars"]
     for name, *dtypes in zip(parts[0].columns, *(part.dtypes for part in parts), strict=True):
         known = [dtype for dtype in dtypes if str(dtype) != "Null"]

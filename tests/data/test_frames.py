@@ -1,5 +1,6 @@
 """What differs between frames of pandas and of polars, and arrays."""
 
+import warnings
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -157,6 +158,21 @@ def test_frames_of_a_kind_are_concatenated(kind):
     assert_array_equal(np.asarray(joined), np.asarray(data)[[0, 1, 2, 0]])
     if kind != "polars":
         assert joined.index.tolist() == [0, 1, 2, 3]
+
+
+def test_a_part_without_values_is_joined_without_a_warning(monkeypatch):
+    """pandas 2 warns, pandas 3 does not."""
+
+    def concat(parts, **options):
+        warnings.warn("another dtype in a future version", FutureWarning, stacklevel=2)
+        return join(parts, **options)
+
+    join = pd.concat
+    monkeypatch.setattr(pd, "concat", concat)
+    parts = [pd.DataFrame({"a": one}) for one in ([0.5], np.array([None]))]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert frames.concatenate(parts)["a"].tolist()[0] == 0.5
 
 
 @pytest.mark.parametrize("values", [[date(2024, 1, 1)], [timedelta(1)]], ids=str)
