@@ -410,6 +410,26 @@ def test_lazy_tables_are_to_be_collected(problem, forbid_training):
     assert_rejected(problem.cls(), "sample_weight is a lazy LazyFrame", X, y, lazy)
 
 
+def test_bytes_of_an_array_are_not_read(problem, forbid_training):
+    X, y = problem.X, problem.y
+    fitted = problem.cls((3,), **QUICK).fit(X, y)
+    forbid_training()
+    match = r"X holds bytes \(dtype .*Decode them to text, or convert numbers with astype"
+    assert_rejected(problem.cls(), match, X.astype("S"), y)
+    assert_rejected(fitted, match, X.astype("S"), y, method="score")
+
+
+@pytest.mark.parametrize("make", [iter, lambda rows: dict(enumerate(rows)).values()])
+def test_iterators_are_to_be_lists(problem, forbid_training, make):
+    X, y = problem.X, problem.y
+    forbid_training()
+    for i, name in enumerate(["X", "y", "sample_weight"]):
+        given = [X, y, np.ones(len(y))]
+        given[i] = make(given[i])
+        match = rf"^{name} is a \w+, not a sequence: pass list\({name}\)"
+        assert_rejected(problem.cls(), match, *given)
+
+
 def test_objects_that_are_no_tables(problem, forbid_training):
     X, y = problem.X, problem.y
     forbid_training()

@@ -210,6 +210,24 @@ def test_pandas_own_missing_value_in_text(dtype):
     )
 
 
+@pytest.mark.parametrize("make", [np.asarray, np.ndarray.tolist])
+def test_pandas_own_missing_value_in_an_array(make):
+    X = np.random.default_rng(0).normal(size=(60, 2)).astype(object)
+    X[::3, 1] = pd.NA
+    network = NNRegressor((8,), **SHORT).fit(make(X), X[:, 0])
+    expected = network.predict(np.where(pd.isna(X), np.nan, X).astype(float))
+    assert_array_equal(network.predict(make(X)), expected)
+    assert X[0, 1] is pd.NA
+
+
+def test_labels_of_variable_length():
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    y = np.where(X[:, 0] > 0, "a", "long name")
+    network = NNClassifier((8,), **SHORT)
+    expected = network.fit(X, y).predict(X)
+    assert_array_equal(network.fit(X, y.astype(np.dtypes.StringDType())).predict(X), expected)
+
+
 def test_float32_frames():
     columns, y = make_columns()
     X = to_frame(columns, "category").astype({"height": "float32", "age": "float32"})

@@ -11,7 +11,7 @@ import re
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from numbers import Number
 from types import MappingProxyType
@@ -135,6 +135,15 @@ class Table:
         float64 of dtypes that are not NumPy's. By default, all columns are returned.
         """
         return np.asarray(self.data)[:, slice(None) if positions is None else positions]
+
+    def with_columns(
+        self, arrays: Mapping[int, NDArray[Any]], in_utc: Collection[int] = ()
+    ) -> "Table":
+        """Return an array of objects with other columns, but no dates, at these positions."""
+        data = np.array(self.data, dtype=object)
+        for i, array in arrays.items():
+            data[:, i] = array
+        return Table(data)
 
     def are_single(self, positions: NDArray[np.intp] | None = None) -> bool:
         """Return whether several columns of a frame, by default all, are float32."""
@@ -440,7 +449,8 @@ def wrapped(data: Any, name: str = "X") -> Table:
     Raises
     ------
     TypeError
-        If the data are a lazy table, such as a LazyFrame of polars, or a table of pyarrow.
+        If the data are a lazy table, such as a LazyFrame of polars, a table of pyarrow, or an
+        iterator.
     """
     if isinstance(data, Table):
         return data
@@ -453,6 +463,9 @@ def wrapped(data: Any, name: str = "X") -> Table:
             f"{name} is a {cls.__name__} of pyarrow: pass {name}.to_pandas() or "
             f"polars.from_arrow({name})."
         )
+    if not (hasattr(cls, "__getitem__") or hasattr(cls, "shape") or hasattr(cls, "__array__")):
+        if isinstance(data, Iterable) and not isinstance(data, Set):
+            raise TypeError(f"{name} is a {cls.__name__}, not a sequence: pass list({name}).")
     if not _is_frame(data):
         return Table(data)
     return PandasFrame(data).readable() if library(data) == "pandas" else PolarsFrame(data)
@@ -500,9 +513,9 @@ def with_nan(column: Any) -> NDArray[Any]:
 def without_na(X: Table, positions: NDArray[np.intp]) -> Table:
     """Return a table with NaN for pandas.NA in some columns of objects.
 
-    NumPy cannot convert pandas.NA, which a single row of nullable columns may hold.
+    NumPy cannot convert pandas.NA, which an array or a single row of nullable columns may hold.
     """
-    if not isinstance(X, PandasFrame):
+    if isinstance(X, PolarsFrame) or "pandas" not in sys.modules:
         return X
     na, arrays = sys.modules["pandas"].NA, {}
     for i in sorted({*positions.tolist()} & {*X.object_columns.tolist()}):

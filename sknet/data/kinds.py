@@ -101,7 +101,13 @@ UNREAD = (
         (np.void,),
     ),
     Unread("integers of 128 bits", "Cast them to Int64 or Float64.", "", ("int128", "uint128")),
-    Unread("bytes", "Decode them to text.", "", ("binary",), (bytes, bytearray)),
+    Unread(
+        "bytes",
+        "Decode them to text, or convert numbers with astype(float).",
+        "S",
+        ("binary",),
+        (bytes, bytearray),
+    ),
 )
 
 
@@ -202,11 +208,13 @@ def as_array(data: Any, name: str, allowed: Sequence[Unread] = ()) -> Any:
     with checking(name):
         table = check_kinds(data, name, allowed)
         _check_list(table)
-        if getattr(getattr(table.data, "dtype", None), "kind", "O") == "O":
+        kind = getattr(getattr(table.data, "dtype", None), "kind", "O")
+        if kind == "O":
             values = np.asarray(table.data)
             if values.dtype == object:
                 check_values(values.flat, name, allowed)
-        return table.data
+        # scikit-learn does not know NumPy's text of variable length.
+        return table.data.astype(object) if kind == "T" else table.data
 
 
 def as_numbers(data: Any, name: str) -> NDArray[np.float64]:
@@ -229,10 +237,10 @@ def _check_list(table: Table) -> None:
     ValueError
         If the table is such a list.
     """
-    if isinstance(table.given, list | tuple) and table.data.dtype.kind in "US":
+    if isinstance(table.given, list | tuple) and table.data.dtype.kind == "U":
         values = np.array(table.given, dtype=object).ravel()
         types = set(map(type, values))
-        if not (all(issubclass(one, str) for one in types) or types <= {bytes, np.bytes_}):
+        if not all(issubclass(one, str) for one in types):
             found = sorted(one.__name__ for one in types)
             raise ValueError(f"a list must be all text or all numbers, got {found}.")
         members = [one for one in values if isinstance(one, Enum)]
