@@ -821,8 +821,10 @@ def test_dates_and_text(tmp_path, forbid_training):
     network = NNRegressor((4,))
     with h5py.File(tmp_path / "X.h5", "w") as file:
         text = file.create_dataset("text", data=np.full((5, 2), b"a"))
-        with pytest.raises(ValueError, match="must hold real numbers"):
+        with pytest.raises(ValueError, match="X holds bytes"):
             network.fit(text, np.arange(5))
+        with pytest.raises(ValueError, match="must hold real numbers"):
+            RowBlocks(text)
         flat = file.create_dataset("flat", data=np.arange(5.0))
         with pytest.raises(ValueError, match="Expected 2D"):
             network.fit(flat, np.arange(5))

@@ -362,6 +362,7 @@ def test_levels_that_the_dtype_declares_are_learned_later(frame):
     assert list(network.encoded_feature_names_) == names
 
 
+@pytest.mark.filterwarnings("ignore:Column .* of X has no level")
 def test_levels_that_the_first_chunk_lacks_are_taken_as_missing():
     X, y = make_frame("object")
     network = NNRegressor((6,), learning_rate_init=0.01, random_state=0).partial_fit(X, y)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 import warnings
 
 import numpy as np
@@ -271,6 +272,7 @@ def test_arrays_after_a_frame_warn_once(table):
     assert ["NNRegressor was fitted" in str(one.message) for one in record] == [True]
 
 
+@pytest.mark.filterwarnings("ignore:Column .* of X has no level")
 @ESTIMATORS
 def test_an_unseen_category_predicts_as_a_missing_one(cls, table):
     X, y = table
@@ -293,6 +295,27 @@ def test_one_row_whose_category_is_missing(table):
     assert one["shop"].dtype == float
     other = one.astype({"shop": object})
     assert_array_equal(network.predict(one), network.predict(other))
+
+
+@pytest.mark.parametrize("n_known", [0, 1])
+@pytest.mark.parametrize("n_rows", [19, 20])
+def test_a_category_without_any_known_level_is_said(n_known, n_rows):
+    """Integers that became floats before they became text have other levels."""
+    numbers = pd.Series(np.arange(60) % 3 + 1)
+    network = NNRegressor((4,), **SHORT).fit(
+        pd.DataFrame({"shop": numbers.astype(str)}), numbers
+    )
+    text = numbers.astype(float).astype(str)[: n_rows + 5]
+    text[:5] = None
+    text[5 : 5 + n_known] = "1"
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        network.predict(pd.DataFrame({"shop": text}))
+    expected = n_rows == 20 and not n_known
+    assert len(caught) == expected
+    if expected:
+        match = r"Column 'shop' of X has no level .*\['1', '2'\]. Its .*\['[123].0', .*spelling"
+        assert re.search(match, str(caught[0].message))
 
 
 def test_an_unknown_level_of_an_embedding_is_the_mean_vector():
@@ -727,6 +750,7 @@ def test_copies(cls, kind):
     assert_array_equal(outputs(clone(network).fit(X, y), X), expected)
 
 
+@pytest.mark.filterwarnings("ignore:Column .* of X has no level")
 def test_warm_start_keeps_the_levels(table):
     X, y = table
     network = NNRegressor((8,), warm_start=True, **SHORT).fit(X, y)

@@ -26,6 +26,8 @@ FEWEST_ROWS_OF_NUMBERS = 20
 #: If more than this share of the rows have different levels, and there are at least this many
 #: rows, the levels are names of the rows.
 NEARLY_ALL, FEWEST_ROWS_OF_NAMES = 0.95, 100
+#: In at least this many rows, it is said if none of the levels is known.
+FEWEST_UNKNOWN = 20
 
 # Columns.
 
@@ -104,10 +106,25 @@ class CategoryColumn(Column):
         ValueError
             If the levels were text in training and are numbers now, or the reverse, or cannot
             be compared with the values.
+
+        Warns
+        -----
+        UserWarning
+            If none of the values is a level, in at least ``FEWEST_UNKNOWN`` rows, and if the
+            values repeat.
         """
         with self._comparing_levels():
             values, positions = self._distinct_values(X.column(self.position))
             numbers = self._numbers_of(values)
+        if self.levels.size and np.isnan(numbers).all():
+            # Names of rows do not repeat, and are other ones in each table.
+            if np.count_nonzero(positions >= 0) >= max(FEWEST_UNKNOWN, 2 * values.size):
+                known, others = (one[:2].tolist() for one in (self.levels, values))
+                warn(
+                    f"Column {self.label} of X has no level that it had in training, such as "
+                    f"{known}. Its values, such as {others}, count as missing. If they mean "
+                    "the same, give them the dtype and the spelling that the levels had."
+                )
         # Position -1, which stands for a missing value, is the last.
         return np.append(numbers, np.nan)[positions]
 
