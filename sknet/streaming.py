@@ -91,7 +91,8 @@ def read_chunks(
     UserWarning
         If a column becomes a category because of some text, although most of its rows hold
         different numbers, or if nearly every row of a text column has its own level. There is
-        no warning for columns in ``dtype`` or for categories in a Parquet file.
+        no warning for columns in ``dtype`` or for categories in a Parquet file. Also if
+        ``columns`` is None and the first column of a CSV file has no name.
 
     Examples
     --------

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._requirements import check_count, require
+from sknet._requirements import check_count, require, warn
 from sknet.data import frames
 from sknet.data.columns.categories import warn_of_rare_levels
 from sknet.data.texts import distinct_list, formats_of, warn_of_formats
@@ -50,6 +50,8 @@ class FileChunks:
             raise TypeError(f"columns must be a list of names, got {columns!r}.")
         self.columns: list[str] = others if columns is None else list(columns)
         self._check_columns()
+        if columns is None and isinstance(self._files[0], CSVFile):
+            self._files[0].warn_of_row_numbers()
         self._learn_dtypes(dict(dtype or {}))
 
     def __repr__(self) -> str:
@@ -79,7 +81,10 @@ class FileChunks:
         for file in self._files:
             missing = [name for name in wanted if name not in file.columns]
             if missing:
-                raise ValueError(f"{file.path} lacks columns {missing}; it has {file.columns}.")
+                advice = file.advice(missing) if isinstance(file, CSVFile) else ""
+                raise ValueError(
+                    f"{file.path} lacks columns {missing}; it has {file.columns}.{advice}"
+                )
 
     def _learn_dtypes(self, given: dict[str, Any]) -> None:
         """Decide which columns are categories or dates, and find levels that are not given."""
@@ -203,7 +208,15 @@ class FileChunks:
         """
         values = frame[self.target]
         if values.isna().any():
-            raise ValueError(f"The target {self.target!r} has missing values: drop those rows.")
+            of_text = self.target in self._text and isinstance(self._files[0], CSVFile)
+            advice = (
+                " If one of its classes is text such as 'NA', pass read_options="
+                "{'keep_default_na': False, 'na_values': ['']}: only empty fields are missing."
+            )
+            raise ValueError(
+                f"The target {self.target!r} has missing values: drop those rows."
+                f"{advice * of_text}"
+            )
         if self._order is not None:
             return self._in_order(values)
         if self._boolean_target and values.isin([0, 1]).all():
@@ -256,6 +269,27 @@ class CSVFile:
         self.columns: list[str] = list(first.columns)
         if first.empty:
             raise ValueError(f"{path} has no rows below its header {self.columns}.")
+
+    def warn_of_row_numbers(self) -> None:
+        """Warn if the first column has no name, as the index has if pandas writes a frame."""
+        if str(self.columns[0]).startswith("Unnamed: "):
+            warn(
+                f"The first column of {self.path} has no name, and is read as the feature "
+                f"{self.columns[0]!r}. If it holds row numbers, leave it out: name the other "
+                "features in columns. If it is a feature, name it in the file."
+            )
+
+    def advice(self, missing: list[str]) -> str:
+        """Return what to do about missing columns that the file seems to have, or nothing."""
+        if len(self.columns) == 1:
+            return (
+                " If another character separates its columns, pass read_options={'sep': ';'}."
+            )
+        if {*missing} & {str(name).strip() for name in self.columns}:
+            return (
+                " Name them with their spaces, or pass read_options={'skipinitialspace': True}."
+            )
+        return ""
 
     def frames(self, names: list[str], text: list[str], chunk_size: int) -> Iterator[Any]:
         """Yield frames of at most ``chunk_size`` rows; numbers in ``text`` are not parsed."""
@@ -324,7 +358,10 @@ def naming_file(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, ValueError | TypeError) and str(path) in str(error):
             raise
-        raise ValueError(f"{path} cannot be read: {error}") from error
+        advice = ""
+        if isinstance(error, UnicodeDecodeError):
+            advice = ". Pass its encoding, such as read_options={'encoding': 'latin-1'}."
+        raise ValueError(f"{path} cannot be read: {error}{advice}") from error
 
 
 def _as_paths(paths: Any) -> list[Path]:

@@ -185,6 +185,54 @@ def test_empty_files(frame, tmp_path, suffix):
         read(write(frame[:0], path))
 
 
+REMEDIES = {
+    "separator": ({"sep": ";"}, {}, "y", r"has \['x;k;y'\]. If another character sep.*'sep'"),
+    "spaces": (
+        {},
+        {"x": "x", "k": " k", "y": " y"},
+        "y",
+        "with their spaces.*skipinitialspace",
+    ),
+    "another name": ({}, {}, "z", r"it has \['x', 'k', 'y'\].$"),
+    "encoding": ({"encoding": "latin-1"}, {}, "y", "Pass its encoding, such as .*'latin-1'"),
+    "a class named NA": (
+        {},
+        {},
+        "k",
+        "'k' has missing values: .*'NA', pass .*'keep_default_na'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REMEDIES)
+def test_what_to_do_about_a_csv_file_that_cannot_be_read(tmp_path, case):
+    """And it works."""
+    written, names, target, match = REMEDIES[case]
+    path = tmp_path / "table.csv"
+    table = pd.DataFrame({"x": range(60), "k": ["NA", "\u00e9"] * 30, "y": range(60)})
+    table.rename(columns=names).to_csv(path, index=False, **written)
+    with pytest.raises(ValueError, match=match):
+        list(read_chunks(path, target=target))
+    options = {
+        "separator": {"sep": ";"},
+        "spaces": {"skipinitialspace": True},
+        "encoding": {"encoding": "latin-1"},
+        "a class named NA": {"keep_default_na": False, "na_values": [""]},
+    }
+    if case in options:
+        chunks = read_chunks(path, target=target, read_options=options[case])
+        ((_, y),) = chunks
+        assert sorted({*y.tolist()}) == sorted({*table[target].tolist()})
+
+
+def test_row_numbers_of_a_csv_file_are_said(tmp_path):
+    path = tmp_path / "table.csv"
+    pd.DataFrame({"x": range(60), "y": range(60)}).to_csv(path)
+    with pytest.warns(UserWarning, match="first column of .*csv has no name.*'Unnamed: 0'"):
+        assert read_chunks(path, target="y").columns == ["Unnamed: 0", "x"]
+    read_chunks(path, target="y", columns=["x"])
+
+
 def test_columns_that_are_missing_or_twice(csv, frame, tmp_path):
     with pytest.raises(ValueError, match=r"lacks columns \['price'\]; it has \['number'"):
         read(csv, target="price")
