@@ -11,7 +11,7 @@ import re
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from numbers import Number
 from types import MappingProxyType
@@ -449,8 +449,7 @@ def wrapped(data: Any, name: str = "X") -> Table:
     Raises
     ------
     TypeError
-        If the data are a lazy table, such as a LazyFrame of polars, a table of pyarrow, or an
-        iterator.
+        If the data are a lazy table, such as a LazyFrame of polars, or a table of pyarrow.
     """
     if isinstance(data, Table):
         return data
@@ -463,9 +462,6 @@ def wrapped(data: Any, name: str = "X") -> Table:
             f"{name} is a {cls.__name__} of pyarrow: pass {name}.to_pandas() or "
             f"polars.from_arrow({name})."
         )
-    if not (hasattr(cls, "__getitem__") or hasattr(cls, "shape") or hasattr(cls, "__array__")):
-        if isinstance(data, Iterable) and not isinstance(data, Set):
-            raise TypeError(f"{name} is a {cls.__name__}, not a sequence: pass list({name}).")
     if not _is_frame(data):
         return Table(data)
     return PandasFrame(data).readable() if library(data) == "pandas" else PolarsFrame(data)

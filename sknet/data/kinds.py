@@ -7,7 +7,7 @@ would change silently. Three constants limit the magnitudes of numbers.
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, ValuesView
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sknet._requirements import kind_of
 from sknet.data.frames import TIME_DTYPES, TIME_TYPES, Table, wrapped
 
 #: The maximum magnitude of a number to predict, and of a prediction. The squares of larger
@@ -131,12 +132,15 @@ def check_kinds(
     Raises
     ------
     TypeError
-        If the data are a lazy table, such as a LazyFrame of polars, or a table of pyarrow.
+        If the data are a lazy table, such as a LazyFrame of polars, a table of pyarrow, or an
+        iterator.
     ValueError
         If a column of a frame, or the array or series, is of such a kind, or if the data are a
         masked array with masked values.
     """
     table = wrapped(data, name)
+    if isinstance(data, Iterator | ValuesView):
+        raise TypeError(f"{name} is a {kind_of(data)}, not a sequence: pass list({name}).")
     check_mask(table, name)
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)

@@ -95,10 +95,9 @@ def _as_rows(X: Any, n_features: int) -> Table:
     table = wrapped(X)
     if table.names is None and not isinstance(table.dtypes[0], np.dtype):
         table = wrapped(np.asarray(X))
-    check_kinds(table, "X", with_times=True)
     as_given = table.data is X
     if len(table.shape) == 2 and (as_given or all(map(_is_value, table.data.flat))):
-        return table
+        return check_kinds(table, "X", with_times=True)
     shape = f" of shape {table.shape}" if table.shape else ""
     raise (ValueError if as_given and table.shape else TypeError)(
         "X must be rows like those of training, as a data frame or an array of shape (n_rows, "

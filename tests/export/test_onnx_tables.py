@@ -237,7 +237,8 @@ def test_other_things_than_rows(make, wrong, got):
     [
         (np.zeros((2, 2), complex), "complex"),
         (np.zeros((2, 2), "M8[D]"), "dates"),
-        (np.zeros((2, 2), bytes), "text where training had numbers"),
+        (np.zeros((2, 2), bytes), "X holds bytes"),
+        (np.zeros((2, 2), str), "text where training had numbers"),
         (polars.LazyFrame({"a": [1.0]}), "collect"),
         (np.zeros((2, 3)), "3 features"),
     ],
