@@ -305,6 +305,7 @@ def test_a_category_without_any_known_level_is_said(n_known, n_rows):
     network = NNRegressor((4,), **SHORT).fit(
         pd.DataFrame({"shop": numbers.astype(str)}), numbers
     )
+    network.predict(pd.DataFrame({"shop": ["a new one"] * 30}))  # A warning would be an error.
     text = numbers.astype(float).astype(str)[: n_rows + 5]
     text[:5] = None
     text[5 : 5 + n_known] = "1"

@@ -110,15 +110,17 @@ class CategoryColumn(Column):
         Warns
         -----
         UserWarning
-            If none of the values is a level, in at least ``FEWEST_UNKNOWN`` rows, and if the
-            values repeat.
+            If none of the values is a level, in at least ``FEWEST_UNKNOWN`` rows, and if there
+            are several values, which repeat.
         """
         with self._comparing_levels():
             values, positions = self._distinct_values(X.column(self.position))
             numbers = self._numbers_of(values)
         if self.levels.size and np.isnan(numbers).all():
-            # Names of rows do not repeat, and are other ones in each table.
-            if np.count_nonzero(positions >= 0) >= max(FEWEST_UNKNOWN, 2 * values.size):
+            # Names of rows do not repeat, and are other ones in each table. A single value may
+            # be a new one, or a constant beside a column whose effect is looked at.
+            n_rows = np.count_nonzero(positions >= 0)
+            if n_rows >= FEWEST_UNKNOWN and 1 < values.size <= n_rows / 2:
                 known, others = (one[:2].tolist() for one in (self.levels, values))
                 warn(
                     f"Column {self.label} of X has no level that it had in training, such as "
