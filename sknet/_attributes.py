@@ -161,10 +161,13 @@ class FittedAttributes:
 
     @property
     def _fitted_model(self) -> Model:
+        self._check_fitted()
+        return self._model
+
+    def _check_fitted(self) -> None:
         # scikit-learn's check, which raises the error, takes longer than predicting one row.
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
-        return self._model
 
     def _dense_layers(self) -> list:
         """Return the parameters of each layer that has weights."""

@@ -129,7 +129,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         budget = Budget(self.time_limit)
         before, run = self._to_continue(resume_from, init)
         given = Batch(X, y, cast(Any, sample_weight))
-        known = None if before is None else before._features.asked_by(self)
+        known = None if before is None else before._last_fit()[0].asked_by(self)
         features, data = read_training(self, given, known)
         data = with_groups(data, groups, used=X_val is None)
         given_val = Batch(X_val, y_val, cast(Any, sample_weight_val))
@@ -257,7 +257,7 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
         # changed them since.
         self._validate_params()
         given = Batch(X, y, sample_weight)
-        known, before = (None, {}) if first else (self._features, self.history_)
+        known, before = (None, {}) if first else (self._last_fit()[0], self.history_)
         features, data = read_training(self, given, known, declared=True)
         run = copy.deepcopy(vars(self).get("_run")) or Run.start(self.random_state)
         if first:
@@ -279,17 +279,16 @@ class BaseNN(CallbackSupportMixin, SharedParameters, NotebookMixin):
 
     # Prediction.
 
-    @property
-    def _features(self) -> Features:
-        """The columns of the training table, against which X is checked."""
-        return Features(self, self._fitted_model.reader)
+    def _last_fit(self) -> tuple[Features, Any]:
+        """Return the columns of the training table and the model, both of the last fit.
 
-    def _predict(self, X: Any, function: Callable[[np.ndarray], tuple]) -> tuple:
-        """Return arrays with a row for each row of X, computed from the raw predictions.
-
-        ``function(raw)`` turns raw predictions in float64 into a tuple of arrays.
+        A fit replaces ``__dict__``, so that an object with the present one keeps what belongs
+        together while another thread fits this estimator anew.
         """
-        return self._fitted_model.predict(self._features.read(X), function)
+        self._check_fitted()
+        snapshot = object.__new__(type(self))
+        snapshot.__dict__ = self.__dict__
+        return Features(snapshot, snapshot._model.reader), snapshot._model
 
     # scikit-learn's methods.
 
@@ -497,4 +496,4 @@ def fitted(
         )
     message = f"{name}: this %(name)s instance is not fitted yet. Call its fit method first."
     check_is_fitted(estimator, msg=message)
-    return estimator._features, estimator._model
+    return estimator._last_fit()

@@ -185,6 +185,10 @@ class JointModel(Model):
             for model, own in self.each(raw)
         )
 
+    def predict_by_name(self, X: Any) -> dict[str, np.ndarray]:
+        """Return the predictions of each target for encoded rows, in the form of y."""
+        return self.target.in_form_of_y(self.predict(X, self.values))
+
     def decision(self, raw: np.ndarray) -> np.ndarray:
         """Return the columns of the decision functions of all targets."""
         return np.hstack([model.decision(own) for model, own in self.each(raw)])

@@ -142,8 +142,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             The most probable class (with loss="ordinal" the median), or 0 or 1 for each label.
         """
-        model = cast(ClassificationModel, self._fitted_model)
-        (places,) = self._predict(X, lambda raw: (model.places(raw),))
+        features, model = self._last_fit()
+        (places,) = model.predict(features.read(X), lambda raw: (model.places(raw),))
         return model.target.labels(places)
 
     @overload
@@ -172,9 +172,11 @@ class NNClassifier(ClassifierMixin, BaseNN):
         std : ndarray or list of the same shape
             The standard deviations. Only returned with ``return_std=True``.
         """
-        model = cast(ClassificationModel, self._fitted_model)
+        features, model = self._last_fit()
         model.check_std(return_std)
-        proba, *std = self._predict(X, lambda raw: model.probabilities(raw, return_std))
+        proba, *std = model.predict(
+            features.read(X), lambda raw: model.probabilities(raw, return_std)
+        )
         results = [model.target.by_target(one) for one in (clipped(proba), *std)]
         return tuple(results) if return_std else results[0]
 
@@ -208,8 +210,8 @@ class NNClassifier(ClassifierMixin, BaseNN):
             The logit of the second of two classes, otherwise a column for each class or label.
             With several members, of their mean probabilities; if additive, the mean logits.
         """
-        model = cast(ClassificationModel, self._fitted_model)
-        (decision,) = self._predict(X, lambda raw: (model.decision(raw),))
+        features, model = self._last_fit()
+        (decision,) = model.predict(features.read(X), lambda raw: (model.decision(raw),))
         return model.target.by_target(decision)
 
     def score(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:

@@ -132,14 +132,14 @@ class NNMultiTarget(BaseNN):
     @property
     def estimators_(self) -> dict[str, NNClassifier | NNRegressor]:
         """For each target, a fitted estimator with equal predictions (up to rounding)."""
-        joint, own = self._joint, parameters_of(self)
+        (features, joint), own = self._last_fit(), parameters_of(self)
         estimators = {}
         for number, name in enumerate(joint.target.names):
             model = joint.separated(number)
             cls = NNRegressor if model.numeric_y else NNClassifier
             shared = {key: own[key] for key in defaults(cls) if key in own}
             estimators[name] = cls(**shared, loss=model.loss)
-            fitted: Any = fitted_attributes(self._features, model, self.history_)
+            fitted: Any = fitted_attributes(features, model, self.history_)
             estimators[name].__dict__.update(fitted)
         return estimators
 
@@ -192,7 +192,8 @@ class NNMultiTarget(BaseNN):
             A pandas or polars frame if the y of training was one, otherwise an array. Numbers
             are in the units of y. For labels, the most probable class is predicted.
         """
-        return side_by_side(self._columns(X), self._joint.target.library, X)
+        features, joint = self._last_fit()
+        return side_by_side(joint.predict_by_name(features.read(X)), joint.target.library, X)
 
     @available_if(_has_labels)
     def predict_proba(self, X: Any) -> dict[str, np.ndarray]:
@@ -208,9 +209,10 @@ class NNMultiTarget(BaseNN):
         dict of str to ndarray of shape (n_samples, n_classes)
             For each target, a column for each of its ``classes_``. No probability is 0 or 1.
         """
-        joint = self._joint
-        (proba,) = self._predict(X, lambda raw: joint.probabilities(raw, False))
-        return dict(zip(self.classes_, joint.target.by_target(clipped(proba)), strict=True))
+        features, joint = self._last_fit()
+        rows, target = features.read(X), joint.target
+        (proba,) = joint.predict(rows, lambda raw: joint.probabilities(raw, False))
+        return dict(zip(target.of_labels, target.by_target(clipped(proba)), strict=True))
 
     def target_scores(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None
@@ -234,11 +236,11 @@ class NNMultiTarget(BaseNN):
             The score of each target, NaN if no row of positive weight has it. With the loss
             "quantile", the score is D2 of the pinball loss.
         """
-        joint, read = self._joint, self._read_y(y)
+        (features, joint), read = self._last_fit(), self._read_y(y)
         joint.target.check_columns(read, "y")
         if sample_weight is not None:
             sample_weight = check_weight(sample_weight, read, "sample_weight")
-        predicted = self._columns(X)
+        predicted = joint.predict_by_name(features.read(X))
         scores = {}
         for model, (name, _, known, values) in joint.columns(read):
             own_weight = None if sample_weight is None else sample_weight[known]
@@ -275,10 +277,6 @@ class NNMultiTarget(BaseNN):
     def _read_y(self, y: Any) -> np.ndarray:
         names = self._joint.target.names if self.__sklearn_is_fitted__() else []
         return check_targets(y, self.targets or {}, "y", names)
-
-    def _columns(self, X: Any) -> dict[str, np.ndarray]:
-        """Return the predictions of each target by name."""
-        return self._joint.target.in_form_of_y(self._predict(X, self._joint.values))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

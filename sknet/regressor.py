@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY
-from typing import Annotated, Any, Literal, Self, cast, overload
+from typing import Annotated, Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,7 +13,7 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils import check_random_state
 
 from sknet._base import BaseNN
-from sknet._model import Model, RegressionModel
+from sknet._model import Model
 from sknet._parameters import FLAT_LIST, one_pass, parameters_of, with_parameters
 from sknet._requirements import available_if, check_count
 from sknet._settings import loss_of
@@ -162,9 +162,10 @@ class NNRegressor(RegressorMixin, BaseNN):
             With ``loss="normal"``, the standard deviation of y in the row. With another loss,
             that of the members' predictions, which does not show how much y varies.
         """
-        model = cast(RegressionModel, self._fitted_model)
+        features, model = self._last_fit()
         model.check_std(return_std)
-        results = self._predict(X, lambda raw: model.predictions(raw, return_std))
+        rows = features.read(X)
+        results = model.predict(rows, lambda raw: model.predictions(raw, return_std))
         if model.target.n_outputs == 1 and not model.loss.predicts_quantiles:
             results = tuple(result[:, 0] for result in results)
         return results if return_std else results[0]
@@ -239,7 +240,8 @@ class NNRegressor(RegressorMixin, BaseNN):
         self, X: Any
     ) -> tuple[Distribution, int, Callable[[np.ndarray], np.ndarray]]:
         """Return the rows' distributions, their number, and a function that shapes results."""
-        model, rows = cast(RegressionModel, self._fitted_model), self._features.read(X)
+        features, model = self._last_fit()
+        rows = features.read(X)
 
         def shaped(found: np.ndarray) -> np.ndarray:
             found = found[:, 0] if model.target.n_outputs == 1 else found

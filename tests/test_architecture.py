@@ -271,10 +271,10 @@ def attribute_names(source):
 
 
 def test_private_names_are_found():
-    names = {"_model", "_run", "_after_fit", "_features", "_validate_params"}
+    names = {"_model", "_run", "_after_fit", "_last_fit", "_validate_params"}
     assert names <= set(private_names())
-    source = "self._run, x.y._model, x._after_fit(1), getattr(x, '_features')"
-    assert {"_model", "_after_fit", "_features"} <= set(attribute_names(source))
+    source = "self._run, x.y._model, x._after_fit(1), getattr(x, '_last_fit')"
+    assert {"_model", "_after_fit", "_last_fit"} <= set(attribute_names(source))
     assert "_run" not in attribute_names(source)
 
 

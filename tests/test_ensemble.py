@@ -134,7 +134,7 @@ def test_the_prediction_is_the_members_mean(regression, sizes):
 def test_the_spread_is_in_y_s_units(regression, factor):
     X, y = regression
     network = NNRegressor((6,), **OPTIONS).fit(X, factor * y)
-    (raw,) = network._predict(X, lambda raw: (raw,))
+    (raw,) = network._model.predict(X, lambda raw: (raw,))
     predicted, std = network.predict(X, return_std=True)
     assert_allclose(std, raw.std(axis=1) * factor * y.std(), rtol=1e-8)
     expected = raw.mean(axis=1) * factor * y.std() + factor * y.mean()
@@ -146,7 +146,7 @@ def test_members_are_averaged_after_the_link(regression, loss):
     X, y = regression
     y = np.exp(y / 4)
     network = NNRegressor((6,), loss=loss, **OPTIONS).fit(X, y)
-    (raw,) = network._predict(X, lambda raw: (raw,))
+    (raw,) = network._model.predict(X, lambda raw: (raw,))
     members = np.exp(raw * network._model.loss.spread) * y.mean()
     predicted, std = network.predict(X, return_std=True)
     assert_allclose(predicted, members.mean(axis=1), rtol=1e-8)

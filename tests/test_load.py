@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from guards import HANGING
 from joblib import Parallel, delayed
+from joblib import hash as hash_of
 from memory_growth import BOUND, OPTIONS
 from numpy.testing import assert_array_equal
 from plain import NNClassifier
@@ -54,6 +55,47 @@ def test_sixteen_threads_predict_while_others_fit(problem):
         results = [threads.submit(predict, 5 * i) for i in range(16)]
         results += [threads.submit(fit, i) for i in range(6)]
         assert all(result.result() for result in results)
+
+
+class FittingWhenRead:
+    """Rows that fit a network to another table at the moment in which it reads them."""
+
+    def __init__(self, rows, network, other):
+        self.rows, self.network, self.other = rows, network, other
+        self.shape = rows.shape
+
+    def __array__(self, dtype=None, copy=None):
+        self.network.fit(*self.other)
+        return np.array(self.rows, dtype)
+
+
+@pytest.mark.parametrize(
+    ("cls", "method", "arguments"),
+    [
+        (sknet.NNClassifier, "predict", []),
+        (sknet.NNClassifier, "predict_proba", []),
+        (sknet.NNClassifier, "decision_function", []),
+        (sknet.NNRegressor, "predict", []),
+        (sknet.NNRegressor, "predict_quantiles", [[0.1, 0.9]]),
+        (sknet.NNRegressor, "sample", [3, 0]),
+        (sknet.NNMultiTarget, "predict", []),
+        (sknet.NNMultiTarget, "predict_proba", []),
+    ],
+)
+def test_a_prediction_is_of_one_fit(cls, method, arguments):
+    """A fit to other columns and classes in the meantime does not change a prediction."""
+    X = np.random.default_rng(0).normal(size=(60, 4))
+    y, other = np.arange(60) % 3, (np.arange(60) % 2)
+    options = {**OPTIONS, **({"loss": "normal"} if cls is sknet.NNRegressor else {})}
+    if cls is sknet.NNMultiTarget:
+        options |= {"targets": {"y0": "log_loss"}}
+        y, other = (np.column_stack([one, X[:, 0]]) for one in (y, other))
+    network = cls((8,), **options).fit(X, y)
+    expected = getattr(network, method)(X, *arguments)
+    rows = FittingWhenRead(X, network, (X[:, :2], other))
+    found = getattr(network, method)(rows, *arguments)
+    assert network.n_features_in_ == 2
+    assert hash_of(found) == hash_of(expected)
 
 
 def test_memory_is_flat():

@@ -28,7 +28,7 @@ def uneven(n_rows, seed=0):
 
 def members_by_hand(network, X):
     """Return means and standard deviations in the units of y, as (rows, members, outputs)."""
-    (raw,) = network._predict(X, lambda raw: (raw,))
+    (raw,) = network._model.predict(X, lambda raw: (raw,))
     raw = raw.reshape(len(raw), network._model.n_members, -1)
     target = network._model.target
     mean = raw[..., ::2] * target.scale_ + target.mean_

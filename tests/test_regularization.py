@@ -203,7 +203,7 @@ def test_only_training_batches_are_augmented(problem, option):
     # The loss of the same parameters on the same rows.
     vars(plain).update({k: v for k, v in vars(network).items() if k.startswith("_")})
     best = network.history_["validation_loss"][network.best_iter_ - 1]
-    (raw,) = network._predict(problem.X[80:], lambda raw: (raw,))
+    (raw,) = network._model.predict(problem.X[80:], lambda raw: (raw,))
     y = network._model.target.transform(problem.y[80:], np.float64)
     gradient = np.empty_like(raw)
     assert best == pytest.approx(network._model.loss.mean(y, raw, None, gradient))

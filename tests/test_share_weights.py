@@ -116,7 +116,8 @@ def test_the_validation_loss_is_that_of_predictions_of_unseen_rows():
     _, held_out = cross_fitted(
         Dataset(X, y.to_numpy()), 3, 5, y.to_numpy(), Run.start(0).split_seed
     )
-    raw = model.predict(network._features.read(X), lambda raw: (model.members.split(raw),))[0]
+    rows = network._last_fit()[0].read(X)
+    (raw,) = model.predict(rows, lambda raw: (model.members.split(raw),))
     own = held_out.sample_weight.argmax(axis=1)
     # The temperature, which a fit ends with, is that of the output layer.
     logits = raw[held_out.rows, own, 0] / model.provenance.certainty
@@ -130,7 +131,7 @@ def test_the_certainty_is_fitted_with_the_weights_of_rows(largest):
     X, y = table()
     weight = np.where(np.arange(120) % 3, 1, largest)
     network = NNClassifier(**SEPARATE, max_iter=1).fit(X, y, sample_weight=weight)
-    data = Dataset(network._features.read(X), y.to_numpy(), weight)
+    data = Dataset(network._last_fit()[0].read(X), y.to_numpy(), weight)
     _, held_out = cross_fitted(data, 3, 5, data.y, Run.start(0).split_seed)
     *_, found = HeldOut(held_out).predictions(network._model)
     expected = weight[held_out.rows]

@@ -137,7 +137,7 @@ def with_clocks(monkeypatch):
 
 def test_a_new_kind_of_column_is_read_encoded_and_shown(with_clocks):
     network, X, seconds = with_clocks
-    read = network._features.read(X)
+    read = network._last_fit()[0].read(X)
     assert_array_equal(read[:, 1], np.where(X["opens"].isna(), np.nan, seconds))
     names = ["size", "opens", "opens_day_sin", "opens_day_cos", "opens_missing"]
     encoder, reader = network._model.encoder, network._model.reader

@@ -220,7 +220,7 @@ def test_heavy_values_are_known_after_a_scaler_that_rounds(scaled):
     mean, std = (one.astype(scaled) for one in (X.mean(axis=0), X.std(axis=0)))
     rows = (X.astype(scaled) - mean) / std
     network = NNClassifier(max_iter=2, random_state=0).fit(rows, y)
-    encoded = network._model.encode(network._features.read(rows))
+    encoded = network._model.encode(network._last_fit()[0].read(rows))
     others = [
         rows.astype(np.float32).astype(float),
         ((X.astype(np.float32) - mean.astype(np.float32)) / std.astype(np.float32)),
@@ -228,7 +228,7 @@ def test_heavy_values_are_known_after_a_scaler_that_rounds(scaled):
         np.nextafter(rows, np.inf),
     ]
     for other in others:
-        found = network._model.encode(network._features.read(other))
+        found = network._model.encode(network._last_fit()[0].read(other))
         assert_allclose(found, encoded, atol=1e-4)
 
 

@@ -176,7 +176,7 @@ def test_statistics_are_those_of_all_rows(client, frame):
         assert_array_equal(getattr(ours.numbers_, name), getattr(theirs.numbers_, name))
     assert network._model.network == local._model.network
     rows = X.sample(100, random_state=0)
-    encoded = [one._model.encode(one._features.read(rows)) for one in (network, local)]
+    encoded = [one._model.encode(one._last_fit()[0].read(rows)) for one in (network, local)]
     assert_array_equal(*encoded)
     assert_array_equal(network.encoded_feature_names_, local.encoded_feature_names_)
     assert_array_equal(network.classes_, local.classes_)
@@ -202,7 +202,8 @@ def test_dates_are_those_of_all_rows(client, frame, n_shards):
     local = NNClassifier(**settings).fit(X, y)
     assert "when_year_cos" in network.to_local().encoded_feature_names_
     assert_array_equal(network.to_local().encoded_feature_names_, local.encoded_feature_names_)
-    encoded = [one._model.encode(one._features.read(X)) for one in (network.to_local(), local)]
+    both = network.to_local(), local
+    encoded = [one._model.encode(one._last_fit()[0].read(X)) for one in both]
     assert_array_equal(*encoded)
     predicted = network.predict_proba(parts[0]).compute()
     assert_same_predictions(predicted, network.to_local().predict_proba(X))

@@ -44,7 +44,7 @@ def before_link(task, network, X):
     if task == "quantiles":
         estimator = network.estimator
         model = estimator._model
-        X = estimator._features.read(X)
+        X = estimator._last_fit()[0].read(X)
         raw = model.predictor.map_rows(X, lambda outputs: (outputs[-1],))[0]
         return model.members.raw(raw)
     return network.outputs(X)
