@@ -230,6 +230,10 @@ class PretrainedNetwork:
     _model: Model
     history_: dict[str, list[float]]
 
+    def _last_fit(self) -> tuple[Features, Model]:
+        """Return the columns and the model, as an estimator does."""
+        return self._features, self._model
+
 
 def transfer_model(
     estimator: BaseEstimator,
