@@ -29,8 +29,12 @@ from sknet.nn.training import Report
 
 #: The width of a column in the printed line of an epoch.
 COLUMN_WIDTH = 34
-#: How to mend a scorer of one class if the labels are not 0 and 1.
-PASS_POS_LABEL = ". Name the class: make_scorer(..., pos_label=...)."
+#: How to mend a scorer, by words of the error that it raises.
+SCORER_REMEDIES = {
+    "pos_label": "Name the class: make_scorer(..., pos_label=...).",
+    "multi_class must be": "For three or more classes, use 'roc_auc_ovr' or 'roc_auc_ovo'.",
+    "continuous is not": "This score compares labels. For numbers, use one such as 'r2'.",
+}
 
 
 #: What a model predicts for held-out rows: the members, their raw predictions, the encoded
@@ -175,9 +179,11 @@ class Validation:
         try:
             score = float(self._scorer(model))
         except (TypeError, ValueError, AttributeError) as error:
-            remedy = PASS_POS_LABEL if "pos_label" in str(error) else ""
+            happened = str(error)
+            remedies = (mend for words, mend in SCORER_REMEDIES.items() if words in happened)
             raise ValueError(
-                f"scoring={scoring!r} does not work on the validation rows: {error}{remedy}"
+                f"scoring={scoring!r} does not work on the validation rows: "
+                f"{'. '.join([happened.rstrip('.'), *remedies])}"
             ) from error
         if not math.isfinite(score):
             raise ValueError(

@@ -250,6 +250,23 @@ def test_a_scorer_of_one_class_asks_for_its_label(binary):
     clone(network).set_params(scoring=scorer).fit(X, np.where(y == y[0], "no", "yes"))
 
 
+@pytest.mark.parametrize(
+    ("cls", "data", "scoring", "usable"),
+    [
+        (NNClassifier, "multiclass", "roc_auc", ["roc_auc_ovr", "roc_auc_ovo"]),
+        (NNRegressor, "regression", "accuracy", ["r2"]),
+    ],
+)
+def test_an_unsuitable_scorer_names_usable_ones(cls, data, scoring, usable, request):
+    X, y = request.getfixturevalue(data)
+    network = cls((4,), early_stopping=True, max_iter=2, learning_rate="cosine")
+    with pytest.raises(ValueError, match=f"{usable[0]}'") as error:
+        clone(network).set_params(scoring=scoring).fit(X, y)
+    for name in usable:
+        assert repr(name) in str(error.value)
+        clone(network).set_params(scoring=name).fit(X, y)
+
+
 @pytest.mark.usefixtures("without_temperature")
 @pytest.mark.parametrize("scoring", ["loss", None])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
