@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from distributed import Client
-from sklearn.base import BaseEstimator, clone, is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sknet._base import BaseNN, fitted, fitted_attributes, set_fitted, warn_of_ending
@@ -200,10 +200,8 @@ class DaskNN(BaseEstimator):
 
     def __sklearn_clone__(self) -> Self:
         # A client is a connection, which is shared and never copied.
-        parameters = self.get_params(deep=False)
-        client = parameters.pop("client")
-        copies = {k: clone(v, safe=False) for k, v in parameters.items()}
-        return type(self)(**copies, client=client)
+        without_client = copy.copy(self)
+        return BaseEstimator.__sklearn_clone__(without_client).set_params(client=self.client)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "client": None}

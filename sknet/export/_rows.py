@@ -213,8 +213,8 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
     Raises
     ------
     ValueError
-        If the dtype is an integer or boolean type, but the values are floats or objects, or if
-        they are not numbers. Times may be whole seconds.
+        If the dtype is an integer or boolean type, but the values are floats or objects or
+        beyond its range, or if they are not numbers. Times may be whole seconds.
     """
     needs_integers = one.dtype.kind in "iub" and values.dtype.kind not in "iub"
     # Times are floats. If all of them are whole seconds, none is missing.
@@ -226,7 +226,14 @@ def _as_dtype(values: NDArray[Any], one: ModelInput) -> NDArray[Any]:
             "estimator again, with an X in which this column is float64."
         )
     with _reading(one):
-        return values.astype(one.dtype, copy=False)
+        converted = values.astype(one.dtype, copy=False)
+    if one.dtype.kind in "iub" and (beyond := values[converted != values]).size:
+        raise ValueError(
+            f"The input {one.name!r} of the ONNX model takes {one.dtype.name}, which cannot "
+            f"hold {beyond[0]}. Export the estimator again, with an X in which this column is "
+            f"{values.dtype.name}."
+        )
+    return converted
 
 
 @contextmanager

@@ -74,8 +74,13 @@ def panels(
         divide = figure.add_gridspec
     else:
         ax.set_axis_off()
-        figure = ax.figure
-        divide = ax.get_subplotspec().subgridspec
+        figure, place = ax.figure, ax.get_subplotspec()
+        if place is None:
+            box = ax.get_position()
+            divide = figure.add_gridspec
+            options |= {"left": box.x0, "right": box.x1, "bottom": box.y0, "top": box.y1}
+        else:
+            divide = place.subgridspec
         engine = figure.get_layout_engine()
         # The constrained layout finds the spaces itself.
         if engine is None or engine.adjust_compatible:

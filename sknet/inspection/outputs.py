@@ -150,7 +150,8 @@ def read_baseline(features: Features, model: Model, baseline: Any) -> NDArray[An
     """
     if baseline is None:
         return model.encoder.typical_row()
-    if hasattr(baseline, "to_frame"):
+    # A Series of pandas has the names of columns as its index, one of polars has no names.
+    if hasattr(baseline, "to_frame") and hasattr(baseline, "index"):
         baseline = baseline.to_frame().T
     if sparse.issparse(baseline):
         baseline = baseline.toarray()

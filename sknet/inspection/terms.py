@@ -314,9 +314,10 @@ class ColumnGrids:
             middles = (grid[1:] + grid[:-1]) / 2
             bins = [2 * grid[0] - middles[0], *middles, 2 * grid[-1] - middles[-1]]
         if grid.size > self.n_points:
-            half = self.n_points // 2
-            even = spread(grid[0], grid[-1], self.n_points - half)
-            inner = np.quantile(x, np.linspace(0, 1, half + 2)[1:-1])
+            # Both ends are among the points that are evenly spaced.
+            n_inner = min(self.n_points // 2, self.n_points - 2)
+            even = spread(grid[0], grid[-1], self.n_points - n_inner)
+            inner = np.quantile(x, np.linspace(0, 1, n_inner + 2)[1:-1])
             grid = np.unique(np.concatenate([even, inner]))
         return grid, *np.histogram(x, bins, weights=weights)
 

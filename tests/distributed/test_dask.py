@@ -21,6 +21,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from plain import NNRegressor as PlainRegressor
 from scipy import sparse
 from shards import ESTIMATORS, SHORT, SMALL, chunked
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -96,6 +97,12 @@ def test_behaves_as_an_estimator(cls, local):
     assert clone(network).get_params() == network.get_params()
     with pytest.raises(TypeError, match="no_such"):
         cls(no_such=1)
+
+
+def test_a_clone_keeps_requests_of_metadata():
+    with config_context(enable_metadata_routing=True):
+        network = DaskNNRegressor().set_fit_request(sample_weight=True)
+        assert clone(network).get_metadata_routing().fit.requests == {"sample_weight": True}
 
 
 def test_a_clone_shares_the_client_and_a_pickle_leaves_it(client):

@@ -195,6 +195,17 @@ def test_floats_in_the_place_of_integers(session, frame):
         onnx_inputs(session, X)
 
 
+def test_integers_beyond_the_range_of_their_input(frame, make):
+    X = frame.assign(count=(frame["count"] % 100).astype("int8"))
+    network = make(NNRegressor, max_iter=1).fit(X, np.arange(len(X)))
+    session = onnxruntime.InferenceSession(to_onnx(network, X).SerializeToString())
+    wide = X.assign(count=X["count"].astype("int64"))
+    assert onnx_inputs(session, wide)["count"].dtype == np.int8
+    wide.loc[3, "count"] = 300
+    with pytest.raises(ValueError, match="'count' .* takes int8, which cannot hold 300.*int64"):
+        onnx_inputs(session, wide)
+
+
 def test_a_model_in_the_place_of_its_session(fitted, frame):
     with pytest.raises(
         TypeError, match=r"InferenceSession, got ModelProto\..*SerializeToString"

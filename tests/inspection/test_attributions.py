@@ -411,6 +411,14 @@ def test_baseline_as_array_series_and_frame(fit, frame):
     assert_array_equal(integrated_gradients(network, frame, baseline=row), by_frame)
 
 
+def test_baseline_as_polars_series(fit, numbers):
+    pl = pytest.importorskip("polars")
+    network, row = fit().estimator, numbers[3]
+    expected = integrated_gradients(network, numbers, baseline=row)
+    found = integrated_gradients(network, numbers, baseline=pl.Series(row))
+    assert_array_equal(found, expected)
+
+
 def test_several_baselines_are_averaged_over(fit, numbers):
     network = fit("binary", "members").estimator
     several = integrated_gradients(network, numbers, baseline=numbers[:4])

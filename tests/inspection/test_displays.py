@@ -228,6 +228,14 @@ def test_weights_in_given_axes(fit):
     assert len(display.axes_) == 2
 
 
+def test_weights_in_axes_without_a_grid_stay_inside(fit):
+    figure = plt.figure()
+    ax = figure.add_axes((0.2, 0.1, 0.5, 0.4))
+    display = WeightsDisplay.from_estimator(fit("squared_error", "members").estimator, ax=ax)
+    left, right = (panel.get_position() for panel in display.axes_)
+    assert_allclose([left.x0, left.y0, right.x1, right.y1], [0.2, 0.1, 0.7, 0.5], atol=0.05)
+
+
 def test_a_layer_without_weights_left():
     display = WeightsDisplay.from_weights([np.zeros((2, 3)), np.ones((3, 1))])
     assert display.sparsity == [1.0, 0.0]

@@ -99,6 +99,16 @@ def test_curves_are_the_terms_of_their_columns(fit, numbers):
         assert low <= curve.values.grid[0] and curve.values.grid[-1] <= high
 
 
+@pytest.mark.parametrize("n_points", [2, 3])
+def test_few_points_include_both_ends(n_points, fit, numbers):
+    network = fit("multilabel", "plain", **KINDS["pairs"]).estimator
+    shapes = shape_functions(network, numbers, n_points=n_points, percentiles=(0, 1))
+    grid = shapes.curves[0].values.grid
+    assert len(grid) == n_points
+    x = numbers[:, shapes.curves[0].values.column]
+    assert_allclose(grid[[0, -1]], [x.min(), x.max()], rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", ["pairs", "groups", "members"])
 def test_surfaces_are_the_terms_of_their_columns(fit, numbers, kind):
     network = fit("multilabel", "plain", **KINDS[kind]).estimator
