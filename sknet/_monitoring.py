@@ -34,6 +34,7 @@ SCORER_REMEDIES = {
     "pos_label": "Name the class: make_scorer(..., pos_label=...).",
     "multi_class must be": "For three or more classes, use 'roc_auc_ovr' or 'roc_auc_ovo'.",
     "continuous is not": "This score compares labels. For numbers, use one such as 'r2'.",
+    "could not convert": "This score compares numbers. For labels, use one such as 'accuracy'.",
 }
 
 

@@ -241,6 +241,25 @@ def check_together(estimator: Any, task: str) -> None:
 
 
 def without_effect(estimator: Any) -> Iterator[str]:
+    """Yield a warning for each option that is set, but that another parameter switches off."""
+    yield from _of_another_loss(estimator)
+    parameters, neutral = parameters_of(estimator), defaults(type(estimator))
+    idle = []
+    if not hidden_layer_sizes(parameters):
+        layers = "there are no hidden layers. Give hidden_layer_sizes at least one size"
+        idle += [("dropout", layers), ("normalization", layers)]
+    if parameters["early_stopping"] is False:
+        idle.append(("scoring", "early stopping is off. Set early_stopping=True"))
+    for name, reason in idle:
+        value = parameters[name]
+        if not any(same_value(value, off) for off in (neutral[name], None, 0.0, ())):
+            yield (
+                f"{name}={value!r} has no effect, since {reason}, or leave {name} at its "
+                "default."
+            )
+
+
+def _of_another_loss(estimator: Any) -> Iterator[str]:
     """Yield a warning for each option that is set but belongs to another loss."""
     loss, neutral = getattr(estimator, "loss", None), defaults(type(estimator))
     options = {key: {one.name for one in fields(cls)} for key, cls in LOSSES.items()}

@@ -255,6 +255,7 @@ def test_a_scorer_of_one_class_asks_for_its_label(binary):
     [
         (NNClassifier, "multiclass", "roc_auc", ["roc_auc_ovr", "roc_auc_ovo"]),
         (NNRegressor, "regression", "accuracy", ["r2"]),
+        (NNClassifier, "multiclass", "r2", ["accuracy"]),
     ],
 )
 def test_an_unsuitable_scorer_names_usable_ones(cls, data, scoring, usable, request):

@@ -185,6 +185,36 @@ def test_defaults_of_options_of_other_losses_pass(regression):
     NNRegressor(loss=Pinball(0.9), max_iter=1).fit(X, y)
 
 
+#: Options that the other parameters of a network switch off, and what they do not.
+SWITCHED_OFF = [
+    ({"dropout": 0.2, "hidden_layer_sizes": ()}, "no hidden layers"),
+    ({"dropout": 0.2, "hidden_layer_sizes": []}, "no hidden layers"),
+    ({"normalization": "layer", "hidden_layer_sizes": ()}, "no hidden layers"),
+    ({"scoring": "neg_mean_absolute_error", "early_stopping": False}, "stopping is off"),
+]
+IN_EFFECT = [
+    {"dropout": 0.2, "normalization": "layer", "hidden_layer_sizes": (4,)},
+    {"dropout": 0.0, "normalization": None, "hidden_layer_sizes": ()},
+    {"dropout": (), "hidden_layer_sizes": ()},
+    {"scoring": "neg_mean_absolute_error", "early_stopping": True},
+    {"scoring": "neg_mean_absolute_error"},
+    {"scoring": None, "early_stopping": False},
+]
+
+
+@pytest.mark.parametrize(("options", "message"), SWITCHED_OFF)
+def test_an_option_that_another_switches_off(regression, options, message):
+    name = next(iter(options))
+    with pytest.warns(UserWarning, match=f"^{name}=.* has no effect, .*{message}") as record:
+        NNRegressor(**options, max_iter=1).fit(*regression)
+    assert [one.filename for one in record] == [__file__]
+
+
+@pytest.mark.parametrize("options", IN_EFFECT, ids=str)
+def test_options_in_effect_pass(regression, options):
+    NNRegressor(**options, max_iter=1).fit(*regression)
+
+
 # Data that are not what the user thinks.
 
 

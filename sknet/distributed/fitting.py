@@ -130,9 +130,10 @@ def fit_on_cluster(
     model = agreed.start_model(rows, run.streams["init"], statistics)
     warn_of_doubts(estimator, model)
     groups = _groups(cluster, model.settings, held, local_steps)
-    model = _with_shared_batch(model, len(groups))
+    n_rows, n_shards = sum(look.survey.n_rows for look, _ in held), len(groups)
+    model = _with_shared_batch(model, n_shards)
     shared = cluster.send(model), cluster.send(agreed.features)
-    if len(groups) == 1:
+    if n_shards == 1:
         alone = cluster.submit(train_alone, *shared, run, budget, groups[0])
         ((result, n_validation),) = cluster.gather([alone])
     else:
@@ -140,13 +141,16 @@ def fit_on_cluster(
             cluster.submit(make_shard, *shared, i, seed, group, shard_number=i)
             for i, group in enumerate(groups)
         ]
+        # Dask keeps the partitions until their shards are made, and those of a lost worker are
+        # computed anew. Their futures would keep them in memory while the shards train.
+        del held, groups
         shards = Shards(cluster, model, futures, local_steps)
         result, n_validation = _train(shards, outer, budget), shards.n_validation
         batches = model.blocks(Dataset(*join(rows)), encoded_bytes=0)
         held_out = shards if model.settings.early_stopping else None
         result = calibrated(model, result, held_out, batches)
-    n_rows = sum(look.survey.n_rows for look, _ in held) - n_validation
-    return agreed.features, model.begun(n_rows, n_validation), result, len(groups)
+    begun = model.begun(n_rows - n_validation, n_validation)
+    return agreed.features, begun, result, n_shards
 
 
 def _hold(cluster: Cluster, partitions: Partitions) -> list[Partition]:

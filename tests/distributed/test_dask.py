@@ -681,6 +681,26 @@ def test_a_worker_dies(client_of_processes, table, monkeypatch):
     assert_array_equal(disturbed.to_local()._model.params, undisturbed.to_local()._model.params)
 
 
+def test_workers_keep_no_partitions_while_they_train(client, table, monkeypatch):
+    """They keep encoded shards, so that a table need not fit into memory twice."""
+    X, y = chunked(*table)
+    submit_round, in_memory = epochs.ClusterEpoch._submit_round, []
+
+    def shapes(dask_worker):
+        return [getattr(value, "shape", None) for value in dict(dask_worker.data).values()]
+
+    def submit_round_and_look(epoch, number):
+        futures = submit_round(epoch, number)
+        in_memory.append(sum(client.run(shapes).values(), []))
+        return futures
+
+    monkeypatch.setattr(epochs.ClusterEpoch, "_submit_round", submit_round_and_look)
+    DaskNNRegressor(**{**SMALL, "max_iter": 4, "n_shards": 2, "local_steps": 5}).fit(X, y)
+    # The first rounds are submitted while shards are built.
+    assert len(in_memory) > 8 and in_memory[-1]
+    assert (500, X.shape[1]) not in in_memory[-1]
+
+
 def test_constraints_are_checked_against_the_columns(client, frame):
     X, y = (dd.from_pandas(one, npartitions=3) for one in frame)
     for cst, message in (
