@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target, unique_labels
 
-from sknet._requirements import check_sample_weight, warn
+from sknet._requirements import check_sample_weight, kind_of, warn
 from sknet.data import frames, joint
 from sknet.data.joint import columns_of, is_multioutput, known_rows
 from sknet.data.kinds import (
@@ -121,7 +121,10 @@ def _columns_of_targets(
         (own,) = names if len(names) == 1 else ("y",)
         return {str(getattr(y, "name", None) or own): table.data}, None
     if len(table.shape) != 2 or 0 in table.shape or table.is_sparse:
-        raise ValueError(f"{name} must be dense, with rows and a column for each target.")
+        raise ValueError(
+            f"{name} must be a data frame or a dense array, with rows and a column for each "
+            f"target, got type {kind_of(y)} and shape {table.shape}."
+        )
     n_columns = table.shape[1]
     unnamed = names if len(names) == n_columns else [f"y{i}" for i in range(n_columns)]
     keys = [*table.columns] or [*unnamed]

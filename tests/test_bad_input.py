@@ -426,7 +426,7 @@ def test_iterators_are_to_be_lists(problem, forbid_training, make):
     for i, name in enumerate(["X", "y", "sample_weight"]):
         given = [X, y, np.ones(len(y))]
         given[i] = make(given[i])
-        match = rf"^{name} is a \w+, not a sequence: pass list\({name}\)"
+        match = rf"^{name} has type \w+, not a sequence: pass list\({name}\)"
         assert_rejected(problem.cls(), match, *given)
 
 

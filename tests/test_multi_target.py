@@ -126,6 +126,25 @@ def test_columns_of_a_frame_may_have_another_order(table, scoring):
     assert one.predict(X).columns.tolist() == ["price", "size"]
 
 
+@pytest.mark.parametrize(
+    ("make", "error", "match"),
+    [
+        (iter, TypeError, r"y has type list_iterator, not a sequence: pass list\(y\)"),
+        (
+            lambda rows: dict(enumerate(rows)),
+            ValueError,
+            "a data frame.*got type dict and shape",
+        ),
+        (lambda rows: np.ones((len(rows), 2, 2)), ValueError, r"shape \(20, 2, 2\)"),
+    ],
+)
+def test_a_y_that_is_no_table_is_refused(make, error, match, forbid_training):
+    rows = np.random.default_rng(0).normal(size=(20, 2)).tolist()
+    forbid_training()
+    with pytest.raises(error, match=match):
+        NNMultiTarget().fit(rows, make(rows))
+
+
 def test_a_column_that_y_lacks_is_named(table):
     X, whole, _ = table
     fitted = network().fit(X, whole)

@@ -7,7 +7,7 @@ would change silently. Three constants limit the magnitudes of numbers.
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Sequence, ValuesView
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sknet._requirements import kind_of
 from sknet.data.frames import TIME_DTYPES, TIME_TYPES, Table, wrapped
 
 #: The maximum magnitude of a number to predict, and of a prediction. The squares of larger
@@ -139,8 +138,6 @@ def check_kinds(
         masked array with masked values.
     """
     table = wrapped(data, name)
-    if isinstance(data, Iterator | ValuesView):
-        raise TypeError(f"{name} is a {kind_of(data)}, not a sequence: pass list({name}).")
     check_mask(table, name)
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
