@@ -20,6 +20,7 @@ from sknet.data.kinds import (
     as_array,
     check_kinds,
     check_mask,
+    check_not_iterator,
     checking,
     naming,
 )
@@ -105,6 +106,8 @@ def _columns_of_targets(
 
     Raises
     ------
+    TypeError
+        If y is an iterator.
     ValueError
         If y is None or a masked array with masked values; if it is sparse, or has no column, no
         row or more than two dimensions; or if a column has no name, or that of another.
@@ -115,6 +118,7 @@ def _columns_of_targets(
         return dict(joint.fields_of(y)), joint.library_of(y)
     if isinstance(y, list | tuple):
         y = np.asarray(as_array(y, name, LABELS))
+    check_not_iterator(y, name)
     table = frames.wrapped(y, name)
     check_mask(table, name)
     if len(table.shape) == 1:

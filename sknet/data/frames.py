@@ -11,7 +11,7 @@ import re
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence, ValuesView
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from numbers import Number
 from types import MappingProxyType
@@ -449,14 +449,11 @@ def wrapped(data: Any, name: str = "X") -> Table:
     Raises
     ------
     TypeError
-        If the data are a lazy table, such as a LazyFrame of polars, a table of pyarrow, or an
-        iterator.
+        If the data are a lazy table, such as a LazyFrame of polars, or a table of pyarrow.
     """
     if isinstance(data, Table):
         return data
     cls = type(data)
-    if isinstance(data, Iterator | ValuesView):
-        raise TypeError(f"{name} has type {cls.__name__}, not a sequence: pass list({name}).")
     if _is_lazy(data):
         method = "collect" if hasattr(cls, "collect") else "compute"
         raise TypeError(f"{name} is a lazy {cls.__name__}: use {name}.{method}() first.")

@@ -7,7 +7,7 @@ would change silently. Three constants limit the magnitudes of numbers.
 
 import datetime
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, ValuesView
 from contextlib import contextmanager
 from enum import Enum
 from typing import Any, NamedTuple
@@ -138,6 +138,7 @@ def check_kinds(
         masked array with masked values.
     """
     table = wrapped(data, name)
+    check_not_iterator(data, name)
     check_mask(table, name)
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
@@ -147,6 +148,19 @@ def check_kinds(
             where = f"Column {table.columns[position]!r} of {name}" if is_column else name
             raise _refusal(where, unread, f"dtype {dtype}")
     return table
+
+
+def check_not_iterator(data: Any, name: str) -> None:
+    """Refuse an iterator, which NumPy would take for a single object.
+
+    Raises
+    ------
+    TypeError
+        If the data are an iterator, or a view of the values of a dict.
+    """
+    if isinstance(data, Iterator | ValuesView):
+        kind = type(data).__name__
+        raise TypeError(f"{name} has type {kind}, not a sequence: pass list({name}).")
 
 
 def check_mask(table: Table, name: str) -> None:
