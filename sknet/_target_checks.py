@@ -19,8 +19,7 @@ from sknet.data.kinds import (
     LARGEST,
     as_array,
     check_kinds,
-    check_mask,
-    check_not_iterator,
+    checked_table,
     checking,
     naming,
 )
@@ -107,7 +106,7 @@ def _columns_of_targets(
     Raises
     ------
     TypeError
-        If y is an iterator.
+        If y is a lazy table, a table of pyarrow or an iterator.
     ValueError
         If y is None or a masked array with masked values; if it is sparse, or has no column, no
         row or more than two dimensions; or if a column has no name, or that of another.
@@ -118,9 +117,7 @@ def _columns_of_targets(
         return dict(joint.fields_of(y)), joint.library_of(y)
     if isinstance(y, list | tuple):
         y = np.asarray(as_array(y, name, LABELS))
-    check_not_iterator(y, name)
-    table = frames.wrapped(y, name)
-    check_mask(table, name)
+    table = checked_table(y, name)
     if len(table.shape) == 1:
         (own,) = names if len(names) == 1 else ("y",)
         return {str(getattr(y, "name", None) or own): table.data}, None

@@ -137,9 +137,7 @@ def check_kinds(
         If a column of a frame, or the array or series, is of such a kind, or if the data are a
         masked array with masked values.
     """
-    table = wrapped(data, name)
-    check_not_iterator(data, name)
-    check_mask(table, name)
+    table = checked_table(data, name)
     for position, dtype in enumerate(table.dtypes):
         unread = _unread(dtype, allowed)
         is_read = unread is DATES and with_times and position in table.time_columns
@@ -150,20 +148,26 @@ def check_kinds(
     return table
 
 
-def check_not_iterator(data: Any, name: str) -> None:
-    """Refuse an iterator, which NumPy would take for a single object.
+def checked_table(data: Any, name: str) -> Table:
+    """Return a table or a vector of any kind as a ``Table``.
 
     Raises
     ------
     TypeError
-        If the data are an iterator, or a view of the values of a dict.
+        If the data are a lazy table, a table of pyarrow, or an iterator, which NumPy would take
+        for a single object.
+    ValueError
+        If the data are a masked array with masked values.
     """
+    table = wrapped(data, name)
     if isinstance(data, Iterator | ValuesView):
         kind = type(data).__name__
         raise TypeError(f"{name} has type {kind}, not a sequence: pass list({name}).")
+    _check_mask(table, name)
+    return table
 
 
-def check_mask(table: Table, name: str) -> None:
+def _check_mask(table: Table, name: str) -> None:
     """Refuse a masked array with masked values; ``name`` is the name of the argument.
 
     Raises
